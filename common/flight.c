@@ -1,0 +1,112 @@
+#include "flight.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void flight_init(struct flight *flight, const struct batch_limits *limits)
+{
+    *flight = (struct flight){0};
+    batch_init(&flight->batch, limits);
+}
+
+void flight_done(struct flight *flight)
+{
+    batch_done(&flight->batch);
+    free(flight->parts);
+    flight->parts = NULL;
+}
+
+void flight_clear(struct flight *flight)
+{
+    assert(!flight->in_flight);
+    batch_clear(&flight->batch);
+    flight->row_begin = 0;
+    flight->row_end = 0;
+    flight->suspect_end = 0;
+}
+
+bool flight_has_rows(const struct flight *flight)
+{
+    return flight->row_begin < flight->batch.row_count;
+}
+
+/* One part per partition that has rows among those to be sent, in the partitions' order. */
+static void collect_parts(struct flight *flight, struct partition *partitions, size_t count)
+{
+    if (flight->part_capacity < count) {
+        flight->parts = realloc(flight->parts, count * sizeof(*flight->parts));
+        if (flight->parts == NULL) abort();
+        flight->part_capacity = count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        flight->parts[i] = (struct write_part){
+            .partition = partitions[i].number,
+            .epoch = partitions[i].epoch,
+            .expected_offset = partitions[i].committed,
+            .lost = partitions[i].lost,
+        };
+        partitions[i].part = i;
+    }
+    for (size_t i = flight->row_begin; i < flight->row_end; i++) {
+        const struct batch_row *row = &flight->batch.rows[i];
+        struct partition *partition = partition_find(partitions, count, row->partition);
+        assert(partition != NULL);
+        struct write_part *part = &flight->parts[partition->part];
+        part->received++;
+        if (row->dead) part->dead++;
+        part->next_offset = (int64_t)i; /* the last row, for now: its index */
+    }
+}
+
+static void finish_parts(struct flight *flight, size_t count, struct identity *identity)
+{
+    flight->part_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct write_part part = flight->parts[i];
+        if (part.received == 0) continue;
+        const struct batch *batch = &flight->batch;
+        const struct batch_row *last = &batch->rows[part.next_offset];
+        part.next_offset = last->offset + 1;
+        identity_fingerprint(identity, last->timestamp_ms, batch_slice(batch, last->key),
+                             batch_slice(batch, last->value), part.tail_fingerprint);
+        flight->parts[flight->part_count++] = part;
+    }
+}
+
+struct write flight_write(struct flight *flight, struct partition *partitions, size_t partition_count,
+                          struct identity *identity)
+{
+    assert(!flight->in_flight && flight_has_rows(flight));
+    flight->row_end = flight->batch.row_count;
+    if (flight->suspect_end > flight->row_begin) {
+        size_t suspects = flight->suspect_end - flight->row_begin;
+        flight->row_end = flight->row_begin + (suspects > 1 ? suspects / 2 : 1);
+    }
+    collect_parts(flight, partitions, partition_count);
+    finish_parts(flight, partition_count, identity);
+    flight->in_flight = true;
+    return (struct write){
+        .batch = &flight->batch,
+        .row_begin = flight->row_begin,
+        .row_end = flight->row_end,
+        .parts = flight->parts,
+        .part_count = flight->part_count,
+    };
+}
+
+void flight_written(struct flight *flight)
+{
+    flight->in_flight = false;
+    flight->row_begin = flight->row_end;
+    if (flight->suspect_end <= flight->row_begin) flight->suspect_end = 0;
+}
+
+enum refusal flight_refused(struct flight *flight, const struct fault *fault)
+{
+    flight->in_flight = false;
+    flight->suspect_end = flight->row_end;
+    if (flight->row_end - flight->row_begin > 1) return REFUSAL_SPLIT;
+    if (flight->batch.rows[flight->row_begin].dead) return REFUSAL_HOPELESS;
+    batch_mark_dead(&flight->batch, flight->row_begin, fault->sqlstate, fault->text);
+    return REFUSAL_DEAD;
+}

@@ -1,0 +1,300 @@
+/* The first half of the machine: what each input changes. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine_state.h"
+
+static void drop_rows(struct machine *machine)
+{
+    batch_clear(&machine->filling);
+    /* What is with the database cannot be called back; its outcome no longer concerns us. */
+    machine->orphaned = machine->flight.in_flight;
+    if (!machine->flight.in_flight) flight_clear(&machine->flight);
+}
+
+/* Nothing is guessed: drop what is buffered, claim again after the wait, go back to the database's offsets.
+ */
+static void resync(struct machine *machine, int64_t now_ms, int64_t wait_ms)
+{
+    drop_rows(machine);
+    for (size_t i = 0; i < machine->partition_count; i++) partition_reset(&machine->partitions[i]);
+    machine->claim_due = machine->partition_count > 0;
+    machine->start_due = false;
+    machine->wait_until_ms = now_ms + wait_ms;
+    machine->next_read_ms = now_ms;
+    machine->counters.resynced++;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    int32_t left = *(const int32_t *)a;
+    int32_t right = *(const int32_t *)b;
+    return (left > right) - (left < right);
+}
+
+static void *resized(void *memory, size_t count, size_t size)
+{
+    void *moved = realloc(memory, (count == 0 ? 1 : count) * size);
+    if (moved == NULL) abort();
+    return moved;
+}
+
+static void absorb_assigned(struct machine *machine, const struct input *input)
+{
+    machine_forget_partitions(machine);
+    drop_rows(machine);
+    machine->partitions = resized(machine->partitions, input->count, sizeof(*machine->partitions));
+    machine->numbers = resized(machine->numbers, input->count, sizeof(*machine->numbers));
+    machine->positions = resized(machine->positions, input->count, sizeof(*machine->positions));
+    if (input->count > 0)
+        memcpy(machine->numbers, input->partitions, input->count * sizeof(*machine->numbers));
+    qsort(machine->numbers, input->count, sizeof(*machine->numbers), compare_numbers);
+    for (size_t i = 0; i < input->count; i++) {
+        partition_init(&machine->partitions[i], machine->numbers[i], &machine->options);
+    }
+    machine->partition_count = input->count;
+    machine->claim_due = input->count > 0;
+    machine->start_due = false;
+    machine_say(machine, NOTE_INFO, "assigned", "the group gave us %zu partitions", input->count);
+}
+
+static void absorb_revoked(struct machine *machine)
+{
+    machine_say(machine, NOTE_INFO, "revoked", "the group took back %zu partitions",
+                machine->partition_count);
+    machine_forget_partitions(machine);
+    drop_rows(machine);
+    machine->claim_due = false;
+    machine->start_due = false;
+}
+
+static void absorb_claimed(struct machine *machine, const struct input *input, int64_t now_ms)
+{
+    for (size_t i = 0; i < input->count; i++) {
+        struct partition *partition =
+            partition_find(machine->partitions, machine->partition_count, input->claims[i].partition);
+        if (partition == NULL) continue;
+        partition_claimed(partition, &input->claims[i]);
+        if (partition->state != PARTITION_HALTED) machine->start_due = true;
+    }
+    machine->claim_due = false;
+    machine->recheck_ms = now_ms + OPERATOR_WAIT_MS;
+}
+
+/* A message read before a seek or a rebalance is not an error, only late. */
+static void absorb_taken(struct machine *machine, struct partition *partition, const struct input *input,
+                         int64_t now_ms)
+{
+    static const struct client_rules rules = {0};
+    struct event event;
+    struct reject reject;
+    bool dead = true;
+    if (input->quarantined) {
+        reject_set(&reject, REJECT_CRASHED_WORKER, "crashed_worker", "message", slice_of(NULL, 0),
+                   "a message that can be decoded; it ended three workers and is set aside undecoded");
+        batch_add_dead(&machine->filling, &input->record, &reject, now_ms);
+    } else if (normalize(machine->normalizer, &input->record, &rules, &event, &reject) == STATUS_OK) {
+        dead = false;
+        batch_add_event(&machine->filling, &input->record, &event, now_ms);
+    } else {
+        batch_add_dead(&machine->filling, &input->record, &reject, now_ms);
+    }
+    machine->counters.taken++;
+    if (partition_count(partition, dead)) machine->start_due = true;
+}
+
+static void absorb_record(struct machine *machine, const struct input *input, int64_t now_ms)
+{
+    machine->source_idle = false;
+    machine->next_read_ms = now_ms + WAITING_POLL_MS;
+    struct partition *partition =
+        partition_find(machine->partitions, machine->partition_count, input->record.partition);
+    int64_t gap = 0;
+    enum verdict verdict = VERDICT_DROP;
+    if (partition != NULL) verdict = partition_judge(partition, &input->record, machine->identity, &gap);
+    switch (verdict) {
+    case VERDICT_TAKE:
+        absorb_taken(machine, partition, input, now_ms);
+        if (gap == 0) return;
+        machine->counters.gaps++;
+        machine_say(machine, NOTE_INFO, "gap",
+                    "partition %" PRId32 " has no messages at %" PRId64 " offsets before %" PRId64,
+                    partition->number, gap, input->record.offset);
+        return;
+    case VERDICT_DROP:
+        machine->counters.stale++;
+        return;
+    case VERDICT_REREAD:
+        machine->counters.rereads++;
+        machine_say(machine, NOTE_DEBUG, "jump",
+                    "partition %" PRId32 " jumps from %" PRId64 " to %" PRId64 ": reading again",
+                    partition->number, partition->cursor, input->record.offset);
+        return;
+    case VERDICT_HALT:
+        machine->start_due = true;
+        return;
+    }
+}
+
+static void absorb_out_of_range(struct machine *machine, const struct input *input, int64_t now_ms)
+{
+    struct partition *partition =
+        partition_find(machine->partitions, machine->partition_count, input->partition);
+    if (partition == NULL || partition->state == PARTITION_UNCLAIMED || partition->state == PARTITION_HALTED)
+        return;
+    bool in_range = input->low_offset <= partition->cursor && partition->cursor <= input->high_offset;
+    if (partition->cursor != partition->committed || (in_range && partition->state == PARTITION_RUNNING)) {
+        resync(machine, now_ms, backoff_next_ms(&machine->backoff));
+        return;
+    }
+    int64_t lost = partition_out_of_range(partition, input->low_offset, input->high_offset);
+    machine->start_due = true; /* a fetcher that ran out of the log only comes back with the whole set */
+    if (lost == 0) return;
+    machine_say(machine, NOTE_ERROR, "retention_loss",
+                "partition %" PRId32 ": %" PRId64 " messages before offset %" PRId64
+                " were deleted from the topic before they were read; the range is kept in winnow.batch_log",
+                partition->number, lost, partition->cursor);
+}
+
+static void absorb_written(struct machine *machine, const struct input *input)
+{
+    struct flight *flight = &machine->flight;
+    flight_written(flight);
+    machine->counters.batches++;
+    backoff_reset(&machine->backoff);
+    if (machine->rows_max < machine->options.limits.rows_max) machine->rows_max++;
+    if (machine->orphaned) {
+        machine->orphaned = false;
+        flight_clear(flight);
+        return;
+    }
+    for (size_t i = 0; i < flight->part_count; i++) {
+        struct partition *partition =
+            partition_find(machine->partitions, machine->partition_count, flight->parts[i].partition);
+        assert(partition != NULL);
+        partition->committed = flight->parts[i].next_offset;
+        partition->lost = 0;
+    }
+    machine->receipt = input->receipt;
+    if (!flight_has_rows(flight)) flight_clear(flight);
+}
+
+/* Returns false when the write was of partitions that are no longer ours: then its failure is no news. */
+static bool land(struct machine *machine)
+{
+    machine->flight.in_flight = false;
+    if (!machine->orphaned) return true;
+    machine->orphaned = false;
+    flight_clear(&machine->flight);
+    return false;
+}
+
+static void absorb_fenced(struct machine *machine, int64_t now_ms)
+{
+    machine->counters.fenced++;
+    if (!land(machine)) return;
+    int64_t wait_ms = backoff_next_ms(&machine->backoff);
+    resync(machine, now_ms, wait_ms);
+    machine_say(machine, NOTE_WARNING, "fenced",
+                "another worker has claimed a partition of this batch; nothing was written, "
+                "claiming again in %" PRId64 " ms",
+                wait_ms);
+}
+
+static void wait_for_operator(struct machine *machine, int64_t now_ms)
+{
+    resync(machine, now_ms, OPERATOR_WAIT_MS);
+    machine_say(machine, NOTE_ERROR, "operator_needed",
+                "%s: %s (SQLSTATE %s); nothing is lost, trying again in %d s", machine->fault.site,
+                machine->fault.text, machine->fault.sqlstate, OPERATOR_WAIT_MS / 1000);
+}
+
+static void retry(struct machine *machine, int64_t now_ms)
+{
+    /* A statement that timed out may just be too large: shrink it, and grow back slowly. */
+    if (strcmp(machine->fault.sqlstate, "57014") == 0 && machine->rows_max > 1) machine->rows_max /= 2;
+    int64_t wait_ms = backoff_next_ms(&machine->backoff);
+    resync(machine, now_ms, wait_ms);
+    machine_say(machine, NOTE_WARNING, "retrying", "%s: %s; trying again in %" PRId64 " ms",
+                machine->fault.site, machine->fault.text, wait_ms);
+}
+
+static void absorb_refused(struct machine *machine, const struct fault *fault, int64_t now_ms)
+{
+    machine->counters.bisected++;
+    enum refusal refusal = flight_refused(&machine->flight, fault);
+    if (refusal == REFUSAL_HOPELESS) {
+        wait_for_operator(machine, now_ms);
+    } else if (refusal == REFUSAL_DEAD) {
+        const struct batch_row *row = &machine->flight.batch.rows[machine->flight.row_begin];
+        machine_say(machine, NOTE_WARNING, "database_rejected",
+                    "partition %" PRId32 " offset %" PRId64 ": %s (SQLSTATE %s)", row->partition, row->offset,
+                    fault->text, fault->sqlstate);
+    }
+}
+
+static void absorb_failed(struct machine *machine, const struct input *input, int64_t now_ms)
+{
+    machine->fault = *input->fault;
+    if (input->of_write && !land(machine) && input->fault->status != STATUS_FATAL) return;
+    switch (input->fault->status) {
+    case STATUS_REJECT:
+        if (input->of_write) {
+            absorb_refused(machine, input->fault, now_ms);
+        } else {
+            wait_for_operator(machine, now_ms);
+        }
+        return;
+    case STATUS_STOP:
+        wait_for_operator(machine, now_ms);
+        return;
+    case STATUS_FATAL:
+        machine->failed = true;
+        return;
+    case STATUS_OK:
+    case STATUS_RETRY:
+        retry(machine, now_ms);
+        return;
+    }
+}
+
+void machine_absorb(struct machine *machine, const struct input *input, int64_t now_ms)
+{
+    switch (input->kind) {
+    case INPUT_NONE:
+        return;
+    case INPUT_IDLE:
+        machine->source_idle = true;
+        machine->next_read_ms = now_ms + WAITING_POLL_MS;
+        return;
+    case INPUT_RECORD:
+        absorb_record(machine, input, now_ms);
+        return;
+    case INPUT_ASSIGNED:
+        absorb_assigned(machine, input);
+        return;
+    case INPUT_REVOKED:
+        absorb_revoked(machine);
+        return;
+    case INPUT_OUT_OF_RANGE:
+        absorb_out_of_range(machine, input, now_ms);
+        return;
+    case INPUT_CLAIMED:
+        absorb_claimed(machine, input, now_ms);
+        return;
+    case INPUT_WRITTEN:
+        absorb_written(machine, input);
+        return;
+    case INPUT_FENCED:
+        absorb_fenced(machine, now_ms);
+        return;
+    case INPUT_FAILED:
+        absorb_failed(machine, input, now_ms);
+        return;
+    case INPUT_STOP:
+        machine->stopping = true;
+        return;
+    }
+}

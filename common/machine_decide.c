@@ -1,0 +1,144 @@
+/* The second half of the machine: what is done next, in a fixed order of urgency. */
+#include <inttypes.h>
+
+#include "machine_state.h"
+
+#define POLL_MS 1000 /* the longest wait when nothing is due */
+
+static struct action poll_action(bool read, int64_t timeout_ms)
+{
+    if (timeout_ms < 0) timeout_ms = 0;
+    if (timeout_ms > POLL_MS) timeout_ms = POLL_MS;
+    return (struct action){.kind = ACTION_POLL, .read = read, .timeout_ms = timeout_ms};
+}
+
+static struct action claim_action(struct machine *machine, bool only_halted)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < machine->partition_count; i++) {
+        if (only_halted && machine->partitions[i].state != PARTITION_HALTED) continue;
+        machine->numbers[count++] = machine->partitions[i].number;
+    }
+    return (struct action){.kind = ACTION_CLAIM, .partitions = machine->numbers, .count = count};
+}
+
+/* The whole set goes to where each partition reads on; a single one goes back alone after a jump. */
+static struct action start_action(struct machine *machine, bool whole)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < machine->partition_count; i++) {
+        struct partition *partition = &machine->partitions[i];
+        bool reads = partition->state == PARTITION_RUNNING || partition->state == PARTITION_TAIL;
+        if (!reads || (!whole && !partition->start_due)) continue;
+        int64_t offset = partition->start_due ? partition->start_at : partition->cursor;
+        machine->positions[count++] = (struct position){.partition = partition->number, .offset = offset};
+        partition->start_due = false;
+    }
+    if (whole) machine->start_due = false;
+    return (struct action){
+        .kind = ACTION_START, .whole = whole, .positions = machine->positions, .count = count};
+}
+
+static struct action halt_action(struct machine *machine, struct partition *partition)
+{
+    partition->halt_due = false;
+    machine_say(machine, NOTE_ERROR, "partition_halted",
+                "partition %" PRId32 " is halted: %s: %s; when it is mended, run "
+                "SELECT winnow.resume_partition(topic, %" PRId32 ") as winnow_operator",
+                partition->number, partition->halt_reason, partition->halt_detail, partition->number);
+    return (struct action){.kind = ACTION_HALT,
+                           .partition = partition->number,
+                           .epoch = partition->epoch,
+                           .reason = partition->halt_reason,
+                           .detail = partition->halt_detail};
+}
+
+static struct partition *first_partition(struct machine *machine, bool (*is_due)(const struct partition *))
+{
+    for (size_t i = 0; i < machine->partition_count; i++) {
+        if (is_due(&machine->partitions[i])) return &machine->partitions[i];
+    }
+    return NULL;
+}
+
+static bool is_halt_due(const struct partition *partition)
+{
+    return partition->halt_due;
+}
+
+static bool is_start_due(const struct partition *partition)
+{
+    return partition->start_due;
+}
+
+static bool is_halted(const struct partition *partition)
+{
+    return partition->state == PARTITION_HALTED;
+}
+
+static struct action write_action(struct machine *machine)
+{
+    struct flight *flight = &machine->flight;
+    if (!flight_has_rows(flight)) {
+        struct batch empty = flight->batch;
+        flight->batch = machine->filling;
+        machine->filling = empty;
+    }
+    return (struct action){
+        .kind = ACTION_WRITE,
+        .write = flight_write(flight, machine->partitions, machine->partition_count, machine->identity)};
+}
+
+/* Nothing waits for a batch to fill: with the database free, rows go out as soon as the source has no more at
+ * hand. While it is busy, they gather. */
+static bool should_write(const struct machine *machine, int64_t now_ms)
+{
+    if (flight_has_rows(&machine->flight)) return true;
+    if (machine->filling.row_count == 0) return false;
+    return machine->source_idle || machine_filling_is_full(machine) ||
+           now_ms - machine->filling.opened_ms >= machine->options.limits.age_max_ms;
+}
+
+static struct action wait_action(struct machine *machine, int64_t now_ms)
+{
+    int64_t until_ms = machine->wait_until_ms;
+    bool read = now_ms >= machine->next_read_ms;
+    if (!read && machine->next_read_ms < until_ms) until_ms = machine->next_read_ms;
+    return poll_action(read, until_ms - now_ms);
+}
+
+/* With the database free: what cannot wait for the next write comes first. */
+static struct action decide_free(struct machine *machine, int64_t now_ms)
+{
+    if (machine->claim_due) return claim_action(machine, false);
+    struct partition *halting = first_partition(machine, is_halt_due);
+    if (halting != NULL) return halt_action(machine, halting);
+    if (machine->start_due) return start_action(machine, true);
+    if (first_partition(machine, is_start_due) != NULL) return start_action(machine, false);
+    if (should_write(machine, now_ms)) return write_action(machine);
+    if (now_ms >= machine->recheck_ms && first_partition(machine, is_halted) != NULL) {
+        machine->recheck_ms = now_ms + OPERATOR_WAIT_MS;
+        return claim_action(machine, true);
+    }
+    return poll_action(true, machine->filling.row_count > 0 ? 0 : POLL_MS);
+}
+
+struct action machine_decide(struct machine *machine, int64_t now_ms)
+{
+    if (machine->failed) return (struct action){.kind = ACTION_EXIT, .fault = &machine->fault};
+    if (machine->receipt != NULL) {
+        struct action action = {.kind = ACTION_ACK, .receipt = machine->receipt};
+        machine->receipt = NULL;
+        return action;
+    }
+    if (machine->stopping && !machine->flight.in_flight) {
+        return (struct action){.kind = ACTION_EXIT, .drained = true};
+    }
+    if (machine->flight.in_flight) {
+        bool read =
+            !machine->stopping && !machine_filling_is_full(machine) && now_ms >= machine->wait_until_ms;
+        return poll_action(read, POLL_MS);
+    }
+    if (now_ms < machine->wait_until_ms) return wait_action(machine, now_ms);
+    return decide_free(machine, now_ms);
+}

@@ -1,0 +1,37 @@
+/* Well-formed UTF-8 as the Unicode standard's table 3-7 has it: no overlong forms, no surrogates, nothing
+ * above U+10FFFF (M-4). */
+#ifndef WINNOW_UTF8_H
+#define WINNOW_UTF8_H
+
+#include <stddef.h>
+
+static inline int utf8_is_tail(unsigned char byte)
+{
+    return (byte & 0xC0) == 0x80;
+}
+
+/* The bytes (1..4) of the well-formed character at `at`, which lies before `end`; 0 when it is none. */
+static inline size_t utf8_size(const char *at, const char *end)
+{
+    const unsigned char *s = (const unsigned char *)at;
+    size_t left = (size_t)(end - at);
+    if (s[0] < 0x80) return 1;
+    if (s[0] < 0xC2 || s[0] > 0xF4 || left < 2) return 0;
+    if (s[0] < 0xE0) return utf8_is_tail(s[1]) ? 2 : 0;
+    /* The second byte rules out overlong forms, surrogates and what lies above U+10FFFF. */
+    unsigned char low = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
+    unsigned char high = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
+    if (s[1] < low || s[1] > high || left < 3 || !utf8_is_tail(s[2])) return 0;
+    if (s[0] < 0xF0) return 3;
+    return left >= 4 && utf8_is_tail(s[3]) ? 4 : 0;
+}
+
+/* A control character (Unicode's Cc) begins at `at`: U+0000..1F, U+007F..9F. */
+static inline int utf8_is_control(const char *at, const char *end)
+{
+    const unsigned char *s = (const unsigned char *)at;
+    if (s[0] < 0x20 || s[0] == 0x7F) return 1;
+    return s[0] == 0xC2 && end - at >= 2 && s[1] >= 0x80 && s[1] < 0xA0;
+}
+
+#endif
