@@ -16,7 +16,7 @@ struct name {
     int8_t slot;
 };
 
-#define SLOT(field, order) ((int)(field) * FIELDS_NAMES_MAX + (order))
+#define SLOT(field, order) ((int)(field)*FIELDS_NAMES_MAX + (order))
 
 static const struct name names[] = {
     {"sum", SLOT(FIELD_AMOUNT, 2)},          {"type", SLOT(FIELD_METRIC, 1)},

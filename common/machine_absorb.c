@@ -57,7 +57,13 @@ static void absorb_assigned(struct machine *machine, const struct input *input)
     machine->partition_count = input->count;
     machine->claim_due = input->count > 0;
     machine->start_due = false;
-    machine_say(machine, NOTE_INFO, "assigned", "the group gave us %zu partitions", input->count);
+    if (input->count == 0) {
+        machine_say(
+            machine, NOTE_WARNING, "no_partitions",
+            "the group gave us no partition: there are more workers than partitions, this one is idle");
+    } else {
+        machine_say(machine, NOTE_INFO, "assigned", "the group gave us %zu partitions", input->count);
+    }
 }
 
 static void absorb_revoked(struct machine *machine)

@@ -10,7 +10,7 @@
 #include "slice.h"
 
 #define DECIMAL_DIGITS_MAX 38
-#define DECIMAL_TEXT_SIZE 80 /* bytes, with the terminating NUL; no canonical text is longer */
+#define DECIMAL_TEXT_SIZE  80 /* bytes, with the terminating NUL; no canonical text is longer */
 
 /* (-1)^negative * digits * 10^exponent. The digits have no zero at either end; zero has none at all,
  * exponent 0 and no sign, so equal numbers are equal structures (A-4). */

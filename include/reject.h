@@ -52,8 +52,9 @@ const char *reject_name(enum reject_reason reason);
 const char *reject_sentence(enum reject_reason reason);
 
 /* Fills *reject with "<rule>: <field>: found <found>, expected <expected>". `found` is cut to 80 bytes at a
- * character border, control characters and bytes that are not UTF-8 are escaped (\n, \x1b); its data may
- * be NULL, then "found" is left out. `rule` and `expected` are static text, `field` too. */
+ * character border, with "..." behind it then; control characters and bytes that are not UTF-8 are escaped
+ * (\n, \x1b); its data may be NULL, then "found" is left out. `rule` and `expected` are trusted text, `field`
+ * too: they are not escaped. All are copied. */
 void reject_set(struct reject *reject, enum reject_reason reason, const char *rule, const char *field,
                 struct slice found, const char *expected);
 

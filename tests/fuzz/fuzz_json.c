@@ -1,0 +1,117 @@
+/* Any bytes as a JSON text. What the strict scanner takes, json-c must take too, and see the same value of
+ * each key it shows; every string it passes must decode. */
+#include <json-c/json.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "json_string.h"
+#include "json_text.h"
+#include "utf8.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define REQUIRE(condition)         \
+    do {                           \
+        if (!(condition)) abort(); \
+    } while (0)
+
+#define DEPTH_OF_JSON_C 64
+
+struct shown {
+    struct slice text;
+    struct jsonstring *decoder;
+    struct buffer decoded;
+    size_t inner;
+    size_t outer;
+};
+
+static void check_token(struct shown *shown, const struct jsontext_token *token)
+{
+    const char *end = shown->text.data + shown->text.size;
+    REQUIRE(token->text.data >= shown->text.data && token->text.data + token->text.size <= end);
+    if (token->kind != JSONTEXT_STRING) return;
+    REQUIRE(token->escaped ==
+            (token->text.size > 0 && memchr(token->text.data, '\\', token->text.size) != NULL));
+    buffer_clear(&shown->decoded);
+    jsonstring_decode(shown->decoder, token->text, &shown->decoded);
+    REQUIRE(shown->decoded.size <= token->text.size);
+    REQUIRE(token->escaped || slice_equals(slice_of(shown->decoded.data, shown->decoded.size), token->text));
+}
+
+static bool on_enter(void *context, const struct jsontext_token *key)
+{
+    check_token(context, key);
+    return key->text.size % 2 == 0;
+}
+
+static void on_member(void *context, bool inner, const struct jsontext_token *key,
+                      const struct jsontext_token *value)
+{
+    struct shown *shown = context;
+    check_token(shown, key);
+    check_token(shown, value);
+    if (inner)
+        shown->inner++;
+    else
+        shown->outer++;
+}
+
+static void require_utf8(struct slice text)
+{
+    const char *end = text.data + text.size;
+    for (const char *at = text.data; at < end; at += utf8_size(at, end)) REQUIRE(utf8_size(at, end) > 0);
+}
+
+static enum jsontext_kind kind_of(struct json_object *value)
+{
+    switch (json_object_get_type(value)) {
+    case json_type_null:
+        return JSONTEXT_NULL;
+    case json_type_boolean:
+        return JSONTEXT_BOOLEAN;
+    case json_type_object:
+        return JSONTEXT_OBJECT;
+    case json_type_array:
+        return JSONTEXT_ARRAY;
+    case json_type_string:
+        return JSONTEXT_STRING;
+    default:
+        return JSONTEXT_NUMBER;
+    }
+}
+
+static void compare_with_json_c(struct slice text, const struct jsontext_report *report,
+                                const struct shown *shown)
+{
+    struct json_tokener *tokener = json_tokener_new_ex(DEPTH_OF_JSON_C);
+    char *copy = malloc(text.size + 1); /* json-c ends a bare number only at a NUL */
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    struct json_object *value = json_tokener_parse_ex(tokener, copy, (int)text.size + 1);
+    REQUIRE(json_tokener_get_error(tokener) == json_tokener_success);
+    REQUIRE(kind_of(value) == report->kind);
+    if (report->kind == JSONTEXT_OBJECT) /* json-c merges equal keys */
+        REQUIRE((size_t)json_object_object_length(value) <= shown->outer);
+    (void)json_object_put(value);
+    json_tokener_free(tokener);
+    free(copy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct jsontext scanner = {0};
+    struct shown shown = {.text = slice_of((const char *)data, size), .decoder = jsonstring_new()};
+    struct jsontext_visitor visitor = {.enter = on_enter, .member = on_member, .context = &shown};
+    struct jsontext_report report;
+    enum jsontext_result result = jsontext_scan(&scanner, shown.text, &visitor, &report);
+    REQUIRE(report.offset <= size);
+    REQUIRE((report.expected != NULL) == (result == JSONTEXT_INVALID));
+    if (result == JSONTEXT_OK) {
+        require_utf8(shown.text);
+        if (report.depth < DEPTH_OF_JSON_C) compare_with_json_c(shown.text, &report, &shown);
+    }
+    jsontext_done(&scanner);
+    jsonstring_free(shown.decoder);
+    buffer_done(&shown.decoded);
+    return 0;
+}
