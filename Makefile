@@ -1,0 +1,178 @@
+# winnow. `make help` lists what can be made; `make` builds build/winnow.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# As many jobs as there are processors; a make called by this one shares its jobs.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# V=1 shows the commands.
+Q       = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2);)
+
+BUILD  ?= build
+PYTHON ?= /usr/bin/python3
+
+# ---- flags -------------------------------------------------------------------------------------------------
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+STANDARD := -std=c17 -D_GNU_SOURCE
+INCLUDES := -Iinclude -Iworker -Icommon -I$(BUILD)/generated
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+            -Wformat=2 -Wcast-qual -Wvla $(if $(CI)$(SANITIZE),-Werror)
+ifeq ($(SANITIZE),)
+HARDENED := -O2 -g -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fvisibility=hidden
+else
+HARDENED := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -U_FORTIFY_SOURCE
+endif
+ALL_CFLAGS  = $(STANDARD) $(INCLUDES) $(WARNINGS) $(HARDENED) $(CFLAGS)
+ALL_LDFLAGS = -Wl,--as-needed $(if $(SANITIZE),-fsanitize=address$(comma)undefined,-Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now) $(LDFLAGS)
+LIBRARIES  := -lrdkafka -ljson-c -lpq -luuid -lcrypto -linih -lpthread -lm
+comma      := ,
+
+# libpq-fe.h stands in a folder of its own; everything else is on the compiler's own path.
+INCLUDES += -isystem /usr/include/postgresql
+
+# ---- sources -----------------------------------------------------------------------------------------------
+COMMON_SOURCES := $(wildcard common/*.c)
+WORKER_SOURCES := $(wildcard worker/*.c worker/*/*.c)
+MIGRATIONS     := $(sort $(wildcard migrations/*.up.sql))
+TEST_SOURCES   := $(wildcard $(addsuffix /test_*.c,tests/unit tests/golden tests/property tests/sim tests/broker))
+FUZZ_SOURCES   := $(wildcard tests/fuzz/fuzz_*.c)
+BENCH_SOURCES  := $(wildcard tests/bench/bench_*.c)
+LINKED_SOURCES := $(TEST_SOURCES) $(FUZZ_SOURCES) $(BENCH_SOURCES)
+
+COMMON_OBJECTS := $(COMMON_SOURCES:%.c=$(BUILD)/obj/%.o)
+WORKER_OBJECTS := $(WORKER_SOURCES:%.c=$(BUILD)/obj/%.o)
+TEST_PROGRAMS  := $(TEST_SOURCES:%.c=$(BUILD)/%)
+FUZZ_PROGRAMS  := $(FUZZ_SOURCES:%.c=$(BUILD)/%)
+BENCH_PROGRAMS := $(BENCH_SOURCES:%.c=$(BUILD)/%)
+
+# ---- the product -------------------------------------------------------------------------------------------
+.PHONY: all
+all: $(BUILD)/winnow ## build build/winnow (the default)
+
+$(BUILD)/winnow: $(WORKER_OBJECTS) $(BUILD)/obj/migrations.o $(BUILD)/libcommon.a $(BUILD)/sources
+	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(WORKER_OBJECTS) $(BUILD)/obj/migrations.o $(BUILD)/libcommon.a $(LIBRARIES)
+
+$(BUILD)/libcommon.a: $(COMMON_OBJECTS) $(BUILD)/sources
+	@rm -f $@
+	$(call Q,AR,$@)$(AR) rcsD $@ $(COMMON_OBJECTS)
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/generated/version.h
+	@mkdir -p $(@D)
+	$(call Q,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The SQL files travel inside the binary.
+$(BUILD)/migrations.c: migrations/embed.sh $(MIGRATIONS)
+	@mkdir -p $(@D)
+	$(call Q,EMBED,$@)sh migrations/embed.sh $(MIGRATIONS) > $@
+
+$(BUILD)/obj/migrations.o: $(BUILD)/migrations.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call Q,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Files that are looked at in every run and written only when their text changes, so that what depends on them is
+# rebuilt then and only then: the version, the compiler with its flags, and the list of sources.
+define write_if_changed
+@mkdir -p $(@D); printf '%s\n' '$(1)' > $@.new$$$$; \
+if cmp -s $@.new$$$$ $@; then rm -f $@.new$$$$; else mv $@.new$$$$ $@; fi
+endef
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+$(BUILD)/generated/version.h: FORCE
+	$(call write_if_changed,#define WINNOW_VERSION "$(VERSION)")
+
+$(BUILD)/flags: FORCE
+	$(call write_if_changed,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS))
+
+$(BUILD)/sources: FORCE
+	$(call write_if_changed,$(COMMON_SOURCES) $(WORKER_SOURCES))
+
+.PHONY: FORCE
+FORCE:
+
+# ---- test programs -----------------------------------------------------------------------------------------
+# Each tests/*/test_*.c, fuzz_*.c and bench_*.c is one program, linked with libcommon.a. What else it needs it
+# names in lines of its own:     // link: worker/settings.c tests/fake/source_fake.c
+# (paths of .c files from the root of the repository; the word "migrations" is the embedded SQL).
+$(BUILD)/tests.mk: tests/lib/link_rules.awk $(LINKED_SOURCES)
+	@mkdir -p $(@D)
+	@awk -v build=$(BUILD) -f tests/lib/link_rules.awk $(LINKED_SOURCES) /dev/null > $@
+
+$(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libcommon.a -lcunit $(LIBRARIES)
+
+# Without libFuzzer, a fuzz target replays the files it is given.
+$(FUZZ_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/obj/tests/fuzz/replay_main.o $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libcommon.a $(LIBRARIES)
+
+$(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libcommon.a
+	@mkdir -p $(@D)
+	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libcommon.a $(LIBRARIES)
+
+# A broker for development, of librdkafka's mock cluster, in a process of its own.
+$(BUILD)/devbroker: $(BUILD)/obj/tests/lib/devbroker.o
+	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARIES)
+
+.PHONY: programs sanitized-programs
+programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(BUILD)/devbroker
+sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
+
+# ---- to run ------------------------------------------------------------------------------------------------
+.PHONY: demo test lint unit golden property replay sim broker cli integration chaos sanitize fuzz
+demo: ## the whole thing in 20 seconds; KAFKA=real: on Apache Kafka; KEEP=1: leave it running
+	@tests/lib/deps.sh $(if $(filter real,$(KAFKA)),kafka,demo)
+	@$(MAKE) $(BUILD)/winnow $(if $(filter real,$(KAFKA)),,$(BUILD)/devbroker)
+	@KAFKA='$(KAFKA)' KEEP='$(KEEP)' $(PYTHON) tests/demo/demo.py
+
+test: ## install what is missing, then run every suite; ends with "N passed, N failed"
+	@tests/lib/deps.sh test
+	@$(PYTHON) tests/run
+
+lint: ## purity, include cycles, foreign headers, sizes, formatting, static analysis
+	@$(PYTHON) tests/run lint
+
+unit golden property replay sim broker cli: ## one suite alone (replay: the fuzz corpus)
+	@$(PYTHON) tests/run $@
+
+integration: ## the scenarios, on a real Kafka and a real PostgreSQL
+	@tests/lib/deps.sh test
+	@$(PYTHON) tests/run $@
+
+chaos: ## kill -9, terminated connections, restarts of both servers; then the invariants
+	@tests/lib/deps.sh test
+	@$(PYTHON) tests/run $@
+
+sanitize: ## unit, golden, property, corpus and simulation under ASan and UBSan
+	@$(PYTHON) tests/run $@
+
+FUZZ_SECONDS ?= 60
+fuzz: ## libFuzzer (clang) on each target for FUZZ_SECONDS=60
+	@$(PYTHON) tests/run $@ --seconds $(FUZZ_SECONDS)
+
+# ---- housekeeping ------------------------------------------------------------------------------------------
+.PHONY: deps format clean help
+deps: ## install the Debian packages and Kafka jars that are missing
+	@tests/lib/deps.sh test
+
+format: ## clang-format on every C file
+	clang-format -i $(wildcard $(addsuffix /*.[ch],include common worker worker/* tests/*))
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z][a-z ]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | \
+	 sed 's/make unit golden property replay sim broker cli/make unit golden …/'
+
+ifeq ($(filter clean help format deps,$(MAKECMDGOALS)),)
+include $(BUILD)/tests.mk
+-include $(patsubst %.o,%.d,$(COMMON_OBJECTS) $(WORKER_OBJECTS) $(BUILD)/obj/migrations.o)
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(LINKED_SOURCES)) $(wildcard $(BUILD)/obj/tests/lib/*.d $(BUILD)/obj/tests/f*/*.d)
+endif

@@ -1,0 +1,129 @@
+#!/bin/bash
+# Installs what is missing, and nothing else:   deps.sh build|demo|kafka|test
+# Says what and why. Needs root for Debian packages; without it, prints the command and ends with 69.
+set -euo pipefail
+
+goal=${1:?build, demo, kafka or test}
+kafka_version=4.1.2
+kafka_jars=${XDG_CACHE_HOME:-$HOME/.cache}/winnow/kafka-$kafka_version
+
+declare -A why=(
+    [gcc]='the compiler' [make]='the build' [libc6-dev]='the C library'
+    [librdkafka-dev]='the Kafka client' [libjson-c-dev]='the JSON parser' [libpq-dev]='the PostgreSQL client'
+    [uuid-dev]='event hashes as UUIDs' [libssl-dev]='SHA-256' [libinih-dev]='the configuration file'
+    [postgresql]='a private PostgreSQL in a temporary directory'
+    [python3-psycopg2]='PostgreSQL from Python' [python3-confluent-kafka]='Kafka from Python'
+    [python3-pytest]='integration and chaos tests' [python3-yaml]='the check of docker-compose.yml'
+    [libcunit1-dev]='C tests' [clang-format]='lint: formatting' [cppcheck]='lint: static analysis'
+    [shellcheck]='lint: shell scripts' [git]='lint, and the version'
+    [openjdk-17-jre-headless]='runs Apache Kafka' [maven]='fetches the jars of Apache Kafka'
+)
+build=(gcc make libc6-dev librdkafka-dev libjson-c-dev libpq-dev uuid-dev libssl-dev libinih-dev)
+demo=("${build[@]}" postgresql python3-psycopg2 python3-confluent-kafka)
+kafka=("${demo[@]}" openjdk-17-jre-headless)
+test=("${kafka[@]}" python3-pytest python3-yaml libcunit1-dev clang-format cppcheck shellcheck git)
+
+# A program found another way than by its Debian package is as good.
+installed_otherwise() {
+    case $1 in
+    gcc | make | git | maven | clang-format | cppcheck | shellcheck)
+        local program=${1/maven/mvn}
+        command -v "$program" >/dev/null ;;
+    openjdk-17-jre-headless) command -v java >/dev/null ;;
+    postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
+    *) return 1 ;;
+    esac
+}
+
+missing_packages() {
+    local present package
+    present=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' || true)
+    for package in "$@"; do
+        if ! grep -qx "$package" <<<"$present" && ! installed_otherwise "$package"; then
+            echo "$package"
+        fi
+    done
+}
+
+# The package postgresql would set up and start a server of its own on port 5432; only its programs are wanted.
+install_without_main_cluster() {
+    local config=/etc/postgresql-common/createcluster.conf kept
+    apt-get install -y -q --no-install-recommends postgresql-common >&2
+    kept=$(mktemp)
+    cp "$config" "$kept"
+    echo 'create_main_cluster = false' >>"$config"
+    apt-get install -y -q --no-install-recommends "$@" >&2 || { cat "$kept" >"$config"; return 1; }
+    cat "$kept" >"$config"
+    rm -f "$kept"
+}
+
+install_packages() {
+    local package
+    (($# > 0)) || return 0
+    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+        echo "deps: this is not Debian; please install the equivalents of: $*" >&2
+        exit 69
+    fi
+    echo "Installing Debian packages:" >&2
+    for package in "$@"; do
+        printf '  %-26s %s\n' "$package" "${why[$package]}" >&2
+    done
+    if ((EUID != 0)); then
+        echo "deps: that needs root. Please run:  sudo apt-get update && sudo apt-get install -y $*" >&2
+        exit 69
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q >&2
+    if [[ " $* " == *" postgresql "* ]]; then
+        install_without_main_cluster "$@"
+    else
+        apt-get install -y -q --no-install-recommends "$@" >&2
+    fi
+}
+
+write_pom() {
+    cat >"$1/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>winnow</groupId><artifactId>kafka-jars</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$kafka_version</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$kafka_version</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+POM
+}
+
+# Whole or not at all: fetched beside its place and renamed into it, so that clones may do this at once.
+fetch_kafka() {
+    local beside
+    [[ -d $kafka_jars ]] && return 0
+    mapfile -t packages < <(missing_packages maven)
+    install_packages "${packages[@]}"
+    echo "Fetching the jars of Apache Kafka $kafka_version (54 MB) into $kafka_jars" >&2
+    mkdir -p "$(dirname "$kafka_jars")"
+    beside=$(mktemp -d "$kafka_jars.XXXXXX")
+    write_pom "$beside"
+    if ! mvn -B -q -f "$beside/pom.xml" dependency:copy-dependencies -DoutputDirectory="$beside/jars" >&2; then
+        rm -rf "$beside"
+        echo "deps: Maven could not fetch Apache Kafka $kafka_version; its message is above" >&2
+        exit 69
+    fi
+    chmod 755 "$beside"
+    mv -T "$beside" "$kafka_jars" 2>/dev/null || rm -rf "$beside"
+    [[ -d $kafka_jars/jars ]]
+}
+
+case $goal in
+build) wanted=("${build[@]}") ;;
+demo) wanted=("${demo[@]}") ;;
+kafka) wanted=("${kafka[@]}") ;;
+test) wanted=("${test[@]}") ;;
+*) echo "deps: build, demo, kafka or test, not '$goal'" >&2; exit 64 ;;
+esac
+mapfile -t packages < <(missing_packages "${wanted[@]}")
+install_packages "${packages[@]}"
+case $goal in
+kafka | test) fetch_kafka ;;
+esac

@@ -1,0 +1,255 @@
+"""Brokers: Apache Kafka from its jars (one node, KRaft), and what the tests ask of any broker."""
+
+import base64
+import os
+import signal
+import subprocess
+import uuid
+from pathlib import Path
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
+
+from .poll import wait_until
+from .process import Process, free_port, make_directory, remove_directory
+
+VERSION = "4.1.2"
+ADMIN_TIMEOUT_S = 20
+
+
+def jars_directory():
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    path = Path(cache) / "winnow" / f"kafka-{VERSION}" / "jars"
+    if not path.is_dir():
+        raise RuntimeError(f"the jars of Apache Kafka are not in {path}; run: make deps")
+    return path
+
+
+class Broker:
+    """What tests do with topics, whatever serves them."""
+
+    brokers = None  # host:port
+
+    def admin(self):
+        return AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
+
+    def create_topic(self, name, partitions=1, config=None):
+        """Creates the topic and waits until its partitions have leaders."""
+        admin = self.admin()  # must outlive its answers
+        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {})
+        admin.create_topics([new], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+        wait_until(lambda: self._has_leaders(name, partitions), ADMIN_TIMEOUT_S, f"topic {name} has leaders")
+
+    def delete_topic(self, name):
+        admin = self.admin()
+        admin.delete_topics([name], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+        wait_until(lambda: self.partition_count(name) == 0, ADMIN_TIMEOUT_S, f"topic {name} is gone")
+
+    def add_partitions(self, name, total):
+        admin = self.admin()
+        new = NewPartitions(name, total)
+        admin.create_partitions([new], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+        wait_until(lambda: self._has_leaders(name, total), ADMIN_TIMEOUT_S, f"topic {name} has {total} partitions")
+
+    def alter_topic(self, name, config):
+        """Sets the topic's configuration (those not named fall back to their defaults)."""
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name, set_config=config)
+        admin = self.admin()
+        admin.alter_configs([resource])[resource].result(ADMIN_TIMEOUT_S)
+
+    def _has_leaders(self, name, partitions):
+        topic = self._metadata(name)
+        return topic is not None and len(topic.partitions) == partitions and all(
+            partition.leader >= 0 for partition in topic.partitions.values())
+
+    def _metadata(self, name):
+        try:
+            # All topics, since asking for one by name may create it on some brokers.
+            return self.admin().list_topics(timeout=5).topics.get(name)
+        except KafkaException:
+            return None
+
+    def partition_count(self, name):
+        topic = self._metadata(name)
+        return len(topic.partitions) if topic is not None else 0
+
+    def cluster_id(self):
+        return self.admin().list_topics(timeout=5).cluster_id
+
+    def _reader(self):
+        return Consumer({
+            "bootstrap.servers": self.brokers, "group.id": f"reader-{uuid.uuid4()}", "log_level": 0,
+            "enable.auto.commit": False, "enable.partition.eof": True, "auto.offset.reset": "error",
+            "isolation.level": "read_committed", "fetch.wait.max.ms": 20, "check.crcs": False,
+            "fetch.message.max.bytes": 4 << 20})
+
+    def watermarks(self, topic, partition, timeout_s=10):
+        """(first offset kept, offset behind the last)."""
+        reader = self._reader()
+        try:
+            return reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)
+        finally:
+            reader.close()
+
+    def end_offsets(self, topic):
+        """A dict of partition → offset behind the last message."""
+        reader = self._reader()
+        try:
+            return {partition: reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
+                    for partition in range(self.partition_count(topic))}
+        finally:
+            reader.close()
+
+    def read_topic(self, topic, timeout_s=60):
+        """All messages of the topic now, as a list of confluent_kafka.Message: the oracle's truth.
+
+        Up to the ends as they are when it begins; messages that compaction or aborted transactions removed are
+        not there."""
+        reader = self._reader()
+        try:
+            wanted = {}
+            for partition in range(self.partition_count(topic)):
+                low, high = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+                if high > low:
+                    wanted[partition] = (low, high)
+            reader.assign([TopicPartition(topic, partition, low) for partition, (low, _) in wanted.items()])
+            return _read_until_ends(reader, wanted, timeout_s)
+        finally:
+            reader.close()
+
+
+def _read_until_ends(reader, wanted, timeout_s):
+    messages = []
+    unfinished = set(wanted)
+
+    def read_some():
+        for message in reader.consume(10000, timeout=0.2):
+            partition = message.partition()
+            if message.error() is None and message.offset() < wanted[partition][1]:
+                messages.append(message)
+            elif message.error() is not None and message.error().code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(message.error())
+            if message.error() is not None or message.offset() >= wanted[partition][1] - 1:
+                unfinished.discard(partition)
+        return not unfinished
+
+    wait_until(read_some, timeout_s, "the whole topic is read", interval_s=0)
+    return messages
+
+
+class Kafka(Broker):
+    """`with Kafka() as broker:` is a fresh Apache Kafka on 127.0.0.1.
+
+    kill() is kill -9; start() afterwards takes the same directories and ports."""
+
+    def __init__(self, settings=None):
+        self.directory = make_directory("kafka")
+        self.log_path = self.directory / "kafka.log"
+        self.port = free_port()
+        self.controller_port = free_port()
+        self.brokers = f"127.0.0.1:{self.port}"
+        self._process = None
+        self._jars = jars_directory()
+        self._properties = self.directory / "server.properties"
+        self._write_properties(settings or {})
+        self._format()
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _write_properties(self, settings):
+        properties = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": self.directory / "log",
+            "auto.create.topics.enable": "false",
+            "offsets.topic.num.partitions": 1,
+            "offsets.topic.replication.factor": 1,
+            "transaction.state.log.num.partitions": 1,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 1000,
+            # Back soon after kill -9: the controller must first see the broker that was as gone.
+            "broker.session.timeout.ms": 1500,
+            "broker.heartbeat.interval.ms": 300,
+            "num.network.threads": 2,
+            "num.io.threads": 2,
+            "log.cleaner.dedupe.buffer.size": 8 << 20,
+            "log.cleaner.backoff.ms": 500,
+            "log.initial.task.delay.ms": 500,
+            "log.retention.check.interval.ms": 1000,
+            **settings,
+        }
+        self._properties.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+
+    def _java(self, main_class, *arguments):
+        return ["java", "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Djava.awt.headless=true",
+                "-cp", f"{self._jars}/*", main_class, *arguments]
+
+    def _format(self):
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        done = subprocess.run(
+            self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties)),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"Kafka's storage could not be formatted:\n{done.stdout}")
+
+    def start(self, timeout_s=90):
+        """Starts it and waits until it answers; does nothing when it runs."""
+        if self.is_running():
+            return
+        self._process = Process(self._java("kafka.Kafka", str(self._properties)), self.log_path, cwd=self.directory)
+        wait_until(self._answers, timeout_s, "Kafka answers", on_timeout=self.log_tail)
+
+    def _answers(self):
+        if not self._process.is_running():
+            raise RuntimeError(f"Kafka ended with {self._process.exit_code}\n{self.log_tail()}")
+        try:
+            return len(self.admin().list_topics(timeout=1).brokers) > 0
+        except KafkaException:
+            return False
+
+    def is_running(self):
+        return self._process is not None and self._process.is_running()
+
+    def kill(self):
+        if self.is_running():
+            self._process.kill()
+
+    def stop(self, timeout_s=30):
+        if self.is_running():
+            self._process.stop(signal.SIGTERM, timeout_s)
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def pause(self):
+        """Freezes the broker: connections stay open and nothing is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self._process.send_signal(signal.SIGCONT)
+
+    def close(self):
+        self.kill()
+        remove_directory(self.directory)
+
+    def log_tail(self, lines=30):
+        return self._process.log_tail(lines) if self._process is not None else ""

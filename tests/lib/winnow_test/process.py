@@ -1,0 +1,158 @@
+"""Child processes that end with their parent, temporary directories, free ports."""
+
+import ctypes
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from .poll import DeadlinePassed, wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
+PR_SET_PDEATHSIG = 1
+DIRECTORY_PREFIX = "winnow-run-"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _end_with_parent(parent_pid, death_signal):
+    """Runs in the child after it has become its user: changing credentials clears the setting."""
+
+    def prepare():
+        _libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+        if os.getppid() != parent_pid:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return prepare
+
+
+class Process:
+    """A child in a session of its own, with its output in a file, and a pipe to its input if has_input.
+
+    The kernel sends it death_signal when the *thread* that made it ends: make it in the main thread."""
+
+    def __init__(self, argv, log_path, env=None, cwd=None, user=None, death_signal=signal.SIGKILL,
+                 has_input=False):
+        self.argv = [str(argument) for argument in argv]
+        self.log_path = Path(log_path)
+        credentials = {}
+        if user is not None:
+            credentials = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        with open(self.log_path, "ab") as log:
+            self._popen = subprocess.Popen(
+                self.argv, stdout=log, stderr=subprocess.STDOUT,
+                stdin=subprocess.PIPE if has_input else subprocess.DEVNULL, env=env, cwd=cwd, start_new_session=True,
+                preexec_fn=_end_with_parent(os.getpid(), death_signal), **credentials)
+
+    @property
+    def pid(self):
+        return self._popen.pid
+
+    @property
+    def exit_code(self):
+        """None while it runs; -N after signal N."""
+        return self._popen.poll()
+
+    def is_running(self):
+        return self.exit_code is None
+
+    def write_line(self, text):
+        """To its standard input (has_input)."""
+        self._popen.stdin.write(text.encode() + b"\n")
+        self._popen.stdin.flush()
+
+    def send_signal(self, number):
+        if self.is_running():
+            os.kill(self.pid, number)
+
+    def kill(self):
+        """SIGKILL to all of its session's first process group, and waits for the first process."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._popen.wait()
+
+    def wait(self, timeout_s=30):
+        """The exit code; kills it and raises DeadlinePassed when it does not end in time."""
+        try:
+            return self._popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise DeadlinePassed(f"{self.argv[0]} did not end within {timeout_s} s\n{self.log_tail()}") from None
+
+    def stop(self, number=signal.SIGTERM, timeout_s=15):
+        """Asks it to end, insists by SIGKILL at the deadline. Returns the exit code."""
+        self.send_signal(number)
+        try:
+            return self._popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self.exit_code
+
+    def log_text(self):
+        return self.log_path.read_text(errors="replace")
+
+    def log_tail(self, lines=30):
+        return "\n".join(self.log_text().splitlines()[-lines:])
+
+
+def children_of(pid):
+    """Pids of the direct children of a process, oldest first; empty when it is gone."""
+    pids = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            pids += Path(f"/proc/{pid}/task/{task}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return sorted(int(child) for child in pids)
+
+
+def is_alive(pid):
+    """True when the process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until_gone(pids, timeout_s=30):
+    wait_until(lambda: not [pid for pid in pids if is_alive(pid)], timeout_s, f"the end of processes {pids}")
+
+
+def free_port():
+    """A port on 127.0.0.1 below the range from which the kernel picks, so that a server that is restarted
+    finds its own port free again."""
+    for _ in range(200):
+        port = random.randrange(15000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port between 15000 and 32000 on 127.0.0.1")
+
+
+def make_directory(purpose):
+    """A directory under the temporary one that everyone may enter (PostgreSQL runs as another user). Its name
+    holds our pid: those of processes that were killed are removed by the next run."""
+    _remove_left_over()
+    path = Path(tempfile.mkdtemp(prefix=f"{DIRECTORY_PREFIX}{os.getpid()}-{purpose}-"))
+    path.chmod(0o755)
+    return path
+
+
+def remove_directory(path):
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_left_over():
+    for path in Path(tempfile.gettempdir()).glob(f"{DIRECTORY_PREFIX}*"):
+        owner = path.name[len(DIRECTORY_PREFIX):].split("-")[0]
+        if owner.isdigit() and not os.path.exists(f"/proc/{owner}") and not (path / "keep").exists():
+            remove_directory(path)

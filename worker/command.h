@@ -1,0 +1,15 @@
+/* The commands of the winnow binary. Each gets the arguments behind its name (argv[0] is the name) and
+ * returns an exit code (exit_code.h). cli.c holds the table of them. */
+#ifndef WINNOW_COMMAND_H
+#define WINNOW_COMMAND_H
+
+int command_worker(int argc, char **argv);
+int command_pool(int argc, char **argv);
+int command_housekeep(int argc, char **argv); /* hidden: a pool runs it hourly */
+int command_migrate(int argc, char **argv);
+int command_submit(int argc, char **argv);
+int command_explain(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_config(int argc, char **argv);
+
+#endif

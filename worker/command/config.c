@@ -1,0 +1,175 @@
+/* winnow config: what the configuration is, and where each value comes from. */
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "exit_code.h"
+#include "kafka_properties.h"
+#include "nearest.h"
+#include "reject.h"
+#include "secret.h"
+#include "settings_load.h"
+
+static const struct command_usage usage = {
+    .synopsis = "winnow config check|print|example [options]",
+    .description = "check    reads everything and says ok, or names every mistake (exit code 78)\n"
+                   "print    the values in effect and where each comes from; passwords are masked\n"
+                   "example  a file to begin with: winnow config example > winnow.ini",
+};
+
+static const char *origin_name(enum origin_kind kind)
+{
+    static const char *const names[] = {
+        [ORIGIN_DEFAULT] = "",
+        [ORIGIN_FILE] = "file ",
+        [ORIGIN_ENVIRONMENT] = "environment ",
+        [ORIGIN_FLAG] = "flag ",
+    };
+    return names[kind];
+}
+
+static int run_check(const struct settings_load *load)
+{
+    if (!settings_require(&load->settings, "brokers topic")) return EXIT_BAD_CONFIG;
+    (void)printf("ok\n");
+    return EXIT_DRAINED;
+}
+
+/* A value as people can see it: control characters escaped. */
+static void print_value(const char *name, struct slice value, const struct origin *origin)
+{
+    char shown[1024];
+    (void)reject_escape(value, shown, sizeof shown);
+    const char *kind = origin->place != NULL ? origin_name(origin->kind) : "";
+    const char *place = origin->place != NULL ? origin->place : "not given";
+    (void)printf("%-22s %-32s %s%s\n", name, shown, kind, place);
+}
+
+static int run_print(const struct settings_load *load)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        struct buffer value = {0};
+        setting_print(&setting_table[i], &load->settings, &value);
+        print_value(setting_table[i].name, slice_of(value.data, value.size), &load->origins[i]);
+        buffer_done(&value);
+    }
+    if (load->settings.kafka_count > 0) (void)printf("[kafka]\n");
+    for (size_t i = 0; i < load->settings.kafka_count; i++) {
+        const struct kafka_property *property = &load->settings.kafka[i];
+        const char *shown = kafka_property_is_secret(property->name) ? SECRET_MASK : property->value;
+        print_value(property->name, slice_of_text(shown), &load->kafka_origins[i]);
+    }
+    return EXIT_DRAINED;
+}
+
+/* "batch_rows" with its sentence, limits and default, commented out unless it has no default. */
+static void print_example_setting(const struct setting *setting)
+{
+    struct buffer expected = {0};
+    if (setting->type == SETTING_INTEGER) setting_print_expected(setting, &expected);
+    (void)printf("# %s%s%.*s\n", setting->help, expected.size > 0 ? "; " : "", (int)expected.size,
+                 expected.data);
+    buffer_done(&expected);
+    bool needed = setting->fallback == NULL && setting->derived == NULL;
+    const char *value = setting->example != NULL ? setting->example : setting->fallback;
+    (void)printf("%s%s = %s\n", needed ? "" : "#", setting->name, value);
+}
+
+static int run_example(void)
+{
+    (void)printf(
+        "# Configuration of winnow. Flags and WINNOW_... variables win over this file: batch_rows here is\n"
+        "# --batch-rows 500 and WINNOW_BATCH_ROWS=500. Lines that begin with # or ; are comments; a comment\n"
+        "# behind a value would be part of the value, and so would quotes. What is commented out shows the\n"
+        "# default, or an example where there is none.\n");
+    const char *group = "";
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (strcmp(group, setting_table[i].group) != 0) (void)printf("\n## %s\n", setting_table[i].group);
+        group = setting_table[i].group;
+        print_example_setting(&setting_table[i]);
+    }
+    (void)printf(
+        "\n# Properties of librdkafka, all but those that the guarantees depend on. In the environment\n"
+        "# security.protocol is WINNOW_KAFKA_SECURITY_PROTOCOL, on the command line -X "
+        "security.protocol=...\n"
+        "[kafka]\n"
+        "#security.protocol = SASL_SSL\n"
+        "#sasl.mechanisms = SCRAM-SHA-512\n"
+        "#sasl.username = winnow\n"
+        "#sasl.password = secret\n");
+    return EXIT_DRAINED;
+}
+
+static void print_table_row(const struct setting *setting)
+{
+    char flag[SETTING_TEXT_SIZE];
+    char variable[SETTING_TEXT_SIZE];
+    char letter[8] = "";
+    struct buffer expected = {0};
+    setting_print_flag(setting, flag);
+    setting_print_variable(setting, variable);
+    if (setting->letter != 0) (void)snprintf(letter, sizeof letter, "`-%c`, ", setting->letter);
+    if (setting->type == SETTING_INTEGER) setting_print_expected(setting, &expected);
+    const char *fallback = setting->derived != NULL ? setting->derived : setting->fallback;
+    const char *quote = fallback != NULL && fallback[0] != '\0' ? "`" : "";
+    (void)printf("| `%s` | %s`%s` | `%s` | %s%s%s | %s%s%.*s |\n", setting->name, letter, flag, variable,
+                 quote, fallback != NULL ? fallback : "", quote, setting->help, expected.size > 0 ? "; " : "",
+                 (int)expected.size, expected.data);
+    buffer_done(&expected);
+}
+
+/* The table of the README. */
+static int run_table(void)
+{
+    (void)printf("| Setting | Flag | Environment | Default | Meaning |\n|---|---|---|---|---|\n");
+    for (size_t i = 0; i < SETTING_COUNT; i++) print_table_row(&setting_table[i]);
+    return EXIT_DRAINED;
+}
+
+static int refuse(const char *name)
+{
+    static const char *const known[] = {"check", "print", "example"};
+    struct nearest nearest = nearest_to(name);
+    for (size_t i = 0; i < ARRAY_COUNT(known); i++) nearest_offer(&nearest, known[i]);
+    char shown[100];
+    (void)reject_escape(slice_of_text(name), shown, sizeof shown);
+    (void)fprintf(stderr, "winnow config: found %s, expected check, print or example%s%s%s\n",
+                  name[0] != '\0' ? shown : "nothing", nearest.name != NULL ? "; did you mean " : "",
+                  nearest.name != NULL ? nearest.name : "", nearest.name != NULL ? "?" : "");
+    return EXIT_BAD_USAGE;
+}
+
+/* These need no configuration, so a broken one must not keep them from answering. */
+static bool run_alone(const char *name, int *ret_exit_code)
+{
+    bool example = strcmp(name, "example") == 0;
+    if (!example && strcmp(name, "table") != 0) return false;
+    *ret_exit_code = example ? run_example() : run_table();
+    return true;
+}
+
+static int run_on_settings(const char *name, const struct settings_load *load)
+{
+    int exit_code;
+    if (strcmp(name, "check") == 0) return run_check(load);
+    if (strcmp(name, "print") == 0) return run_print(load);
+    return run_alone(name, &exit_code) ? exit_code : refuse(name);
+}
+
+int command_config(int argc, char **argv)
+{
+    struct settings_load load;
+    int rest;
+    int exit_code;
+    if (argc == 2 && run_alone(argv[1], &exit_code)) return exit_code;
+    if (!settings_load_read(&usage, argc, argv, &load, &rest, &exit_code)) return exit_code;
+    if (argc - rest > 1) {
+        (void)fprintf(stderr, "winnow config: found %d arguments, expected check, print or example\n",
+                      argc - rest);
+        exit_code = EXIT_BAD_USAGE;
+    } else {
+        exit_code = run_on_settings(rest < argc ? argv[rest] : "", &load);
+    }
+    settings_load_done(&load);
+    return exit_code;
+}

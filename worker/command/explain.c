@@ -1,0 +1,246 @@
+/* winnow explain: what normalization makes of a message, without any server. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buffer.h"
+#include "clock.h"
+#include "command.h"
+#include "decimal.h"
+#include "exit_code.h"
+#include "explain_text.h"
+#include "identity.h"
+#include "instant.h"
+#include "line_reader.h"
+#include "normalize.h"
+#include "settings.h"
+
+static const char *json_asked;
+static const char *timestamp_text;
+
+static const struct command_option options[] = {
+    {0, "json", NULL, "explain each line of standard input by a line of JSON", &json_asked},
+    {0, "broker-timestamp-ms", "MS", "the message's own timestamp (D-1); the present", &timestamp_text},
+    {0},
+};
+
+static const struct command_usage usage = {
+    .synopsis = "winnow explain [options] [EVENT]",
+    .description = "Tells what becomes of an event, rule by rule, or why it would be a dead letter.\n"
+                   "EVENT is one message; without it standard input is read. No server is needed.\n"
+                   "Exit code 0 when the event is accepted, 1 when it is not; with --json always 0.\n\n"
+                   "  $ winnow explain '{\"client\":\"a\",\"type\":\"sale\",\"sum\":\"1,200.50\"}'\n"
+                   "  $ winnow explain --json < events.jsonl",
+    .options = options,
+    .settings = "event_bytes_max",
+};
+
+struct explainer {
+    struct normalizer *normalizer;
+    int64_t timestamp_ms; /* -1: the present */
+    struct buffer out;    /* one line of JSON */
+};
+
+static struct record record_of(const struct explainer *explainer, struct slice value)
+{
+    int64_t timestamp_ms = explainer->timestamp_ms >= 0 ? explainer->timestamp_ms : clock_wall_ms();
+    return (struct record){.timestamp_ms = timestamp_ms, .value = value};
+}
+
+static bool explain_to_person(struct explainer *explainer, struct slice value)
+{
+    static const struct client_rules rules;
+    struct record record = record_of(explainer, value);
+    struct event event;
+    struct reject reject;
+    if (normalize(explainer->normalizer, &record, &rules, &event, &reject) == STATUS_OK) {
+        explain_event(explainer->normalizer, &event, explainer->timestamp_ms >= 0);
+        return true;
+    }
+    explain_reject(explainer->normalizer, &reject);
+    return false;
+}
+
+static void add_text(struct buffer *out, const char *text)
+{
+    (void)buffer_add(out, text, strlen(text));
+}
+
+/* The escape of the character at the start of the text, "" when it needs none. Returns its size. U+2028 and
+ * U+2029 need none in JSON, but many a reader takes them for the end of a line. */
+static size_t escape(struct slice text, char ret_escape[8])
+{
+    unsigned char byte = (unsigned char)text.data[0];
+    ret_escape[0] = '\0';
+    if (byte == '"' || byte == '\\')
+        (void)snprintf(ret_escape, 8, "\\%c", byte);
+    else if (byte < 0x20)
+        (void)snprintf(ret_escape, 8, "\\u%04x", byte);
+    else if (text.size >= 3 &&
+             (memcmp(text.data, "\xE2\x80\xA8", 3) == 0 || memcmp(text.data, "\xE2\x80\xA9", 3) == 0))
+        (void)snprintf(ret_escape, 8, "\\u%04x", 0x2028 + (text.data[2] == '\xA9'));
+    return byte == 0xE2 && ret_escape[0] != '\0' ? 3 : 1;
+}
+
+/* Adds `"name":"text"`; the text is UTF-8 already. RFC 8259, section 7. */
+static void add_string(struct buffer *out, const char *name, struct slice text)
+{
+    add_text(out, "\"");
+    add_text(out, name);
+    add_text(out, "\":\"");
+    size_t begin = 0; /* of what needs no escape */
+    for (size_t at = 0; at < text.size;) {
+        char escaped[8];
+        size_t size = escape(slice_of(text.data + at, text.size - at), escaped);
+        if (escaped[0] != '\0') {
+            (void)buffer_add(out, text.data + begin, at - begin);
+            add_text(out, escaped);
+            begin = at + size;
+        }
+        at += size;
+    }
+    (void)buffer_add(out, text.data + begin, text.size - begin);
+    add_text(out, "\"");
+}
+
+static void add_event(struct buffer *out, const struct event *event)
+{
+    char amount[DECIMAL_TEXT_SIZE];
+    char when[INSTANT_TEXT_SIZE];
+    char hash[IDENTITY_TEXT_SIZE];
+    size_t amount_size = decimal_print(&event->amount, amount);
+    (void)instant_print(event->time_us, when);
+    identity_print(event->hash, hash);
+    add_text(out, "{\"event\":{");
+    add_string(out, "client_id", event->client_id);
+    add_text(out, ",");
+    add_string(out, "metric", event->metric);
+    add_text(out, ",\"amount\":");
+    (void)buffer_add(out, amount, amount_size);
+    add_text(out, ",");
+    add_string(out, "timestamp", slice_of_text(when));
+    add_text(out, ",");
+    add_string(out, "event_hash", slice_of_text(hash));
+    add_text(out, "}}\n");
+}
+
+static void explain_to_program(struct explainer *explainer, struct slice value)
+{
+    static const struct client_rules rules;
+    struct record record = record_of(explainer, value);
+    struct event event;
+    struct reject reject;
+    struct buffer *out = &explainer->out;
+    buffer_clear(out);
+    if (normalize(explainer->normalizer, &record, &rules, &event, &reject) == STATUS_OK) {
+        add_event(out, &event);
+    } else {
+        add_text(out, "{");
+        add_string(out, "reason", slice_of_text(reject_name(reject.reason)));
+        add_text(out, ",");
+        add_string(out, "detail", slice_of_text(reject.detail));
+        add_text(out, "}\n");
+    }
+    (void)fwrite(out->data, 1, out->size, stdout);
+}
+
+static int fail_to_read(void)
+{
+    (void)fprintf(stderr, "winnow explain: cannot read standard input: %s\n", strerror(errno));
+    return EXIT_TEMPORARY;
+}
+
+/* Answers are handed out before more input is waited for, so that a program may ask line by line. */
+static int explain_lines(struct explainer *explainer)
+{
+    struct line_reader reader;
+    struct slice line;
+    enum line_reader_result result;
+    line_reader_init(&reader, STDIN_FILENO);
+    do {
+        if (fflush(stdout) != 0) { /* main() tells why */
+            line_reader_done(&reader);
+            return EXIT_DRAINED;
+        }
+        result = line_reader_fill(&reader);
+        while (result != LINE_READER_FAILED && line_reader_take(&reader, &line))
+            explain_to_program(explainer, line);
+    } while (result == LINE_READER_MORE);
+    int exit_code = result == LINE_READER_FAILED ? fail_to_read() : EXIT_DRAINED;
+    line_reader_done(&reader);
+    return exit_code;
+}
+
+/* One message, over as many lines as it has; the last line break is the shell's. */
+static int explain_input(struct explainer *explainer)
+{
+    struct line_reader reader;
+    enum line_reader_result result;
+    if (isatty(STDIN_FILENO) != 0)
+        (void)fprintf(stderr, "winnow explain: type an event, end it with Ctrl-D\n");
+    line_reader_init(&reader, STDIN_FILENO);
+    do {
+        result = line_reader_fill(&reader);
+    } while (result == LINE_READER_MORE);
+    int exit_code = EXIT_TEMPORARY;
+    if (result == LINE_READER_FAILED) {
+        exit_code = fail_to_read();
+    } else {
+        struct slice value = slice_of(reader.bytes.data, reader.bytes.size);
+        if (value.size > 0 && value.data[value.size - 1] == '\n') value.size--;
+        exit_code = explain_to_person(explainer, value) ? EXIT_DRAINED : EXIT_FINDING;
+    }
+    line_reader_done(&reader);
+    return exit_code;
+}
+
+static bool read_timestamp(int64_t *ret_timestamp_ms)
+{
+    char *end;
+    if (timestamp_text == NULL) return true;
+    errno = 0;
+    long long value = strtoll(timestamp_text, &end, 10);
+    bool good = timestamp_text[0] >= '0' && timestamp_text[0] <= '9' && *end == '\0' && errno == 0;
+    if (good)
+        *ret_timestamp_ms = value;
+    else
+        (void)fprintf(stderr,
+                      "winnow explain: --broker-timestamp-ms: found %s, expected milliseconds since 1970\n",
+                      timestamp_text);
+    return good;
+}
+
+static int explain(struct explainer *explainer, const char *event)
+{
+    if (event == NULL) return json_asked != NULL ? explain_lines(explainer) : explain_input(explainer);
+    if (json_asked == NULL)
+        return explain_to_person(explainer, slice_of_text(event)) ? EXIT_DRAINED : EXIT_FINDING;
+    explain_to_program(explainer, slice_of_text(event));
+    return EXIT_DRAINED;
+}
+
+int command_explain(int argc, char **argv)
+{
+    struct settings settings;
+    int rest;
+    int exit_code;
+    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    struct explainer explainer = {.timestamp_ms = -1};
+    if (argc - rest > 1) {
+        (void)fprintf(stderr, "winnow explain: found %d arguments, expected one event; is it in quotes?\n",
+                      argc - rest);
+        exit_code = EXIT_BAD_USAGE;
+    } else if (!read_timestamp(&explainer.timestamp_ms)) {
+        exit_code = EXIT_BAD_USAGE;
+    } else {
+        explainer.normalizer = normalizer_new((size_t)settings.event_bytes_max);
+        exit_code = explain(&explainer, rest < argc ? argv[rest] : NULL);
+        normalizer_free(explainer.normalizer);
+        buffer_done(&explainer.out);
+    }
+    settings_done(&settings);
+    return exit_code;
+}

@@ -1,0 +1,133 @@
+/* `winnow migrate` and `winnow migrate status`. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "database.h"
+#include "exit_code.h"
+#include "migrate.h"
+#include "settings.h"
+#include "signals.h"
+
+static const struct command_usage usage = {
+    .synopsis = "winnow migrate [options] [status]",
+    .description =
+        "Brings the database's schema to the version that this winnow knows, one transaction a file, and\n"
+        "does nothing when it is there already. `status` lists the migrations and changes nothing; its\n"
+        "exit code is 0 when the schema is current and 1 when it is not.\n"
+        "Example: winnow migrate -d 'host=db.example.org dbname=winnow user=winnow_owner'",
+    .settings = "database",
+};
+
+static int complain(const struct fault *fault)
+{
+    (void)fprintf(stderr, "winnow migrate: %s: %s%s%s\n", fault->site, fault->text,
+                  fault->sqlstate[0] != '\0' ? ", SQLSTATE " : "", fault->sqlstate);
+    if (fault->status != STATUS_RETRY) return EXIT_BAD_CONFIG;
+    return strcmp(fault->site, "connect") == 0 ? EXIT_UNREACHABLE : EXIT_TEMPORARY;
+}
+
+/* Notices are chatter ("already exists, skipping"); what an operator has to do comes as a warning. */
+static void print_warning(void *context, const char *severity, const char *text)
+{
+    (void)context;
+    if (strcmp(severity, "WARNING") == 0) (void)printf("warning: %s\n", text);
+}
+
+static int print_status(const struct migration_plan *plan)
+{
+    (void)printf("%7s  %-36s  %-20s  %s\n", "version", "name", "applied at", "state");
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct migration_line *line = &plan->lines[i];
+        (void)printf("%7" PRId64 "  %-36s  %-20s  %s\n", line->version, line->name,
+                     line->applied_at[0] != '\0' ? line->applied_at : "-", migration_state_name(line->state));
+    }
+    struct fault fault;
+    if (migration_plan_check(plan, false, &fault)) return EXIT_DRAINED;
+    (void)printf("%s\n", fault.text);
+    return EXIT_FINDING;
+}
+
+static int show_status(struct database *database)
+{
+    struct fault fault;
+    struct migration_plan plan;
+    const bool read = migration_plan_read(database, &plan, &fault);
+    const int code = read ? print_status(&plan) : complain(&fault);
+    migration_plan_done(&plan);
+    return code;
+}
+
+/* One `winnow migrate` at a time: the second waits, and then finds nothing left to do. */
+static bool lock(struct database *database, struct fault *ret_fault)
+{
+    bool taken;
+    if (!migrate_lock(database, false, &taken, ret_fault)) return false;
+    if (taken) return true;
+    (void)printf("another winnow migrate is at work on this database; waiting for it\n");
+    (void)fflush(stdout);
+    return migrate_lock(database, true, &taken, ret_fault);
+}
+
+static bool apply_pending(struct database *database, const struct migration_plan *plan,
+                          struct fault *ret_fault)
+{
+    size_t applied = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        if (plan->lines[i].state != MIGRATION_PENDING) continue;
+        const struct migration *migration = migrations;
+        while (migration->version != plan->lines[i].version) migration++;
+        int64_t ms;
+        if (!migrate_apply(database, migration, &ms, ret_fault)) return false;
+        (void)printf("applied %s in %" PRId64 " ms\n", migration->name, ms);
+        (void)fflush(stdout);
+        applied++;
+    }
+    if (applied == 0)
+        (void)printf("the schema is current (version %" PRId64 ")\n", plan->lines[plan->count - 1].version);
+    return true;
+}
+
+static int apply(struct database *database)
+{
+    struct fault fault;
+    struct migration_plan plan = {0};
+    database_on_notice(database, print_warning, NULL);
+    const bool done = lock(database, &fault) && migration_plan_read(database, &plan, &fault) &&
+                      migration_plan_check(&plan, true, &fault) && apply_pending(database, &plan, &fault);
+    migration_plan_done(&plan);
+    return done ? EXIT_DRAINED : complain(&fault);
+}
+
+/* No statement timeout: a migration may have to rewrite a large table. A stop signal ends it. */
+static int run(const struct settings *settings, bool status_only)
+{
+    const struct database_options options = {.conninfo = settings->database,
+                                             .application_name = "winnow migrate"};
+    struct database *database = NULL;
+    struct fault fault;
+    if (!database_open(&options, &database, &fault)) return complain(&fault);
+    const int code = status_only ? show_status(database) : apply(database);
+    database_close(database);
+    return code;
+}
+
+int command_migrate(int argc, char **argv)
+{
+    struct settings settings;
+    int rest;
+    int code;
+    if (!settings_read(&usage, argc, argv, &settings, &rest, &code)) return code;
+    const bool status_only = rest < argc && strcmp(argv[rest], "status") == 0;
+    if (rest + (status_only ? 1 : 0) < argc) {
+        (void)fprintf(stderr, "winnow migrate: unexpected argument \"%s\"; the only one is status\n",
+                      argv[argc - 1]);
+        code = EXIT_BAD_USAGE;
+    } else {
+        signals_init(false);
+        code = run(&settings, status_only);
+    }
+    settings_done(&settings);
+    return code;
+}

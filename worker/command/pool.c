@@ -1,0 +1,54 @@
+/* `winnow pool`: checks the configuration, which all workers share, and hands over to the supervisor. */
+#include <stddef.h>
+
+#include "command.h"
+#include "exit_code.h"
+#include "log.h"
+#include "settings.h"
+#include "signals.h"
+#include "supervisor.h"
+
+#define HOUSEKEEP_INTERVAL_MS INT64_C(3600000)
+
+static const struct command_usage usage = {
+    .synopsis = "winnow pool [options]",
+    .description =
+        "Runs a pool of worker processes and keeps them running: a worker that dies is started again.\n"
+        "TERM or Ctrl-C drains them, a second one ends them at once. TTIN and TTOU: one worker more, one "
+        "fewer.\n"
+        "HUP: replaces them one after the other, so that they read a changed configuration.\n"
+        "Example: winnow pool -b localhost:9092 -t events -d dbname=winnow -n 4",
+};
+
+static int supervise(const struct settings *settings, char **options)
+{
+    if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
+    const struct supervisor_options supervisor = {
+        .program = "/proc/self/exe",
+        .options = (const char *const *)options,
+        .worker_count = (unsigned)settings->workers,
+        .drain_timeout_ms = settings->drain_timeout_ms,
+        .housekeep_interval_ms = HOUSEKEEP_INTERVAL_MS,
+    };
+    return supervisor_run(&supervisor);
+}
+
+int command_pool(int argc, char **argv)
+{
+    struct settings settings;
+    int rest;
+    int exit_code;
+    signals_init(true);
+    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    enum log_level level = LOG_LEVEL_INFO;
+    if (log_level_read(settings.log_level, &level)) log_init(level, "pool");
+    if (rest < argc) {
+        log_line(LOG_LEVEL_ERROR, "unexpected_argument",
+                 "found \"%s\" after the options, expected nothing; see winnow pool --help", argv[rest]);
+        exit_code = EXIT_BAD_USAGE;
+    } else {
+        exit_code = supervise(&settings, argv + 1);
+    }
+    settings_done(&settings);
+    return exit_code;
+}

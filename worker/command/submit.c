@@ -1,0 +1,333 @@
+/* winnow submit: sends events to the topic and tells what became of them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "command.h"
+#include "exit_code.h"
+#include "identity.h"
+#include "line_reader.h"
+#include "log.h"
+#include "print_json.h"
+#include "settings.h"
+#include "signals.h"
+#include "submission.h"
+
+#define LINE_BYTES_MAX     ((size_t)16 * 1024 * 1024)
+#define ODD_TOLD_MAX       3
+#define PROGRESS_AFTER_MS  INT64_C(2000)
+#define PROGRESS_EVERY_MS  INT64_C(500)
+#define TIMEOUT_S_MAX      86400
+
+static const char *file_name;
+static const char *json_asked;
+static const char *timeout_text = "30";
+
+static const struct command_option options[] = {
+    {'f', "file", "FILE", "send the lines of a file; - is standard input", &file_name},
+    {0, "json", NULL, "print JSON: the event, or the summary of a file", &json_asked},
+    {0, "timeout", "SECONDS", "how long the brokers may be silent [30]", &timeout_text},
+    {0},
+};
+
+static const struct command_usage usage = {
+    .synopsis = "winnow submit [options] [EVENT]",
+    .description =
+        "Sends an event to the topic, byte by byte as it is, and waits until the brokers have acknowledged it.\n"
+        "Without EVENT, sends each line of FILE or of standard input. The key is the client id. Events that will\n"
+        "become dead letters are sent too, and told.\n\n"
+        "  $ winnow submit -b localhost:9092 -t events '{\"client\":\"a\",\"type\":\"sale\",\"sum\":\"1,200.50\"}'\n"
+        "  $ winnow submit -b localhost:9092 -t events -f events.jsonl",
+    .options = options,
+    .settings = "brokers topic event_bytes_max log_level",
+};
+
+struct submit {
+    struct submission *submission;
+    const struct settings *settings;
+    int64_t started_ms;
+    int64_t progress_ms; /* when progress was shown last; 0: never */
+    int64_t line;
+};
+
+/* ---- telling ------------------------------------------------------------------------------------------ */
+
+static int64_t elapsed_ms(const struct submit *submit)
+{
+    int64_t elapsed = clock_now_ms() - submit->started_ms;
+    return elapsed > 0 ? elapsed : 1;
+}
+
+static void show_progress(struct submit *submit)
+{
+    int64_t now_ms = clock_now_ms();
+    if (isatty(STDERR_FILENO) == 0 || elapsed_ms(submit) < PROGRESS_AFTER_MS) return;
+    if (now_ms - submit->progress_ms < PROGRESS_EVERY_MS) return;
+    const struct tally *tally = submission_tally(submit->submission);
+    (void)fprintf(stderr, "\rsent %" PRId64 ", acknowledged %" PRId64 ", %" PRId64 "/s ", tally->sent,
+                  tally->acknowledged, tally->acknowledged * 1000 / elapsed_ms(submit));
+    submit->progress_ms = now_ms;
+}
+
+static void end_progress(const struct submit *submit)
+{
+    if (submit->progress_ms != 0) (void)fputs("\r\x1b[K", stderr);
+}
+
+static void tell_odd(const struct submit *submit, const struct reject *reject)
+{
+    int64_t odd = submission_tally(submit->submission)->odd;
+    if (odd > ODD_TOLD_MAX) return;
+    (void)fprintf(stderr, "winnow submit: line %" PRId64 " will become a dead letter: %s: %s\n", submit->line,
+                  reject_name(reject->reason), reject->detail);
+    if (odd == ODD_TOLD_MAX)
+        (void)fprintf(stderr, "winnow submit: further ones are only counted; winnow explain tells about each\n");
+}
+
+static void tell_failures(const struct tally *tally)
+{
+    if (tally->failed == 0) return;
+    (void)fprintf(stderr, "winnow submit: %" PRId64 " not acknowledged; the first: %s\n", tally->failed,
+                  tally->first_fault.text);
+}
+
+static void print_event_json(const struct settings *settings, const struct tally *tally,
+                             const struct verdict *verdict)
+{
+    char hash[IDENTITY_TEXT_SIZE];
+    (void)printf("{\"topic\":");
+    print_json_string(stdout, slice_of_text(settings->topic));
+    (void)printf(",\"partition\":%" PRId32 ",\"offset\":%" PRId64, tally->partition, tally->offset);
+    if (verdict->accepted) {
+        identity_print(verdict->hash, hash);
+        (void)printf(",\"event_hash\":\"%s\"}\n", hash);
+        return;
+    }
+    (void)printf(",\"reason\":\"%s\",\"detail\":", reject_name(verdict->reject.reason));
+    print_json_string(stdout, slice_of_text(verdict->reject.detail));
+    (void)printf("}\n");
+}
+
+static void print_event(const struct settings *settings, const struct tally *tally, const struct verdict *verdict)
+{
+    char hash[IDENTITY_TEXT_SIZE];
+    (void)printf("%s/%" PRId32 "/%" PRId64, settings->topic, tally->partition, tally->offset);
+    if (verdict->accepted) {
+        identity_print(verdict->hash, hash);
+        (void)printf("  event_hash %s\n", hash);
+    } else {
+        (void)printf("  will become a dead letter: %s: %s\n", reject_name(verdict->reject.reason),
+                     verdict->reject.detail);
+    }
+}
+
+static void print_summary(const struct submit *submit)
+{
+    const struct tally *tally = submission_tally(submit->submission);
+    double seconds = (double)elapsed_ms(submit) / 1000;
+    double rate = (double)tally->acknowledged / seconds;
+    if (json_asked != NULL)
+        (void)printf("{\"sent\":%" PRId64 ",\"acknowledged\":%" PRId64 ",\"failed\":%" PRId64
+                     ",\"will_be_dead_letters\":%" PRId64 ",\"seconds\":%.3f,\"per_second\":%.0f}\n",
+                     tally->sent, tally->acknowledged, tally->failed, tally->odd, seconds, rate);
+    else
+        (void)printf("sent %" PRId64 ", acknowledged %" PRId64 ", failed %" PRId64
+                     ", will become dead letters %" PRId64 "; %.1f s, %.0f/s\n",
+                     tally->sent, tally->acknowledged, tally->failed, tally->odd, seconds, rate);
+}
+
+/* ---- sending ------------------------------------------------------------------------------------------ */
+
+static int verdict_of(const struct tally *tally)
+{
+    if (signals_stop_asked()) return EXIT_TEMPORARY;
+    if (tally->failed == 0) return EXIT_DRAINED;
+    if (tally->first_fault.status == STATUS_STOP) return EXIT_BAD_CONFIG;
+    bool silent = tally->acknowledged == 0 && tally->first_fault.status == STATUS_RETRY;
+    return silent ? EXIT_UNREACHABLE : EXIT_FINDING;
+}
+
+static int submit_event(struct submit *submit, const char *event)
+{
+    struct verdict verdict;
+    if (submission_send(submit->submission, slice_of_text(event), &verdict)) submission_finish(submit->submission);
+    const struct tally *tally = submission_tally(submit->submission);
+    if (tally->acknowledged == 0)
+        tell_failures(tally);
+    else if (json_asked != NULL)
+        print_event_json(submit->settings, tally, &verdict);
+    else
+        print_event(submit->settings, tally, &verdict);
+    return verdict_of(tally);
+}
+
+static bool is_blank(struct slice line)
+{
+    return slice_trim(line).size == 0;
+}
+
+/* False when sending is at its end: brokers silent, or asked to stop. */
+static bool submit_line(struct submit *submit, struct slice line)
+{
+    struct verdict verdict;
+    submit->line++;
+    if (is_blank(line)) return true;
+    bool going = submission_send(submit->submission, line, &verdict);
+    if (!verdict.accepted) tell_odd(submit, &verdict.reject);
+    return going;
+}
+
+/* Waits for more input, counting acknowledgements meanwhile. False when asked to stop. */
+static bool await_input(struct submit *submit, int fd)
+{
+    for (;;) {
+        struct pollfd input = {.fd = fd, .events = POLLIN};
+        size_t under_way = submission_serve(submit->submission, 0);
+        show_progress(submit);
+        bool ready = signals_wait(&input, 1, under_way > 0 ? 50 : 1000);
+        while (signals_next() != 0) continue;
+        if (signals_stop_asked()) return false;
+        if (ready && input.revents != 0) return true;
+    }
+}
+
+enum reading { READING_DONE, READING_STOPPED, READING_FAILED };
+
+static enum reading submit_lines(struct submit *submit, struct line_reader *reader, const char *name)
+{
+    enum line_reader_result result;
+    struct slice line;
+    do {
+        if (!await_input(submit, reader->fd)) return READING_STOPPED;
+        result = line_reader_fill(reader);
+        if (result == LINE_READER_FAILED) {
+            (void)fprintf(stderr, "winnow submit: cannot read %s: %s\n", name, strerror(errno));
+            return READING_FAILED;
+        }
+        while (line_reader_take(reader, &line))
+            if (!submit_line(submit, line)) return READING_STOPPED;
+        if (reader->bytes.size - reader->begin > LINE_BYTES_MAX) {
+            (void)fprintf(stderr, "winnow submit: %s: line %" PRId64 " is longer than %zu bytes\n", name,
+                          submit->line + 1, LINE_BYTES_MAX);
+            return READING_FAILED;
+        }
+    } while (result == LINE_READER_MORE);
+    return READING_DONE;
+}
+
+static int submit_input(struct submit *submit, int fd, const char *name)
+{
+    struct line_reader reader;
+    if (isatty(fd) != 0)
+        (void)fprintf(stderr, "winnow submit: type events, one a line; end with Ctrl-D\n");
+    line_reader_init(&reader, fd);
+    enum reading reading = submit_lines(submit, &reader, name);
+    line_reader_done(&reader);
+    submission_finish(submit->submission);
+    end_progress(submit);
+    const struct tally *tally = submission_tally(submit->submission);
+    tell_failures(tally);
+    if (reading == READING_STOPPED)
+        (void)fprintf(stderr, "winnow submit: stopped at line %" PRId64 " of %s\n", submit->line, name);
+    print_summary(submit);
+    int exit_code = verdict_of(tally);
+    return exit_code == EXIT_DRAINED && reading != READING_DONE ? EXIT_FINDING : exit_code;
+}
+
+/* ---- starting ----------------------------------------------------------------------------------------- */
+
+static bool read_timeout(int64_t *ret_timeout_ms)
+{
+    char *end;
+    errno = 0;
+    long seconds = strtol(timeout_text, &end, 10);
+    if (end == timeout_text || *end != '\0' || errno != 0 || seconds < 1 || seconds > TIMEOUT_S_MAX) {
+        (void)fprintf(stderr, "winnow submit: --timeout: found %s, expected seconds from 1 to %d\n", timeout_text,
+                      TIMEOUT_S_MAX);
+        return false;
+    }
+    *ret_timeout_ms = seconds * INT64_C(1000);
+    return true;
+}
+
+static bool judge_arguments(int count, char **arguments)
+{
+    if (count > 1 || (count == 1 && file_name != NULL)) {
+        (void)fprintf(stderr, "winnow submit: found %d events%s, expected one event or one file; is the event in "
+                              "quotes?\n",
+                      count, file_name != NULL ? " and a file" : "");
+        return false;
+    }
+    /* a file's name given as the event is a slip of the hand */
+    if (count == 1 && arguments[0][0] != '{' && access(arguments[0], F_OK) == 0) {
+        (void)fprintf(stderr, "winnow submit: %s is a file: send its lines with -f %s\n", arguments[0],
+                      arguments[0]);
+        return false;
+    }
+    return true;
+}
+
+/* The descriptor to read lines from; -1 after telling why not. */
+static int open_input(void)
+{
+    if (file_name == NULL || strcmp(file_name, "-") == 0) return STDIN_FILENO;
+    int fd = open(file_name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) (void)fprintf(stderr, "winnow submit: cannot open %s: %s\n", file_name, strerror(errno));
+    return fd;
+}
+
+static int connect_and_submit(const struct settings *settings, int64_t timeout_ms, const char *event, int fd)
+{
+    struct submit submit = {.settings = settings, .started_ms = clock_now_ms()};
+    struct fault fault;
+    if (!submission_open(settings, timeout_ms, &submit.submission, &fault)) {
+        (void)fprintf(stderr, "winnow submit: %s\n", fault.text);
+        if (signals_stop_asked()) return EXIT_TEMPORARY;
+        return fault.status == STATUS_RETRY ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
+    }
+    submit.started_ms = clock_now_ms();
+    const char *name = file_name == NULL || fd == STDIN_FILENO ? "standard input" : file_name;
+    int exit_code = event != NULL ? submit_event(&submit, event) : submit_input(&submit, fd, name);
+    submission_free(submit.submission);
+    return exit_code;
+}
+
+/* What librdkafka logs is told in the answer, unless one wants to see it all. */
+static void quiet_log(const struct settings *settings)
+{
+    enum log_level level = LOG_LEVEL_ERROR;
+    if (log_level_read(settings->log_level, &level) && level != LOG_LEVEL_DEBUG) level = LOG_LEVEL_ERROR;
+    log_init(level, "submit");
+}
+
+static int submit(const struct settings *settings, int count, char **arguments)
+{
+    int64_t timeout_ms;
+    if (!judge_arguments(count, arguments) || !read_timeout(&timeout_ms)) return EXIT_BAD_USAGE;
+    if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
+    quiet_log(settings);
+    const char *event = count == 1 ? arguments[0] : NULL;
+    int fd = event == NULL ? open_input() : -1;
+    if (event == NULL && fd < 0) return EXIT_BAD_USAGE;
+    int exit_code = connect_and_submit(settings, timeout_ms, event, fd);
+    if (fd > STDIN_FILENO) (void)close(fd);
+    return exit_code;
+}
+
+int command_submit(int argc, char **argv)
+{
+    struct settings settings;
+    int rest;
+    int exit_code;
+    signals_init(false);
+    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    exit_code = submit(&settings, argc - rest, argv + rest);
+    settings_done(&settings);
+    return exit_code;
+}

@@ -1,0 +1,129 @@
+/* `winnow worker`: one consumer in the foreground. Checks everything a person can get wrong before it joins the
+ * group, so that each mistake is one clear line and an exit code; from then on it waits rather than ends. */
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "backoff.h"
+#include "clock.h"
+#include "command.h"
+#include "database.h"
+#include "dead_letter_publisher.h"
+#include "exit_code.h"
+#include "log.h"
+#include "migrate.h"
+#include "settings.h"
+#include "signals.h"
+#include "sink_postgres.h"
+#include "slot.h"
+#include "source_kafka.h"
+#include "worker.h"
+
+#define PUBLISHER_STOP_MS 2000
+
+static const char *slot_fd_text;
+static const char *slot_text;
+
+static const struct command_option options[] = {
+    {.name = "slot-fd", .value = "FD", .text = &slot_fd_text}, /* given by the pool */
+    {.name = "slot", .value = "INDEX", .text = &slot_text},
+    {0},
+};
+
+static const struct command_usage usage = {
+    .synopsis = "winnow worker [options]",
+    .description = "Runs one consumer in the foreground. TERM or Ctrl-C drains it, a second one ends it at once.\n"
+                   "Example: winnow worker -b localhost:9092 -t events -d dbname=winnow",
+    .options = options,
+};
+
+static int complain(const struct fault *fault)
+{
+    log_line(LOG_LEVEL_ERROR, "cannot_start", "%s: %s", fault->site, fault->text);
+    return fault->status == STATUS_RETRY ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
+}
+
+static uint64_t make_seed(void)
+{
+    return (uint64_t)clock_wall_ms() * 1000003u + (uint64_t)getpid();
+}
+
+/* Waits for the schema to be there and known: a database that is down when a worker starts is no mistake. */
+static int check_schema(const struct settings *settings)
+{
+    struct database_options database_options = {
+        .conninfo = settings->database,
+        .application_name = "winnow worker",
+        .statement_timeout_ms = settings->statement_timeout_ms,
+    };
+    struct backoff backoff;
+    backoff_init(&backoff, 50, 5000, make_seed());
+    for (;;) {
+        struct fault fault;
+        struct database *database = NULL;
+        bool known = database_open(&database_options, &database, &fault) && migrate_check(database, &fault);
+        database_close(database);
+        if (known) return EXIT_DRAINED;
+        if (fault.status != STATUS_RETRY) return complain(&fault);
+        int64_t wait_ms = backoff_next_ms(&backoff);
+        log_line(LOG_LEVEL_WARNING, "waiting_for_database", "%s: %s; trying again in %" PRId64 " ms", fault.site,
+                 fault.text, wait_ms);
+        if (signals_wait(NULL, 0, wait_ms)) {
+            while (signals_next() != 0) continue;
+        }
+        if (signals_stop_asked()) return EXIT_TEMPORARY;
+    }
+}
+
+static int consume(const struct settings *settings, struct slot *slot)
+{
+    struct fault fault;
+    struct source *source = NULL;
+    if (!source_open(settings, &source, &fault)) return complain(&fault);
+    struct worker_options worker = {
+        .settings = settings,
+        .source = source,
+        .sink = sink_open(settings, source_cluster_id(source)),
+        .publisher = publisher_start(settings),
+        .slot = slot,
+        .seed = make_seed(),
+    };
+    int code = worker_run(&worker);
+    signals_arm_deadline(settings->drain_timeout_ms);
+    sink_close(worker.sink);
+    source_close(worker.source);
+    publisher_stop(worker.publisher, PUBLISHER_STOP_MS);
+    return code;
+}
+
+static int run(const struct settings *settings)
+{
+    int fd = slot_fd_text == NULL ? -1 : atoi(slot_fd_text);
+    unsigned index = slot_text == NULL ? 0 : (unsigned)atoi(slot_text);
+    struct slot *slot = slot_attach(fd, index);
+    if (fd >= 0) signals_supervised();
+    if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
+    int code = check_schema(settings);
+    return code == EXIT_DRAINED ? consume(settings, slot) : code;
+}
+
+int command_worker(int argc, char **argv)
+{
+    struct settings settings;
+    int rest = 0;
+    int exit_code = EXIT_DRAINED;
+    signals_init(false);
+    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    enum log_level level = LOG_LEVEL_INFO;
+    if (log_level_read(settings.log_level, &level)) log_init(level, "worker");
+    if (rest < argc) {
+        log_line(LOG_LEVEL_ERROR, "unexpected_argument",
+                 "found \"%s\" after the options, expected nothing; see winnow worker --help", argv[rest]);
+        exit_code = EXIT_BAD_USAGE;
+    } else {
+        exit_code = run(&settings);
+    }
+    settings_done(&settings);
+    return exit_code;
+}

@@ -1,0 +1,322 @@
+/* Configuration, faults and questions.
+ *
+ * librdkafka tells why a broker cannot be reached in its log alone: the calls that suffer from it return "timed out"
+ * or "transport failure". So the log callback remembers the last trouble of this process, and kafka_fault() adds it
+ * to such an answer. The log itself is thinned: each kind of error once a minute, the rest at level debug. */
+#include "kafka_client.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define TROUBLE_SIZE        256
+#define TROUBLE_FRESH_MS    INT64_C(60000)
+#define SAME_KIND_PAUSE_MS  INT64_C(60000)
+#define CONFIG_ERROR_SIZE   256
+#define PRODUCED_BYTES_MAX  "16777216" /* above M-2's limit: too large messages become dead letters too */
+#define PRODUCED_KBYTES_MAX "32768"
+
+/* ---- the log ------------------------------------------------------------------------------------------ */
+
+/* What librdkafka last complained about, for every client of the process. */
+static struct {
+    pthread_mutex_t mutex;
+    char text[TROUBLE_SIZE];
+    int64_t heard_ms; /* 0: never */
+    int64_t printed_ms[16]; /* when a line of this kind, hashed, was last printed as a warning */
+} trouble = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* The line without "[thrd:name]: " in front. */
+static const char *without_thread(const char *line)
+{
+    if (strncmp(line, "[thrd:", 6) != 0) return line;
+    const char *end = strstr(line, "]: ");
+    return end == NULL ? line : end + 3;
+}
+
+/* Whether no line of this kind was printed for long enough; remembers that one is printed now. */
+static bool is_due(const char *kind, int64_t now_ms)
+{
+    unsigned sum = 0;
+    for (const char *c = kind; *c != '\0'; c++) sum += (unsigned char)*c;
+    int64_t *printed_ms = &trouble.printed_ms[sum % ARRAY_COUNT(trouble.printed_ms)];
+    if (*printed_ms != 0 && now_ms - *printed_ms < SAME_KIND_PAUSE_MS) return false;
+    *printed_ms = now_ms;
+    return true;
+}
+
+/* Called by librdkafka in any of its threads. */
+static void on_log(const rd_kafka_t *client, int severity, const char *kind, const char *line)
+{
+    (void)client;
+    const char *text = without_thread(line);
+    bool loud = false;
+    if (severity <= LOG_ERR) {
+        int64_t now_ms = clock_now_ms();
+        (void)pthread_mutex_lock(&trouble.mutex);
+        /* "all brokers are down" says less than what came before it */
+        if (strstr(text, "brokers are down") == NULL || trouble.heard_ms == 0) {
+            (void)snprintf(trouble.text, sizeof trouble.text, "%s", text);
+            trouble.heard_ms = now_ms;
+        }
+        loud = is_due(kind, now_ms);
+        (void)pthread_mutex_unlock(&trouble.mutex);
+    }
+    log_line(loud ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "kafka_client", "%s: %s", kind, text);
+}
+
+/* Copies the last trouble when it is fresh, else gives "". */
+static void recall_trouble(char ret_text[TROUBLE_SIZE])
+{
+    (void)pthread_mutex_lock(&trouble.mutex);
+    bool fresh = trouble.heard_ms != 0 && clock_now_ms() - trouble.heard_ms < TROUBLE_FRESH_MS;
+    (void)snprintf(ret_text, TROUBLE_SIZE, "%s", fresh ? trouble.text : "");
+    (void)pthread_mutex_unlock(&trouble.mutex);
+}
+
+/* ---- configuration ------------------------------------------------------------------------------------ */
+
+struct property {
+    const char *name;
+    const char *value;
+};
+
+/* For both roles. */
+static const struct property common_properties[] = {
+    {"client.id", "winnow"}, /* short: 2.0.2 crashes on some long ones */
+    {"socket.keepalive.enable", "true"},
+    {"socket.nagle.disable", "true"},
+    {"reconnect.backoff.max.ms", "2000"},
+    {"topic.metadata.refresh.interval.ms", "30000"}, /* new partitions are met within it */
+    {"allow.auto.create.topics", "false"},
+};
+
+static const struct property consumer_properties[] = {
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},
+    {"partition.assignment.strategy", "range,roundrobin"},
+    {"isolation.level", "read_committed"},
+    {"check.crcs", "true"},
+    {"session.timeout.ms", "10000"},
+    {"max.poll.interval.ms", "300000"},
+    {"queued.min.messages", "10000"},
+    {"queued.max.messages.kbytes", "16384"}, /* a bound on memory */
+    {"fetch.message.max.bytes", "1048576"},
+};
+
+static const struct property producer_properties[] = {
+    {"enable.idempotence", "true"},
+    {"acks", "all"},
+    {"compression.type", "lz4"},
+    {"linger.ms", "5"},
+    {"partitioner", "murmur2_random"}, /* the Java clients' choice for a key */
+    {"message.max.bytes", PRODUCED_BYTES_MAX},
+    {"queue.buffering.max.kbytes", PRODUCED_KBYTES_MAX}, /* a bound on memory */
+    {"topic.metadata.propagation.max.ms", "5000"},       /* until a missing topic is known to be missing */
+};
+
+static bool set_property(rd_kafka_conf_t *conf, const char *name, const char *value, struct fault *ret_fault)
+{
+    char text[CONFIG_ERROR_SIZE];
+    if (rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK) return true;
+    fault_set(ret_fault, STATUS_STOP, "kafka configuration", "%s; check [kafka] in the file, WINNOW_KAFKA_… and -X",
+              text);
+    return false;
+}
+
+static bool set_properties(rd_kafka_conf_t *conf, const struct property *properties, size_t count,
+                           struct fault *ret_fault)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!set_property(conf, properties[i].name, properties[i].value, ret_fault)) return false;
+    return true;
+}
+
+static bool set_role(rd_kafka_conf_t *conf, enum kafka_role role, struct fault *ret_fault)
+{
+    if (!set_properties(conf, common_properties, ARRAY_COUNT(common_properties), ret_fault)) return false;
+    if (role == KAFKA_CONSUMER)
+        return set_properties(conf, consumer_properties, ARRAY_COUNT(consumer_properties), ret_fault);
+    return set_properties(conf, producer_properties, ARRAY_COUNT(producer_properties), ret_fault);
+}
+
+/* The user's own come last. Those that the guarantees depend on were refused when the settings were read. */
+static bool set_user(rd_kafka_conf_t *conf, const struct settings *settings, struct fault *ret_fault)
+{
+    for (size_t i = 0; i < settings->kafka_count; i++)
+        if (!set_property(conf, settings->kafka[i].name, settings->kafka[i].value, ret_fault)) return false;
+    return true;
+}
+
+bool kafka_conf_new(const struct settings *settings, enum kafka_role role, rd_kafka_conf_t **ret_conf,
+                    struct fault *ret_fault)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    bool grouped = role == KAFKA_CONSUMER && settings->group != NULL;
+    if (!set_role(conf, role, ret_fault) ||
+        !set_property(conf, "bootstrap.servers", settings->brokers, ret_fault) ||
+        (grouped && !set_property(conf, "group.id", settings->group, ret_fault)) ||
+        !set_user(conf, settings, ret_fault)) {
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    *ret_conf = conf;
+    return true;
+}
+
+/* ---- faults ------------------------------------------------------------------------------------------- */
+
+static enum status code_status(rd_kafka_resp_err_t code)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+        return STATUS_REJECT;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
+    case RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE:
+    case RD_KAFKA_RESP_ERR_SECURITY_DISABLED:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+    case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
+    case RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS:
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+    case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+        return STATUS_STOP;
+    default:
+        return STATUS_RETRY;
+    }
+}
+
+/* Codes that say only that nothing came back. */
+static bool is_silence(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+           code == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+           code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+}
+
+/* What to try next, for the troubles that librdkafka knows in words only. */
+static const char *trouble_advice(const char *text, enum status *status)
+{
+    if (strcasestr(text, "authentication") == NULL) return "";
+    *status = STATUS_STOP;
+    if (strcasestr(text, "scram") == NULL) return "; check security.protocol and the sasl.* properties";
+    return "; check sasl.username and sasl.password; with Kafka 4 use PLAIN over TLS or client certificates, "
+           "since this librdkafka's SCRAM is refused there";
+}
+
+void kafka_fault(struct fault *fault, const char *site, rd_kafka_resp_err_t code, const char *detail)
+{
+    char heard[TROUBLE_SIZE] = "";
+    enum status status = code_status(code);
+    const char *advice = "";
+    if (is_silence(code)) {
+        recall_trouble(heard);
+        advice = trouble_advice(heard, &status);
+    }
+    const char *comma = detail == NULL ? "" : ": ";
+    fault_set(fault, status, site, "%s%s%s%s%s%s", detail == NULL ? "" : detail, comma, rd_kafka_err2str(code),
+              heard[0] == '\0' ? "" : "; last heard: ", heard, advice);
+    fault->code = code;
+}
+
+/* ---- questions ---------------------------------------------------------------------------------------- */
+
+static bool judge_topic(const char *topic, const rd_kafka_metadata_topic_t *found, int32_t *ret_count,
+                        struct fault *ret_fault)
+{
+    rd_kafka_resp_err_t err = found->err;
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR && found->partition_cnt > 0) {
+        *ret_count = found->partition_cnt;
+        return true;
+    }
+    if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        fault_set(ret_fault, STATUS_STOP, "topic",
+                  "topic \"%s\" does not exist on these brokers: check the name, or create it", topic);
+    else if (err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        fault_set(ret_fault, STATUS_STOP, "topic",
+                  "the brokers do not let us use topic \"%s\": check the name and the ACLs", topic);
+    else if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        fault_set(ret_fault, STATUS_STOP, "topic", "topic \"%s\" has no partitions: add some, or create it again",
+                  topic);
+    else
+        kafka_fault(ret_fault, "topic", err, topic);
+    ret_fault->code = err;
+    return false;
+}
+
+bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *ret_count,
+                           struct fault *ret_fault)
+{
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
+    if (handle == NULL) {
+        kafka_fault(ret_fault, "topic", rd_kafka_last_error(), topic);
+        return false;
+    }
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t err = rd_kafka_metadata(client, 0, handle, &metadata, timeout_ms);
+    bool known = false;
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        kafka_fault(ret_fault, "topic", err, "the brokers do not answer");
+    else if (metadata->topic_cnt != 1)
+        fault_set(ret_fault, STATUS_RETRY, "topic", "the brokers answered about %d topics, not about \"%s\" alone",
+                  metadata->topic_cnt, topic);
+    else
+        known = judge_topic(topic, &metadata->topics[0], ret_count, ret_fault);
+    if (metadata != NULL) rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(handle);
+    return known;
+}
+
+/* Where the partition begins or ends. rd_kafka_query_watermark_offsets() of 2.0.2 ignores its timeout (librdkafka
+ * issue 4460); rd_kafka_offsets_for_times() keeps it, and hands the two special times through to the broker. */
+static bool find_offset(rd_kafka_t *client, const char *topic, int32_t partition, int64_t time, int timeout_ms,
+                        int64_t *ret_offset, struct fault *ret_fault)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_add(list, topic, partition);
+    asked->offset = time;
+    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(client, list, timeout_ms);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) err = asked->err;
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR && asked->offset < 0) err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        *ret_offset = asked->offset;
+    else
+        kafka_fault(ret_fault, "watermarks", err, topic);
+    rd_kafka_topic_partition_list_destroy(list);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+bool kafka_watermarks(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms, int64_t *ret_low,
+                      int64_t *ret_high, struct fault *ret_fault)
+{
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    int64_t low = 0;
+    int64_t high = 0;
+    if (!find_offset(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, &low, ret_fault)) return false;
+    int64_t left_ms = deadline_ms - clock_now_ms();
+    if (left_ms < 1) left_ms = 1;
+    if (!find_offset(client, topic, partition, RD_KAFKA_OFFSET_END, (int)left_ms, &high, ret_fault)) return false;
+    *ret_low = low;
+    *ret_high = high;
+    return true;
+}

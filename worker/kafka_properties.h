@@ -1,0 +1,16 @@
+/* What winnow knows about the properties of librdkafka that a user may pass through. Needs no librdkafka. */
+#ifndef WINNOW_KAFKA_PROPERTIES_H
+#define WINNOW_KAFKA_PROPERTIES_H
+
+#include <stdbool.h>
+
+/* Why a property may not have this value, as one static sentence, and NULL when it may: because the
+ * guarantees depend on it (enable.auto.commit, auto.offset.reset, acks, …) or because it has a setting of its
+ * own (bootstrap.servers, group.id). Unknown names are not judged: librdkafka does that. */
+const char *kafka_property_refusal(const char *name, const char *value);
+
+/* Whether the value must never be printed: what librdkafka's CONFIGURATION.md calls sensitive, the user name
+ * aside, and every name with password, passphrase, secret, token, pem, jaas or oauthbearer.config in it. */
+bool kafka_property_is_secret(const char *name);
+
+#endif

@@ -1,0 +1,68 @@
+/* The configuration of a process: flags over environment over file over defaults, read whole and checked
+ * before anything starts. One table (settings.c) feeds the parser, --help, `config print`, `config example`
+ * and the table in the README. */
+#ifndef WINNOW_SETTINGS_H
+#define WINNOW_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "attr.h"
+#include "status.h"
+
+/* Properties of librdkafka in the order given: [kafka] in the file, WINNOW_KAFKA_… in the environment, -X. */
+struct kafka_property {
+    char *name;
+    char *value;
+};
+
+struct settings {
+    char *brokers;            /* -b, WINNOW_BROKERS: host:port[,…]; no default */
+    char *topic;              /* -t, WINNOW_TOPIC; no default */
+    char *group;              /* -g, WINNOW_GROUP: "winnow" */
+    char *dead_letter_topic;  /* --dead-letter-topic: TOPIC.dlq */
+    char *database;           /* -d, WINNOW_DATABASE: conninfo or URI; "": libpq's own PG* environment */
+    int64_t workers;          /* -n: 4; of a pool */
+    int64_t batch_rows;       /* 10000: rows in one statement at most */
+    int64_t batch_bytes;      /* 4 MiB: copied bytes in a batch at most */
+    int64_t batch_age_ms;     /* 20: a batch is written at that age at the latest when the database is free */
+    int64_t event_bytes_max;  /* 1 MiB (rule M-2) */
+    int64_t breaker_window;   /* 200 messages; 0 switches the circuit breaker off */
+    int64_t breaker_percent;  /* 50: the partition halts when more than that of the window is dead */
+    int64_t drain_timeout_ms; /* 10000: after SIGTERM, until a process ends itself */
+    int64_t statement_timeout_ms; /* 30000 */
+    bool start_latest;            /* --start earliest|latest: where a partition without a row begins on the
+                                     first start of a stream; later partitions always begin at the earliest */
+    char *log_level;              /* error, warning, info, debug */
+    struct kafka_property *kafka;
+    size_t kafka_count;
+};
+
+/* An option that only one command knows, besides the settings. Ends with a zeroed entry. */
+struct command_option {
+    char letter;       /* 0: long only */
+    const char *name;  /* "json" for --json */
+    const char *value; /* its value's name in --help; NULL: a switch */
+    const char *help;  /* one line; NULL: hidden */
+    const char **text; /* where the value goes (switches: the option's name); borrowed from argv */
+};
+
+struct command_usage {
+    const char *synopsis;                 /* "winnow submit [options] [EVENT]" */
+    const char *description;              /* two or three sentences and an example */
+    const struct command_option *options; /* may be NULL */
+    const char *settings; /* which settings the command takes, by name, space-separated; NULL: all */
+};
+
+/* Reads flags, environment and file. Returns true with *ret_settings filled (the caller frees it) and
+ * *ret_rest, the index of the first argument that is no option. Returns false with an exit code when the
+ * process is to end: after --help (0), or after one clear line on standard error (64, 78). */
+MUST_CHECK bool settings_read(const struct command_usage *usage, int argc, char **argv,
+                              struct settings *ret_settings, int *ret_rest, int *ret_exit_code);
+void settings_done(struct settings *settings);
+
+/* One clear line when a setting without a default is missing ("topic", "brokers"), and false. */
+MUST_CHECK bool settings_require(const struct settings *settings, const char *names);
+
+#endif

@@ -1,0 +1,11 @@
+/* What the text of a setting must look like beyond its type. Each returns what was expected, as static text,
+ * when the text is not acceptable, and NULL when it is. */
+#ifndef WINNOW_SETTINGS_CHECK_H
+#define WINNOW_SETTINGS_CHECK_H
+
+const char *check_brokers(const char *text);
+const char *check_topic(const char *text); /* Kafka's rule for names of topics */
+const char *check_group(const char *text);
+const char *check_database(const char *text);
+
+#endif

@@ -1,0 +1,100 @@
+#include "settings_table.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "settings_check.h"
+
+#define FIELD(member) .field = offsetof(struct settings, member)
+#define KIB           INT64_C(1024)
+
+const struct setting setting_table[SETTING_COUNT] = {
+    {"brokers", 'b', SETTING_TEXT, FIELD(brokers), .value_name = "HOST:PORT", .wrong = check_brokers,
+     .example = "localhost:9092", .group = "Kafka", .help = "Kafka's brokers, separated by commas"},
+    {"topic", 't', SETTING_TEXT, FIELD(topic), .value_name = "NAME", .wrong = check_topic,
+     .example = "events", .group = "Kafka", .help = "the topic that the events are in"},
+    {"group", 'g', SETTING_TEXT, FIELD(group), .value_name = "NAME", .fallback = "winnow",
+     .wrong = check_group, .group = "Kafka", .help = "consumer group; progress is kept under its name"},
+    {"start", 0, SETTING_EITHER, FIELD(start_latest), .value_name = "WHERE", .fallback = "earliest",
+     .choices = "earliest latest", .group = "Kafka", .help = "where a new group begins: earliest or latest"},
+    {"dead_letter_topic", 0, SETTING_TEXT, FIELD(dead_letter_topic), .value_name = "NAME",
+     .wrong = check_topic, .example = "events.dlq", .group = "Kafka", .derived = "TOPIC.dlq",
+     .help = "where dead letters are published"},
+    {"database", 'd', SETTING_TEXT, FIELD(database), .value_name = "CONNINFO", .fallback = "",
+     .wrong = check_database, .example = "host=localhost dbname=winnow user=winnow_worker",
+     .group = "PostgreSQL", .help = "conninfo or URI; without it PGHOST, PGSERVICE …", .has_secret = true},
+    {"statement_timeout_ms", 0, SETTING_INTEGER, FIELD(statement_timeout_ms), .value_name = "MS",
+     .fallback = "30000", .group = "PostgreSQL", .help = "how long one statement may take", .min = 1000,
+     .max = 600000},
+    {"batch_rows", 0, SETTING_INTEGER, FIELD(batch_rows), .value_name = "ROWS", .fallback = "10000",
+     .group = "Batches", .help = "most rows in one statement", .min = 1, .max = 100000},
+    {"batch_bytes", 0, SETTING_INTEGER, FIELD(batch_bytes), .value_name = "BYTES", .fallback = "4194304",
+     .group = "Batches", .help = "most bytes in one batch", .min = 64 * KIB, .max = 256 * KIB * KIB},
+    {"batch_age_ms", 0, SETTING_INTEGER, FIELD(batch_age_ms), .value_name = "MS", .fallback = "20",
+     .group = "Batches", .help = "a batch is written at this age at the latest", .min = 0, .max = 60000},
+    {"event_bytes_max", 0, SETTING_INTEGER, FIELD(event_bytes_max), .value_name = "BYTES",
+     .fallback = "1048576", .group = "Dead letters", .help = "a longer message is a dead letter", .min = 1,
+     .max = 64 * KIB * KIB},
+    {"breaker_window", 0, SETTING_INTEGER, FIELD(breaker_window), .value_name = "MESSAGES", .fallback = "200",
+     .group = "Dead letters", .help = "messages the circuit breaker sees; 0: off", .min = 0, .max = 100000},
+    {"breaker_percent", 0, SETTING_INTEGER, FIELD(breaker_percent), .value_name = "PERCENT", .fallback = "50",
+     .group = "Dead letters", .help = "more of them dead halt the partition", .min = 1, .max = 99},
+    {"workers", 'n', SETTING_INTEGER, FIELD(workers), .value_name = "COUNT", .fallback = "4",
+     .group = "Processes", .help = "worker processes in the pool", .min = 1, .max = 256},
+    {"drain_timeout_ms", 0, SETTING_INTEGER, FIELD(drain_timeout_ms), .value_name = "MS", .fallback = "10000",
+     .group = "Processes", .help = "how long a process may take to end", .min = 100, .max = 600000},
+    {"log_level", 0, SETTING_TEXT, FIELD(log_level), .value_name = "LEVEL", .fallback = "info",
+     .choices = "error warning info debug", .group = "Processes", .help = "error, warning, info or debug"},
+};
+
+bool setting_name_equals(const char *name, const char *other, size_t other_size)
+{
+    if (strlen(name) != other_size) return false;
+    for (size_t i = 0; i < other_size; i++) {
+        char a = name[i] == '-' ? '_' : name[i];
+        char b = other[i] == '-' ? '_' : other[i];
+        if (a != b) return false;
+    }
+    return true;
+}
+
+const struct setting *setting_find(const char *name, size_t size)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (setting_name_equals(setting_table[i].name, name, size)) return &setting_table[i];
+    }
+    return NULL;
+}
+
+const struct setting *setting_find_letter(char letter)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (setting_table[i].letter == letter && letter != 0) return &setting_table[i];
+    }
+    return NULL;
+}
+
+void setting_print_flag(const struct setting *setting, char ret_flag[SETTING_TEXT_SIZE])
+{
+    (void)snprintf(ret_flag, SETTING_TEXT_SIZE, "--%s", setting->name);
+    for (char *c = ret_flag; *c != '\0'; c++) {
+        if (*c == '_') *c = '-';
+    }
+}
+
+void setting_print_variable(const struct setting *setting, char ret_variable[SETTING_TEXT_SIZE])
+{
+    (void)snprintf(ret_variable, SETTING_TEXT_SIZE, "WINNOW_%s", setting->name);
+    for (char *c = ret_variable; *c != '\0'; c++) *c = (char)toupper((unsigned char)*c);
+}
+
+bool setting_is_among(const char *words, const char *word)
+{
+    size_t size = strlen(word);
+    for (const char *at = words; size > 0 && (at = strstr(at, word)) != NULL; at += size) {
+        bool begins = at == words || at[-1] == ' ';
+        if (begins && (at[size] == ' ' || at[size] == '\0')) return true;
+    }
+    return false;
+}

@@ -1,0 +1,162 @@
+/* Blocking instead of handling: a handler may run between any two instructions of a library, a readable
+ * descriptor is looked at when the loop has time. The one exception is the end of a process that was already
+ * asked to stop: there the main thread may hang in a library call and never look again, so the deadline and a
+ * second request come as handlers that do nothing but _exit(2). */
+#include "signals.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "exit_code.h"
+
+#define WAIT_DESCRIPTORS_MAX 16
+
+static int descriptor = -1;
+static bool stop_asked;
+static int64_t stop_asked_ms; /* of the first request in this burst, or the last one that counted */
+static bool deadline_armed;
+static sigset_t mask_before;
+static volatile pid_t supervisor_pid; /* 0: nobody supervises this process */
+
+static void set_disposition(int number, void (*handler)(int))
+{
+    struct sigaction action = {.sa_flags = SA_RESTART};
+    action.sa_handler = handler;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(number, &action, NULL) != 0) abort();
+}
+
+/* A signal that is ignored is queued all the same while it is blocked, so nohup(1) has to be honoured here.
+ */
+static bool hangup_is_ignored(void)
+{
+    struct sigaction action;
+    if (sigaction(SIGHUP, NULL, &action) != 0) abort();
+    return action.sa_handler == SIG_IGN;
+}
+
+void signals_init(bool children)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGTTIN, SIGTTOU};
+    assert(descriptor < 0);
+    sigset_t mask;
+    sigemptyset(&mask);
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) sigaddset(&mask, numbers[i]);
+    if (!hangup_is_ignored()) sigaddset(&mask, SIGHUP);
+    if (children) {
+        sigaddset(&mask, SIGCHLD);
+        set_disposition(SIGCHLD, SIG_DFL); /* inherited as ignored, the kernel would reap for us */
+    }
+    set_disposition(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &mask, &mask_before) != 0) abort();
+    descriptor = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (descriptor < 0) abort();
+}
+
+void signals_reset(void)
+{
+    if (descriptor < 0) return;
+    close(descriptor);
+    descriptor = -1;
+    stop_asked = false;
+    set_disposition(SIGPIPE, SIG_DFL);
+    if (sigprocmask(SIG_SETMASK, &mask_before, NULL) != 0) abort();
+}
+
+void signals_supervised(void)
+{
+    supervisor_pid = getppid();
+}
+
+int signals_fd(void)
+{
+    return descriptor;
+}
+
+static bool is_same_burst(void)
+{
+    return stop_asked && clock_now_ms() - stop_asked_ms < SIGNALS_BURST_MS;
+}
+
+int signals_next(void)
+{
+    struct signalfd_siginfo info;
+    while (descriptor >= 0 && read(descriptor, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        const int number = (int)info.ssi_signo;
+        if (number != SIGTERM && number != SIGINT && number != SIGQUIT) return number;
+        if (is_same_burst()) continue;
+        stop_asked = true;
+        stop_asked_ms = clock_now_ms();
+        return number;
+    }
+    return 0;
+}
+
+bool signals_stop_asked(void)
+{
+    return stop_asked;
+}
+
+static void on_deadline(int number)
+{
+    (void)number;
+    _exit(EXIT_TEMPORARY);
+}
+
+static void on_second_request(int number)
+{
+    (void)number;
+    const bool supervised = supervisor_pid != 0 && getppid() == supervisor_pid;
+    if (!supervised && !is_same_burst()) _exit(EXIT_TEMPORARY);
+}
+
+void signals_arm_deadline(int64_t timeout_ms)
+{
+    if (deadline_armed) return;
+    deadline_armed = true;
+    set_disposition(SIGALRM, on_deadline);
+    set_disposition(SIGTERM, on_second_request);
+    set_disposition(SIGINT, on_second_request);
+    if (timeout_ms < 1) timeout_ms = 1; /* zero would disarm the timer */
+    const struct itimerval timer = {
+        .it_value = {.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000}};
+    if (setitimer(ITIMER_REAL, &timer, NULL) != 0) abort();
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGALRM);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    if (sigprocmask(SIG_UNBLOCK, &mask, NULL) != 0) abort();
+}
+
+/* What poll(2) takes: -1 for no limit, else the milliseconds left, at most what fits. */
+static int poll_timeout(int64_t deadline_ms)
+{
+    if (deadline_ms < 0) return -1;
+    const int64_t left_ms = deadline_ms - clock_now_ms();
+    if (left_ms <= 0) return 0;
+    return left_ms > 1000000 ? 1000000 : (int)left_ms;
+}
+
+bool signals_wait(struct pollfd *descriptors, unsigned count, int64_t timeout_ms)
+{
+    assert(count <= WAIT_DESCRIPTORS_MAX);
+    struct pollfd all[WAIT_DESCRIPTORS_MAX + 1] = {{.fd = descriptor, .events = POLLIN}};
+    if (count > 0) memcpy(all + 1, descriptors, count * sizeof(*all));
+    const int64_t deadline_ms = timeout_ms < 0 ? -1 : clock_now_ms() + timeout_ms;
+    int ready;
+    do {
+        ready = poll(all, count + 1, poll_timeout(deadline_ms));
+        if (ready < 0 && errno != EINTR) abort();
+    } while (ready < 0 || (ready == 0 && (deadline_ms < 0 || clock_now_ms() < deadline_ms)));
+    if (count > 0) memcpy(descriptors, all + 1, count * sizeof(*all));
+    return ready > 0;
+}

@@ -1,0 +1,341 @@
+/* A session begins with connect(): the stream's row is found or made, the partitions of the table that are
+ * known to exist are forgotten, APPLY is prepared. Whatever ends the session, the machine claims again before
+ * it writes. */
+#include "sink_postgres.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply_parameters.h"
+#include "database.h"
+#include "instant.h"
+#include "sink_statements.h"
+
+#define MONTH_COUNT 2760 /* 1970 .. 2199, instant_month() */
+#define OWNER_SIZE  96
+
+struct receipt {
+    struct position *positions;
+    size_t count;
+    size_t capacity;
+    int64_t stored;
+    int64_t duplicate;
+    int64_t dead;
+};
+
+struct sink {
+    const struct settings *settings;
+    char *cluster_id;
+    char owner[OWNER_SIZE];
+    struct database *database;
+    struct apply_parameters apply;
+    struct claim *claims;
+    struct receipt receipt;
+    struct write write; /* in flight */
+    struct fault fault; /* of the write */
+    bool writing;
+    int16_t stream_id;
+    bool months[MONTH_COUNT]; /* the table has a partition for it, or never will */
+};
+
+struct sink *sink_open(const struct settings *settings, const char *cluster_id)
+{
+    struct sink *sink = calloc(1, sizeof(*sink));
+    if (sink == NULL) abort();
+    sink->settings = settings;
+    sink->cluster_id = strdup(cluster_id);
+    if (sink->cluster_id == NULL) abort();
+    char host[64] = "";
+    (void)gethostname(host, sizeof(host) - 1);
+    (void)snprintf(sink->owner, sizeof(sink->owner), "%s/%ld", host, (long)getpid());
+    return sink;
+}
+
+static void disconnect(struct sink *sink)
+{
+    database_close(sink->database);
+    sink->database = NULL;
+    sink->writing = false;
+    memset(sink->months, 0, sizeof(sink->months));
+}
+
+void sink_close(struct sink *sink)
+{
+    if (sink == NULL) return;
+    disconnect(sink);
+    apply_done(&sink->apply);
+    free(sink->receipt.positions);
+    free(sink->claims);
+    free(sink->cluster_id);
+    free(sink);
+}
+
+static struct sql_parameter text_parameter(const char *text)
+{
+    return (struct sql_parameter){.type = SQL_TEXT, .data = text};
+}
+
+/* An integer as text, which the server converts to any integer type. */
+struct number_text {
+    char text[24];
+};
+
+static struct sql_parameter number_parameter(struct number_text *scratch, uint32_t type, int64_t value)
+{
+    (void)snprintf(scratch->text, sizeof(scratch->text), "%" PRId64, value);
+    return (struct sql_parameter){.type = type, .data = scratch->text};
+}
+
+/* Finds or makes the stream's row. Another cluster's offsets mean nothing to this one. */
+static bool open_stream(struct sink *sink, struct fault *ret_fault)
+{
+    struct sql_parameter parameters[] = {text_parameter(sink->settings->group),
+                                         text_parameter(sink->settings->topic),
+                                         text_parameter(sink->cluster_id)};
+    struct rows *rows = NULL;
+    if (!database_run(sink->database, "open stream", SQL_STREAM, parameters, ARRAY_COUNT(parameters), &rows,
+                      ret_fault)) {
+        return false;
+    }
+    bool found = rows_count(rows) > 0;
+    bool same = found && strcmp(rows_text(rows, 0, 1), sink->cluster_id) == 0;
+    if (same) {
+        sink->stream_id = (int16_t)rows_int(rows, 0, 0);
+    } else if (found) {
+        fault_set(
+            ret_fault, STATUS_STOP, "open stream",
+            "topic \"%s\" of group \"%s\" was read from Kafka cluster %s, but the brokers (-b) are cluster "
+            "%s: name the right brokers, or another group (-g) to read this cluster from its beginning",
+            sink->settings->topic, sink->settings->group, rows_text(rows, 0, 1), sink->cluster_id);
+    } else {
+        /* Another worker's row was made after our snapshot: it is there the next time. */
+        fault_set(ret_fault, STATUS_RETRY, "open stream", "another worker is opening the stream");
+    }
+    rows_free(rows);
+    return same;
+}
+
+static bool connect_database(struct sink *sink, struct fault *ret_fault)
+{
+    if (sink->database != NULL && database_is_alive(sink->database)) return true;
+    disconnect(sink);
+    struct database_options options = {
+        .conninfo = sink->settings->database,
+        .application_name = "winnow worker",
+        .statement_timeout_ms = sink->settings->statement_timeout_ms,
+    };
+    if (!database_open(&options, &sink->database, ret_fault)) return false;
+    if (open_stream(sink, ret_fault) &&
+        database_prepare(sink->database, "apply", SQL_APPLY, apply_types, APPLY_PARAMETER_COUNT, ret_fault)) {
+        return true;
+    }
+    disconnect(sink);
+    return false;
+}
+
+/* The claim's partitions as a binary int4[]. */
+static struct sql_parameter partitions_parameter(struct array *array, const int32_t *partitions, size_t count)
+{
+    array_begin(array, SQL_INT4);
+    for (size_t i = 0; i < count; i++) array_add_i32(array, partitions[i]);
+    struct slice bytes = array_finish(array);
+    return (struct sql_parameter){
+        .type = SQL_INT4_ARRAY, .binary = true, .data = bytes.data, .size = bytes.size};
+}
+
+static void read_claim(struct rows *rows, size_t row, struct claim *ret_claim)
+{
+    *ret_claim = (struct claim){
+        .partition = (int32_t)rows_int(rows, row, 0),
+        .epoch = rows_int(rows, row, 1),
+        .next_offset = rows_int(rows, row, 2),
+        .halted = strcmp(rows_text(rows, row, 3), "halted") == 0,
+        .tail_offset = rows_int(rows, row, 4),
+    };
+    struct slice fingerprint = rows_bytes(rows, row, 5);
+    if (fingerprint.size == FINGERPRINT_SIZE) {
+        memcpy(ret_claim->tail_fingerprint, fingerprint.data, FINGERPRINT_SIZE);
+    } else {
+        ret_claim->tail_offset = -1;
+    }
+}
+
+bool sink_claim(struct sink *sink, const int32_t *partitions, size_t count, const struct claim **ret_claims,
+                size_t *ret_count, struct fault *ret_fault)
+{
+    if (!connect_database(sink, ret_fault)) return false;
+    struct number_text stream;
+    struct array array = {0};
+    struct sql_parameter parameters[] = {number_parameter(&stream, SQL_INT2, sink->stream_id),
+                                         partitions_parameter(&array, partitions, count),
+                                         text_parameter(sink->owner)};
+    struct rows *rows = NULL;
+    bool done = database_run(sink->database, "claim", SQL_CLAIM, parameters, ARRAY_COUNT(parameters), &rows,
+                             ret_fault);
+    array_done(&array);
+    if (!done) return false;
+    free(sink->claims);
+    sink->claims = calloc(count == 0 ? 1 : count, sizeof(*sink->claims));
+    if (sink->claims == NULL) abort();
+    size_t claimed = rows_count(rows);
+    assert(claimed <= count);
+    for (size_t i = 0; i < claimed; i++) read_claim(rows, i, &sink->claims[i]);
+    rows_free(rows);
+    *ret_claims = sink->claims;
+    *ret_count = claimed;
+    return true;
+}
+
+bool sink_open_partition(struct sink *sink, struct position start, struct fault *ret_fault)
+{
+    if (!connect_database(sink, ret_fault)) return false;
+    struct number_text numbers[3];
+    struct sql_parameter parameters[] = {number_parameter(&numbers[0], SQL_INT2, sink->stream_id),
+                                         number_parameter(&numbers[1], SQL_INT4, start.partition),
+                                         number_parameter(&numbers[2], SQL_INT8, start.offset)};
+    return database_run(sink->database, "open partition", SQL_OPEN_PARTITION, parameters,
+                        ARRAY_COUNT(parameters), NULL, ret_fault);
+}
+
+bool sink_halt(struct sink *sink, int32_t partition, int64_t epoch, const char *reason, const char *detail,
+               struct fault *ret_fault)
+{
+    if (!connect_database(sink, ret_fault)) return false;
+    struct number_text numbers[3];
+    struct sql_parameter parameters[] = {number_parameter(&numbers[0], SQL_INT2, sink->stream_id),
+                                         number_parameter(&numbers[1], SQL_INT4, partition),
+                                         number_parameter(&numbers[2], SQL_INT8, epoch),
+                                         text_parameter(reason), text_parameter(detail)};
+    return database_run(sink->database, "halt", SQL_HALT, parameters, ARRAY_COUNT(parameters), NULL,
+                        ret_fault);
+}
+
+/* The server makes the month's partition if it lies within its limits; otherwise the rows go to the default
+ * one. */
+static bool ensure_month(struct sink *sink, int64_t bucket_us, struct fault *ret_fault)
+{
+    int32_t month = instant_month(bucket_us);
+    if (sink->months[month]) return true;
+    char date[32];
+    (void)snprintf(date, sizeof(date), "%04" PRId32 "-%02" PRId32 "-01", 1970 + month / 12, 1 + month % 12);
+    struct sql_parameter parameter = text_parameter(date);
+    if (!database_run(sink->database, "make partition", "SELECT winnow.ensure_event_month($1::date)",
+                      &parameter, 1, NULL, ret_fault)) {
+        return false;
+    }
+    sink->months[month] = true;
+    return true;
+}
+
+static bool ensure_months(struct sink *sink, const struct write *write, struct fault *ret_fault)
+{
+    int64_t previous_us = -1;
+    for (size_t i = write->row_begin; i < write->row_end; i++) {
+        const struct batch_row *row = &write->batch->rows[i];
+        if (row->dead || row->bucket_us == previous_us) continue;
+        if (!ensure_month(sink, row->bucket_us, ret_fault)) return false;
+        previous_us = row->bucket_us;
+    }
+    return true;
+}
+
+bool sink_write(struct sink *sink, const struct write *write, struct fault *ret_fault)
+{
+    if (sink->database == NULL || !database_is_alive(sink->database)) {
+        fault_set(ret_fault, STATUS_RETRY, "apply", "the connection to the database is gone");
+        return false;
+    }
+    if (!ensure_months(sink, write, ret_fault)) return false;
+    struct sql_parameter parameters[APPLY_PARAMETER_COUNT];
+    apply_encode(&sink->apply, sink->stream_id, write, parameters);
+    sink->write = *write;
+    sink->writing =
+        database_send(sink->database, "apply", "apply", parameters, APPLY_PARAMETER_COUNT, ret_fault);
+    return sink->writing;
+}
+
+/* The only place that makes a receipt: the server has said that the fence held and the statement is
+ * committed. */
+static void make_receipt(struct sink *sink, int64_t stored)
+{
+    struct receipt *receipt = &sink->receipt;
+    const struct write *write = &sink->write;
+    if (receipt->capacity < write->part_count) {
+        receipt->positions = realloc(receipt->positions, write->part_count * sizeof(*receipt->positions));
+        if (receipt->positions == NULL) abort();
+        receipt->capacity = write->part_count;
+    }
+    receipt->count = write->part_count;
+    receipt->dead = 0;
+    receipt->stored = stored;
+    receipt->duplicate = -stored;
+    for (size_t i = 0; i < write->part_count; i++) {
+        const struct write_part *part = &write->parts[i];
+        receipt->positions[i] = (struct position){.partition = part->partition, .offset = part->next_offset};
+        receipt->dead += part->dead;
+        receipt->duplicate += part->received - part->dead;
+    }
+}
+
+void sink_poll(struct sink *sink, struct input *ret_input)
+{
+    *ret_input = (struct input){.kind = INPUT_IDLE};
+    if (!sink->writing) return;
+    struct rows *rows = NULL;
+    switch (database_poll(sink->database, &rows, &sink->fault)) {
+    case DATABASE_BUSY:
+        return;
+    case DATABASE_FAILED:
+        sink->writing = false;
+        ret_input->kind = INPUT_FAILED;
+        ret_input->of_write = true;
+        ret_input->fault = &sink->fault;
+        return;
+    case DATABASE_DONE:
+        sink->writing = false;
+        break;
+    }
+    if (rows_int(rows, 0, 0) == 1) {
+        make_receipt(sink, rows_int(rows, 0, 1));
+        ret_input->kind = INPUT_WRITTEN;
+        ret_input->receipt = &sink->receipt;
+    } else {
+        ret_input->kind = INPUT_FENCED;
+    }
+    rows_free(rows);
+}
+
+int sink_fd(const struct sink *sink)
+{
+    return sink->writing ? database_fd(sink->database) : -1;
+}
+
+bool sink_wants_write(const struct sink *sink)
+{
+    return sink->writing && database_wants_write(sink->database);
+}
+
+const struct position *receipt_positions(const struct receipt *receipt, size_t *ret_count)
+{
+    *ret_count = receipt->count;
+    return receipt->positions;
+}
+
+int64_t receipt_stored(const struct receipt *receipt)
+{
+    return receipt->stored;
+}
+
+int64_t receipt_duplicate(const struct receipt *receipt)
+{
+    return receipt->duplicate;
+}
+
+int64_t receipt_dead(const struct receipt *receipt)
+{
+    return receipt->dead;
+}

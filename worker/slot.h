@@ -1,0 +1,89 @@
+/* The page that the supervisor shares with its workers: what each has in hand, so that a message that kills
+ * its worker can be named, and which messages are quarantined for that (design: point 12). The supervisor
+ * makes it (memfd), a worker inherits it and maps it. A crash leaves it intact: it belongs to no single
+ * process.
+ *
+ * Writers: a slot's worker writes its slot, the supervisor writes the quarantine and a slot without a worker.
+ */
+#ifndef WINNOW_SLOT_H
+#define WINNOW_SLOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SLOT_COUNT_MAX      256
+#define SLOT_NO_MESSAGE     INT64_C(-1)
+#define SLOT_QUARANTINE_MAX 64 /* messages; the oldest makes room */
+
+struct slot {
+    _Alignas(64) _Atomic int32_t partition; /* of the message in hand; a cache line for each worker */
+    _Atomic int64_t offset;                 /* SLOT_NO_MESSAGE: none in hand */
+    _Atomic int64_t ready;                  /* 1 once the worker has joined its group */
+    uint32_t index;                         /* of the slot in its page; never changes */
+};
+
+struct slot_quarantine {
+    _Atomic int32_t partition;
+    _Atomic int64_t offset; /* SLOT_NO_MESSAGE: free, or just being written */
+};
+
+struct slot_page {
+    _Atomic uint64_t quarantined; /* entries ever made; only grows */
+    struct slot_quarantine quarantine[SLOT_QUARANTINE_MAX];
+    struct slot slots[SLOT_COUNT_MAX];
+};
+
+/* Makes the page; the descriptor is inherited by children, also across exec. Aborts on failure. */
+struct slot_page *slot_page_new(int *ret_fd);
+void slot_page_free(struct slot_page *page); /* unmaps it; takes NULL */
+
+/* Makes a slot ready for its next worker: nothing in hand, not joined. Only while it has no worker. */
+void slot_reset(struct slot *slot);
+
+/* Adds a message to the quarantine, unless it is there. Only the supervisor may. Every worker sees it at
+ * once. */
+void slot_page_quarantine(struct slot_page *page, int32_t partition, int64_t offset);
+
+/* Maps the page in a worker and gives its slot; a slot of its own when fd is -1 (no supervisor). Lives as
+ * long as the process. Aborts when fd is not such a page. */
+struct slot *slot_attach(int fd, unsigned index);
+
+/* The slow half of slot_is_quarantined(). */
+bool slot_page_holds(const struct slot_page *page, int32_t partition, int64_t offset);
+
+/* Notes the message in hand, before anything looks into its bytes, and forgets it when that is over. */
+static inline void slot_take(struct slot *slot, int32_t partition, int64_t offset)
+{
+    atomic_store_explicit(&slot->partition, partition, memory_order_relaxed);
+    atomic_store_explicit(&slot->offset, offset, memory_order_release);
+}
+
+static inline void slot_put(struct slot *slot)
+{
+    atomic_store_explicit(&slot->offset, SLOT_NO_MESSAGE, memory_order_release);
+}
+
+/* Tells the supervisor that the worker has joined its group. */
+static inline void slot_set_ready(struct slot *slot)
+{
+    atomic_store_explicit(&slot->ready, 1, memory_order_release);
+}
+
+static inline bool slot_is_ready(const struct slot *slot)
+{
+    return atomic_load_explicit(&slot->ready, memory_order_acquire) != 0;
+}
+
+/* Whether the message must not be looked into, because it killed workers: it becomes a dead letter
+ * `crashed_worker`. Ask before slot_take(). One load when nothing is quarantined. */
+static inline bool slot_is_quarantined(const struct slot *slot, int32_t partition, int64_t offset)
+{
+    const char *slots = (const char *)(slot - slot->index);
+    const struct slot_page *page = (const void *)(slots - offsetof(struct slot_page, slots));
+    if (atomic_load_explicit(&page->quarantined, memory_order_relaxed) == 0) return false;
+    return slot_page_holds(page, partition, offset);
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* Runs a pool: starts worker processes, starts dead ones again, passes signals on, and ends when all have
+ * ended. It has one thread and touches neither Kafka nor PostgreSQL. What to do is decided in roster.h. */
+#ifndef WINNOW_SUPERVISOR_H
+#define WINNOW_SUPERVISOR_H
+
+#include <stdint.h>
+
+#include "attr.h"
+
+struct supervisor_options {
+    const char *program;           /* what is executed: "/proc/self/exe" */
+    const char *const *options;    /* passed on to every process, ends with NULL */
+    unsigned worker_count;         /* 1 .. SLOT_COUNT_MAX */
+    int64_t drain_timeout_ms;      /* of a worker; one second later it is killed */
+    int64_t housekeep_interval_ms; /* 0: no housekeeping */
+};
+
+/* Runs `program worker --slot-fd FD --slot INDEX OPTIONS…` worker_count times, and `program housekeep
+ * OPTIONS…` at once and then every interval. Every one is in a process group of its own, so that Ctrl-C
+ * reaches the pool alone, and gets TERM when the pool dies in whatever way.
+ *
+ * TERM, INT, QUIT: all are asked to end by TERM; again: they are killed. HUP: the workers are replaced one
+ * after the other. TTIN, TTOU: one more, one fewer.
+ *
+ * Call signals_init(true) before. Returns the exit code of the pool: EXIT_DRAINED; EXIT_TEMPORARY when a
+ * worker had to be killed or failed to drain; EXIT_BAD_USAGE, EXIT_BAD_CONFIG or EXIT_BROKEN when a worker
+ * ended so. */
+MUST_CHECK int supervisor_run(const struct supervisor_options *options);
+
+#endif

@@ -1,0 +1,222 @@
+#include "worker.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stddef.h>
+
+#include "clock.h"
+#include "exit_code.h"
+#include "log.h"
+#include "machine.h"
+#include "signals.h"
+
+/* Looking for signals and for the database's answer costs a system call each: not for every message. */
+#define POLLS_PER_LOOK 64
+
+struct worker {
+    struct worker_options options;
+    struct machine *machine;
+    struct fault fault; /* of the action in hand */
+    unsigned polls;
+    bool stop_told;
+};
+
+static void failed(struct worker *worker, struct input *ret_input, bool of_write)
+{
+    ret_input->kind = INPUT_FAILED;
+    ret_input->of_write = of_write;
+    ret_input->fault = &worker->fault;
+}
+
+static bool take_signal(struct worker *worker, struct input *ret_input)
+{
+    while (signals_next() != 0) continue;
+    if (!signals_stop_asked() || worker->stop_told) return false;
+    worker->stop_told = true;
+    signals_arm_deadline(worker->options.settings->drain_timeout_ms);
+    ret_input->kind = INPUT_STOP;
+    return true;
+}
+
+static bool look(struct worker *worker, struct input *ret_input)
+{
+    if (take_signal(worker, ret_input)) return true;
+    sink_poll(worker->options.sink, ret_input);
+    return ret_input->kind != INPUT_IDLE;
+}
+
+static void wait_for_news(struct worker *worker, const struct action *action)
+{
+    struct sink *sink = worker->options.sink;
+    struct pollfd descriptors[] = {
+        {.fd = action->read ? source_fd(worker->options.source) : -1, .events = POLLIN},
+        {.fd = sink_fd(sink), .events = (short)(sink_wants_write(sink) ? POLLIN | POLLOUT : POLLIN)},
+    };
+    (void)!signals_wait(descriptors, ARRAY_COUNT(descriptors), action->timeout_ms);
+}
+
+static void perform_poll(struct worker *worker, const struct action *action, struct input *ret_input)
+{
+    if (worker->polls++ % POLLS_PER_LOOK == 0 && look(worker, ret_input)) return;
+    if (action->read) {
+        source_next(worker->options.source, ret_input);
+        if (ret_input->kind != INPUT_IDLE) return;
+    }
+    if (look(worker, ret_input) || action->timeout_ms == 0) return;
+    wait_for_news(worker, action);
+}
+
+static bool is_claimed(const struct claim *claims, size_t count, int32_t partition)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (claims[i].partition == partition) return true;
+    }
+    return false;
+}
+
+/* Partitions met for the first time get their row, with a concrete offset, before they are claimed. */
+static bool open_missing(struct worker *worker, const struct action *action, const struct claim *claims,
+                         size_t count)
+{
+    for (size_t i = 0; i < action->count; i++) {
+        struct position start = {.partition = action->partitions[i]};
+        if (is_claimed(claims, count, start.partition)) continue;
+        if (!source_first_offset(worker->options.source, start.partition, &start.offset, &worker->fault) ||
+            !sink_open_partition(worker->options.sink, start, &worker->fault)) {
+            return false;
+        }
+        log_line(LOG_LEVEL_INFO, "partition_opened", "partition %" PRId32 " begins at offset %" PRId64,
+                 start.partition, start.offset);
+    }
+    return true;
+}
+
+static void perform_claim(struct worker *worker, const struct action *action, struct input *ret_input)
+{
+    struct sink *sink = worker->options.sink;
+    bool done = sink_claim(sink, action->partitions, action->count, &ret_input->claims, &ret_input->count,
+                           &worker->fault);
+    if (done && ret_input->count < action->count) {
+        done = open_missing(worker, action, ret_input->claims, ret_input->count) &&
+               sink_claim(sink, action->partitions, action->count, &ret_input->claims, &ret_input->count,
+                          &worker->fault);
+    }
+    if (!done) {
+        failed(worker, ret_input, false);
+        return;
+    }
+    ret_input->kind = INPUT_CLAIMED;
+    slot_set_ready(worker->options.slot);
+}
+
+static void perform_ack(struct worker *worker, const struct action *action)
+{
+    source_ack(worker->options.source, action->receipt);
+    if (receipt_dead(action->receipt) > 0) publisher_poke(worker->options.publisher);
+    log_line(LOG_LEVEL_DEBUG, "batch", "stored=%" PRId64 " duplicate=%" PRId64 " dead=%" PRId64,
+             receipt_stored(action->receipt), receipt_duplicate(action->receipt), receipt_dead(action->receipt));
+}
+
+/* Every action but ACTION_EXIT. */
+static void perform(struct worker *worker, const struct action *action, struct input *ret_input)
+{
+    const struct worker_options *options = &worker->options;
+    bool done = true;
+    *ret_input = (struct input){.kind = INPUT_NONE};
+    switch (action->kind) {
+    case ACTION_POLL:
+        ret_input->kind = INPUT_IDLE;
+        perform_poll(worker, action, ret_input);
+        return;
+    case ACTION_CLAIM:
+        perform_claim(worker, action, ret_input);
+        return;
+    case ACTION_START:
+        done = source_start(options->source, action->positions, action->count, action->whole, &worker->fault);
+        break;
+    case ACTION_WRITE:
+        done = sink_write(options->sink, &action->write, &worker->fault);
+        break;
+    case ACTION_ACK:
+        perform_ack(worker, action);
+        break;
+    case ACTION_HALT:
+        done = sink_halt(options->sink, action->partition, action->epoch, action->reason, action->detail,
+                         &worker->fault);
+        break;
+    case ACTION_EXIT:
+        break;
+    }
+    if (!done) failed(worker, ret_input, action->kind == ACTION_WRITE);
+}
+
+/* A message that ends the process must be found in hand by the supervisor; one that did so before is not decoded. */
+static struct action step(struct worker *worker, struct input *input)
+{
+    struct slot *slot = worker->options.slot;
+    bool record = input->kind == INPUT_RECORD;
+    if (record) {
+        input->quarantined = slot_is_quarantined(slot, input->record.partition, input->record.offset);
+        slot_take(slot, input->record.partition, input->record.offset);
+    }
+    struct action action = machine_step(worker->machine, input, clock_now_ms());
+    if (record) slot_put(slot);
+    return action;
+}
+
+static void log_note(const struct note *note)
+{
+    static const enum log_level levels[] = {
+        [NOTE_DEBUG] = LOG_LEVEL_DEBUG,
+        [NOTE_INFO] = LOG_LEVEL_INFO,
+        [NOTE_WARNING] = LOG_LEVEL_WARNING,
+        [NOTE_ERROR] = LOG_LEVEL_ERROR,
+    };
+    if (note != NULL) log_line(levels[note->level], note->name, "%s", note->text);
+}
+
+static int finish(const struct worker *worker, const struct action *action)
+{
+    const struct machine_counters *counters = machine_counters(worker->machine);
+    log_line(LOG_LEVEL_INFO, "worker_done",
+             "taken=%" PRIu64 " batches=%" PRIu64 " stale=%" PRIu64 " gaps=%" PRIu64 " rereads=%" PRIu64
+             " fenced=%" PRIu64 " resynced=%" PRIu64 " bisected=%" PRIu64,
+             counters->taken, counters->batches, counters->stale, counters->gaps, counters->rereads,
+             counters->fenced, counters->resynced, counters->bisected);
+    if (action->drained) return EXIT_DRAINED;
+    log_line(LOG_LEVEL_ERROR, "worker_failed", "%s: %s (SQLSTATE %s)", action->fault->site, action->fault->text,
+             action->fault->sqlstate);
+    /* A fatal word of the database stops the pool; one of the Kafka client only asks for a new client. */
+    return action->fault->sqlstate[0] != '\0' ? EXIT_BROKEN : EXIT_TEMPORARY;
+}
+
+static struct machine *make_machine(const struct worker_options *options)
+{
+    const struct settings *settings = options->settings;
+    struct machine_options machine = {
+        .limits = {.rows_max = (size_t)settings->batch_rows,
+                   .bytes_max = (size_t)settings->batch_bytes,
+                   .age_max_ms = settings->batch_age_ms},
+        .event_bytes_max = (size_t)settings->event_bytes_max,
+        .breaker_window = (uint32_t)settings->breaker_window,
+        .breaker_percent = (uint32_t)settings->breaker_percent,
+        .seed = options->seed,
+    };
+    return machine_new(&machine);
+}
+
+int worker_run(const struct worker_options *options)
+{
+    struct worker worker = {.options = *options, .machine = make_machine(options)};
+    struct input input = {.kind = INPUT_NONE};
+    for (;;) {
+        struct action action = step(&worker, &input);
+        log_note(action.note);
+        if (action.kind == ACTION_EXIT) {
+            int code = finish(&worker, &action);
+            machine_free(worker.machine);
+            return code;
+        }
+        perform(&worker, &action, &input);
+    }
+}
