@@ -220,11 +220,14 @@ static void dismiss_all(struct roster *roster)
     for (unsigned i = 0; i < ROSTER_MEMBER_COUNT_MAX; i++) roster->members[i].wanted = false;
 }
 
-static void roster_note_end(struct roster *roster, const struct roster_death *death)
+/* A worker that had not joined yet had nothing to drain, however it ended when it was asked to. */
+static void roster_note_end(struct roster *roster, const struct member *member,
+                            const struct roster_death *death)
 {
+    const bool drained = death->kind == DEATH_DRAINED || (death->kind == DEATH_ENDED && !member->ready);
     if (death->kind == DEATH_FINAL && roster->exit_code == 0) roster->exit_code = death->exit_code;
     if (death->kind == DEATH_FINAL) dismiss_all(roster);
-    if (roster->stopping && death->kind != DEATH_DRAINED) roster->undrained = true;
+    if (roster->stopping && !drained) roster->undrained = true;
 }
 
 struct roster_verdict roster_died(struct roster *roster, unsigned slot, const struct roster_death *death,
@@ -236,7 +239,7 @@ struct roster_verdict roster_died(struct roster *roster, unsigned slot, const st
     verdict.stops_pool = death->kind == DEATH_FINAL && !roster->stopping;
     verdict.deaths = tally_death(roster, member, death, now_ms);
     verdict.quarantine = verdict.deaths >= ROSTER_DEATHS_MAX;
-    roster_note_end(roster, death);
+    roster_note_end(roster, member, death);
     verdict.restart_in_ms = member->wanted ? restart_delay_ms(member, verdict.lived_ms) : -1;
     if (member->state == MEMBER_RENEWING) member->settle_end_ms = now_ms + ROSTER_SETTLE_MS;
     (void)member_apply(roster, member, EVENT_DIED, now_ms);

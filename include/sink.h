@@ -32,7 +32,7 @@ MUST_CHECK bool sink_write(struct sink *sink, const struct write *write, struct 
  * INPUT_IDLE while there is none. */
 void sink_poll(struct sink *sink, struct input *ret_input);
 
-/* Readable when sink_poll() may have something; -1 when not connected. It changes with the connection. */
+/* Readable when sink_poll() may have something; -1 when no write is in flight. */
 int sink_fd(const struct sink *sink);
 bool sink_wants_write(const struct sink *sink);
 

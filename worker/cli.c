@@ -21,7 +21,7 @@ static const struct command {
     {"pool", command_pool, "read, normalize and store events with several workers",
      "winnow pool -n 4 -b localhost:9092 -t events -d dbname=winnow"},
     {"submit", command_submit, "send events to the topic",
-     "winnow submit -b localhost:9092 -t events events.jsonl"},
+     "winnow submit -b localhost:9092 -t events -f events.jsonl"},
     {"explain", command_explain, "tell what becomes of an event, rule by rule",
      "winnow explain '{\"client\":\"a\",\"type\":\"sale\",\"sum\":\"1,200.50\"}'"},
     {"status", command_status, "tell how far each partition is, and whether anything is missing",

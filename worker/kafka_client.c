@@ -33,12 +33,14 @@ static struct {
     int64_t printed_ms[16]; /* when a line of this kind, hashed, was last printed as a warning */
 } trouble = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* The line without "[thrd:name]: " in front. */
-static const char *without_thread(const char *line)
+/* The line without "[thrd:name]: " and the client's name in front. */
+static const char *without_names(const rd_kafka_t *client, const char *line)
 {
-    if (strncmp(line, "[thrd:", 6) != 0) return line;
-    const char *end = strstr(line, "]: ");
-    return end == NULL ? line : end + 3;
+    const char *end = strncmp(line, "[thrd:", 6) == 0 ? strstr(line, "]: ") : NULL;
+    if (end != NULL) line = end + 3;
+    const char *name = rd_kafka_name(client);
+    size_t size = strlen(name);
+    return strncmp(line, name, size) == 0 && strncmp(line + size, ": ", 2) == 0 ? line + size + 2 : line;
 }
 
 /* Whether no line of this kind was printed for long enough; remembers that one is printed now. */
@@ -55,8 +57,7 @@ static bool is_due(const char *kind, int64_t now_ms)
 /* Called by librdkafka in any of its threads. */
 static void on_log(const rd_kafka_t *client, int severity, const char *kind, const char *line)
 {
-    (void)client;
-    const char *text = without_thread(line);
+    const char *text = without_names(client, line);
     bool loud = false;
     if (severity <= LOG_ERR) {
         int64_t now_ms = clock_now_ms();
@@ -214,11 +215,19 @@ static bool is_silence(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
 }
 
-/* What to try next, for the troubles that librdkafka knows in words only. */
-static const char *trouble_advice(const char *text, enum status *status)
+/* Whether a broker said no to who we are. librdkafka suspects authentication at every lost connection ("broker might
+ * require SASL authentication"), and calls a connection lost in the middle of it an error of it too ("Local: …"). */
+static bool is_refusal(const char *text)
 {
-    if (strcasestr(text, "authentication") == NULL) return "";
-    *status = STATUS_STOP;
+    bool refused = strcasestr(text, "authentication error") != NULL ||
+                   strcasestr(text, "authentication failed") != NULL ||
+                   strcasestr(text, "unsupported sasl mechanism") != NULL;
+    return refused && strstr(text, "Local:") == NULL;
+}
+
+/* What to try next, for the trouble that librdkafka knows in words only. */
+static const char *refusal_advice(const char *text)
+{
     if (strcasestr(text, "scram") == NULL) return "; check security.protocol and the sasl.* properties";
     return "; check sasl.username and sasl.password; with Kafka 4 use PLAIN over TLS or client certificates, "
            "since this librdkafka's SCRAM is refused there";
@@ -231,7 +240,10 @@ void kafka_fault(struct fault *fault, const char *site, rd_kafka_resp_err_t code
     const char *advice = "";
     if (is_silence(code)) {
         recall_trouble(heard);
-        advice = trouble_advice(heard, &status);
+        if (is_refusal(heard)) {
+            status = STATUS_STOP;
+            advice = refusal_advice(heard);
+        }
     }
     const char *comma = detail == NULL ? "" : ": ";
     fault_set(fault, status, site, "%s%s%s%s%s%s", detail == NULL ? "" : detail, comma, rd_kafka_err2str(code),

@@ -32,8 +32,6 @@ struct settings {
     int64_t breaker_percent;  /* 50: the partition halts when more than that of the window is dead */
     int64_t drain_timeout_ms; /* 10000: after SIGTERM, until a process ends itself */
     int64_t statement_timeout_ms; /* 30000 */
-    bool start_latest;            /* --start earliest|latest: where a partition without a row begins on the
-                                     first start of a stream; later partitions always begin at the earliest */
     char *log_level;              /* error, warning, info, debug */
     struct kafka_property *kafka;
     size_t kafka_count;

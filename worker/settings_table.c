@@ -16,8 +16,6 @@ const struct setting setting_table[SETTING_COUNT] = {
      .example = "events", .group = "Kafka", .help = "the topic that the events are in"},
     {"group", 'g', SETTING_TEXT, FIELD(group), .value_name = "NAME", .fallback = "winnow",
      .wrong = check_group, .group = "Kafka", .help = "consumer group; progress is kept under its name"},
-    {"start", 0, SETTING_EITHER, FIELD(start_latest), .value_name = "WHERE", .fallback = "earliest",
-     .choices = "earliest latest", .group = "Kafka", .help = "where a new group begins: earliest or latest"},
     {"dead_letter_topic", 0, SETTING_TEXT, FIELD(dead_letter_topic), .value_name = "NAME",
      .wrong = check_topic, .example = "events.dlq", .group = "Kafka", .derived = "TOPIC.dlq",
      .help = "where dead letters are published"},

@@ -14,7 +14,6 @@
 enum setting_type {
     SETTING_TEXT,    /* char * */
     SETTING_INTEGER, /* int64_t */
-    SETTING_EITHER,  /* bool: false is the first of `choices`, true the second */
 };
 
 struct setting {
@@ -36,7 +35,7 @@ struct setting {
     bool has_secret; /* the value may hold a password */
 };
 
-#define SETTING_COUNT     16
+#define SETTING_COUNT     15
 #define SETTING_TEXT_SIZE 64 /* bytes that hold any flag or variable, with the terminating NUL */
 
 extern const struct setting setting_table[SETTING_COUNT];

@@ -89,10 +89,7 @@ bool setting_assign(const struct setting *setting, const char *text, struct sett
         return refuse(setting, text, NULL, ret_problem);
     const char *expected = setting->wrong != NULL ? setting->wrong(text) : NULL;
     if (expected != NULL) return refuse(setting, text, expected, ret_problem);
-    if (setting->type == SETTING_EITHER)
-        *(bool *)field = strncmp(setting->choices, text, strlen(text)) != 0;
-    else
-        assign_text(field, text);
+    assign_text(field, text);
     return true;
 }
 
@@ -107,11 +104,6 @@ void setting_print(const struct setting *setting, const struct settings *setting
     const void *field = const_field_of(setting, settings);
     if (setting->type == SETTING_INTEGER) {
         setting_add(ret_text, "%" PRId64, *(const int64_t *)field);
-    } else if (setting->type == SETTING_EITHER) {
-        int first = (int)strcspn(setting->choices, " ");
-        bool second = *(const bool *)field;
-        setting_add(ret_text, "%.*s", second ? INT16_MAX : first,
-                    setting->choices + (second ? first + 1 : 0));
     } else if (*(char *const *)field != NULL) {
         char *shown = setting->has_secret ? secret_mask_conninfo(*(char *const *)field) : NULL;
         setting_add(ret_text, "%s", shown != NULL ? shown : *(char *const *)field);

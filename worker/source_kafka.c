@@ -17,8 +17,10 @@
 #include "headers.h"
 #include "kafka_client.h"
 #include "log.h"
+#include "signals.h"
 
 #define TOPIC_TIMEOUT_MS     10000
+#define TOPIC_ATTEMPT_MS     500 /* between looks for a signal */
 #define WATERMARK_TIMEOUT_MS 10000
 #define CLUSTER_TIMEOUT_MS   10000
 /* 2.0.2 takes the seek's timeout for microseconds (librdkafka issue 4230): this is 10 s. */
@@ -42,7 +44,6 @@ struct source {
     bool revoked_due;
     bool drain_due; /* event_fd may be readable though its news are known */
     bool stalled;   /* a fetcher ran out of the log: only a new assignment revives it */
-    bool start_latest;
     struct fault fault;
 };
 
@@ -120,18 +121,29 @@ static bool make_client(struct source *source, const struct settings *settings, 
     return true;
 }
 
+/* Asks until a broker answers, the time is over, or the process is asked to stop. */
+static bool check_topic(const struct source *source, struct fault *ret_fault)
+{
+    int64_t deadline_ms = clock_now_ms() + TOPIC_TIMEOUT_MS;
+    for (;;) {
+        int32_t count = 0;
+        if (kafka_partition_count(source->client, source->topic, TOPIC_ATTEMPT_MS, &count, ret_fault))
+            return true;
+        while (signals_next() != 0) continue;
+        bool over = clock_now_ms() >= deadline_ms || signals_stop_asked();
+        if (ret_fault->status != STATUS_RETRY || over) return false;
+    }
+}
+
 bool source_open(const struct settings *settings, struct source **ret_source, struct fault *ret_fault)
 {
     struct source *source = calloc(1, sizeof(*source));
     if (source == NULL) abort();
     source->event_fd = -1;
     source->topic = strdup(settings->topic);
-    source->start_latest = settings->start_latest;
     remember_reading(source, rd_kafka_topic_partition_list_new(0));
-    int32_t count = 0;
     if (source->topic == NULL) abort();
-    if (!make_client(source, settings, ret_fault) ||
-        !kafka_partition_count(source->client, source->topic, TOPIC_TIMEOUT_MS, &count, ret_fault) ||
+    if (!make_client(source, settings, ret_fault) || !check_topic(source, ret_fault) ||
         !subscribe(source, ret_fault)) {
         source_close(source);
         return false;
@@ -369,7 +381,7 @@ bool source_first_offset(struct source *source, int32_t partition, int64_t *ret_
                           ret_fault)) {
         return false;
     }
-    *ret_offset = source->start_latest ? high : low;
+    *ret_offset = low;
     return true;
 }
 

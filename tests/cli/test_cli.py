@@ -55,6 +55,11 @@ def test_examples_of_the_summary_work():
     assert heard(run("explain", example)).startswith("accepted\n")
 
 
+def test_summary_sends_a_file_as_a_file():
+    assert " -f events.jsonl\n" in heard(run())  # as an argument its name would be the event
+    assert "-f, --file FILE" in heard(run("submit", "--help"))
+
+
 def test_version():
     assert re.fullmatch(r"winnow \S+\n", heard(run("--version")))
 
@@ -122,7 +127,7 @@ def test_check_names_every_mistake(file):
         f"winnow: {file}:2: workers: found 0, expected a whole number from 1 to 256",
         f"winnow: {file}:3: expected a line like: name = value",
         f"winnow: {file}:5: auto.offset.reset is refused: an offset that is gone must stop the partition and not be "
-        "skipped; for the first start use --start",
+        "skipped; a new group begins at the earliest one",
         "winnow: WINNOW_TOPICS: no such setting; did you mean WINNOW_TOPIC?"]
 
 

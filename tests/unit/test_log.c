@@ -32,9 +32,7 @@ static const char *behind_time(void)
 static void test_line(void)
 {
     log_init(LOG_LEVEL_INFO, "worker 3");
-    errno = EDOM;
     log_line(LOG_LEVEL_WARNING, "claim_lost", "partition %d is \"gone\"\\\n\x1b[31m\xc2\x9b\xc3\xa9", 7);
-    CU_ASSERT_EQUAL(errno, EDOM);
     CU_ASSERT_STRING_EQUAL(behind_time(),
                            "level=warning role=\"worker 3\" event=claim_lost "
                            "msg=\"partition 7 is \\\"gone\\\"\\\\\\n\\x1b[31m\\u009b\xc3\xa9\"\n");
@@ -81,6 +79,16 @@ static void test_long_text_is_cut(void)
     CU_ASSERT_STRING_EQUAL(line + size - 4, "\\\"\"\n");
 }
 
+static void test_errno_is_kept(void)
+{
+    CU_ASSERT_TRUE(dup2(ends[0], STDERR_FILENO) >= 0); /* not for writing */
+    log_init(LOG_LEVEL_INFO, "pool");
+    errno = EDOM;
+    log_line(LOG_LEVEL_INFO, "lost", "x");
+    CU_ASSERT_EQUAL(errno, EDOM);
+    CU_ASSERT_TRUE(dup2(ends[1], STDERR_FILENO) >= 0);
+}
+
 static void test_journal(void)
 {
     struct stat status;
@@ -111,6 +119,7 @@ int main(void)
     CU_add_test(suite, "time", test_time);
     CU_add_test(suite, "level", test_level);
     CU_add_test(suite, "long text is cut", test_long_text_is_cut);
+    CU_add_test(suite, "errno is kept", test_errno_is_kept);
     CU_add_test(suite, "journal", test_journal);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     (void)CU_basic_run_tests();

@@ -193,6 +193,22 @@ static void test_stop_drains(void)
     CU_ASSERT_EQUAL(roster_result(&roster), 0);
 }
 
+/* 69 or 75 of a worker that was still connecting, against the same of one that had work. */
+static void test_only_joined_workers_have_to_drain(void)
+{
+    const struct roster_death ended = {.kind = DEATH_ENDED};
+    for (int joined = 0; joined <= 1; joined++) {
+        set_up(1);
+        check_step(0, ROSTER_START, 0);
+        if (joined != 0) roster_joined(&roster, 0);
+        roster_stop(&roster);
+        check_step(1, ROSTER_TERMINATE, 0);
+        (void)roster_died(&roster, 0, &ended, 2);
+        check_step(2, ROSTER_FINISH, 0);
+        CU_ASSERT_EQUAL(roster_result(&roster), joined != 0 ? -1 : 0);
+    }
+}
+
 static void test_stop_does_not_wait_for_restarts(void)
 {
     set_up(1);
@@ -352,6 +368,7 @@ static CU_TestInfo tests[] = {
     {"a final death stops the pool", test_final_death_stops_the_pool},
     {"a stop after a final death does not kill", test_stop_after_a_final_death_does_not_kill},
     {"a stop drains", test_stop_drains},
+    {"only joined workers have to drain", test_only_joined_workers_have_to_drain},
     {"a stop does not wait for restarts", test_stop_does_not_wait_for_restarts},
     {"patience ends", test_patience_ends},
     {"a second stop kills", test_second_stop_kills},

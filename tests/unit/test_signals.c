@@ -164,6 +164,27 @@ static void test_burst_is_one_request(void)
     CU_ASSERT_EQUAL(end_of(pid, fd, 0), EXIT_DRAINED);
 }
 
+static void reads_bursts(int fd)
+{
+    signals_init(false);
+    say(fd);
+    raise(SIGTERM);
+    raise(SIGINT);
+    raise(SIGHUP);
+    if (signals_next() != SIGHUP || signals_next() != SIGINT || signals_next() != 0) _exit(1);
+    const int64_t end_ms = clock_now_ms() + SIGNALS_BURST_MS;
+    while (clock_now_ms() <= end_ms) (void)poll(NULL, 0, 5);
+    raise(SIGINT);
+    _exit(signals_next() == SIGINT ? 0 : 2);
+}
+
+static void test_bursts_are_read_once(void)
+{
+    int fd;
+    const pid_t pid = start(reads_bursts, &fd);
+    CU_ASSERT_EQUAL(end_of(pid, fd, 0), 0);
+}
+
 static void is_supervised(int fd)
 {
     signals_init(false);
@@ -249,6 +270,7 @@ int main(void)
     CU_add_test(suite, "the deadline ends what hangs", test_deadline_ends_what_hangs);
     CU_add_test(suite, "a second request ends at once", test_second_request_ends_at_once);
     CU_add_test(suite, "a burst is one request", test_burst_is_one_request);
+    CU_add_test(suite, "bursts are read once", test_bursts_are_read_once);
     CU_add_test(suite, "a supervised process drains all the same", test_supervised_drains_all_the_same);
     CU_add_test(suite, "nohup is honoured", test_nohup_is_honoured);
     CU_add_test(suite, "reset restores the default", test_reset_restores_the_default);

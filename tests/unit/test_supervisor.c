@@ -64,6 +64,18 @@ static int dummy_wandering(struct slot *slot)
     return EXIT_FINDING;
 }
 
+/* Takes a message in hand when it gets a HUP, and keeps it. */
+static int dummy_holding(struct slot *slot)
+{
+    slot_set_ready(slot);
+    while (!signals_stop_asked()) {
+        if (!signals_wait(NULL, 0, -1) || signals_next() != SIGHUP) continue;
+        slot_take(slot, 3, 7);
+        log_line(LOG_LEVEL_INFO, "took", "took a message");
+    }
+    return EXIT_DRAINED;
+}
+
 /* Leaves a grandchild behind, which ends once it has been adopted. */
 static int dummy_orphaning(struct slot *slot)
 {
@@ -85,6 +97,7 @@ static int dummy_worker(const char *behaviour, struct slot *slot)
     if (strcmp(behaviour, "poisoned") == 0) return dummy_poisoned(slot);
     if (strcmp(behaviour, "wandering") == 0) return dummy_wandering(slot);
     if (strcmp(behaviour, "orphaning") == 0) return dummy_orphaning(slot);
+    if (strcmp(behaviour, "holding") == 0) return dummy_holding(slot);
     const bool first = slot->index == 0;
     if (strncmp(behaviour, "first-ends:", 11) == 0 && first) return atoi(behaviour + 11);
     return drain(slot);
@@ -320,6 +333,23 @@ static void test_changing_messages_are_not_quarantined(void)
     check_stop(&pool);
 }
 
+/* What a dead worker had in hand is not held against the next one in its slot. */
+static void test_a_new_worker_has_nothing_in_hand(void)
+{
+    const struct pool pool = pool_start(
+        &(struct pool_options){.behaviour = "holding", .workers = 1, .drain_timeout_ms = LONG_DRAIN_MS});
+    CU_ASSERT_TRUE(log_reaches(&pool, "all 1 workers joined", 1));
+    kill(log_pid(&pool, "event=worker_started", 0), SIGHUP);
+    CU_ASSERT_TRUE(log_reaches(&pool, "event=took", 1));
+    for (unsigned death = 0; death < 3; death++) {
+        kill(log_pid(&pool, "event=worker_started", death), SIGKILL);
+        CU_ASSERT_TRUE(log_reaches(&pool, "event=worker_started", 2 + death));
+    }
+    CU_ASSERT_EQUAL(log_count(&pool, "event=message_suspected"), 1);
+    CU_ASSERT_EQUAL(log_count(&pool, "workers dead by it: 1"), 1);
+    check_stop(&pool);
+}
+
 static void test_ttin_and_ttou(void)
 {
     const struct pool pool = pool_start(
@@ -430,6 +460,7 @@ static CU_TestInfo tests[] = {
     {"64, 70 and 78 stop the pool", test_final_ends_stop_the_pool},
     {"a message that kills is quarantined", test_killing_message_is_quarantined},
     {"changing messages are not quarantined", test_changing_messages_are_not_quarantined},
+    {"a new worker has nothing in hand", test_a_new_worker_has_nothing_in_hand},
     {"TTIN and TTOU", test_ttin_and_ttou},
     {"HUP replaces one after the other", test_hup_replaces_one_after_the_other},
     {"workers follow a killed supervisor", test_workers_follow_a_killed_supervisor},

@@ -1,7 +1,9 @@
-/* `winnow worker`: one consumer in the foreground. Checks everything a person can get wrong before it joins the
- * group, so that each mistake is one clear line and an exit code; from then on it waits rather than ends. */
+/* `winnow worker`: one consumer in the foreground. Checks everything a person can get wrong before it joins
+ * the group, so that each mistake is one clear line and an exit code; from then on it waits rather than ends.
+ */
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -25,6 +27,8 @@
 static const char *slot_fd_text;
 static const char *slot_text;
 
+static char role[32]; /* "worker 3": as the log names us */
+
 static const struct command_option options[] = {
     {.name = "slot-fd", .value = "FD", .text = &slot_fd_text}, /* given by the pool */
     {.name = "slot", .value = "INDEX", .text = &slot_text},
@@ -33,8 +37,9 @@ static const struct command_option options[] = {
 
 static const struct command_usage usage = {
     .synopsis = "winnow worker [options]",
-    .description = "Runs one consumer in the foreground. TERM or Ctrl-C drains it, a second one ends it at once.\n"
-                   "Example: winnow worker -b localhost:9092 -t events -d dbname=winnow",
+    .description =
+        "Runs one consumer in the foreground. TERM or Ctrl-C drains it, a second one ends it at once.\n"
+        "Example: winnow worker -b localhost:9092 -t events -d dbname=winnow",
     .options = options,
 };
 
@@ -67,12 +72,12 @@ static int check_schema(const struct settings *settings)
         if (known) return EXIT_DRAINED;
         if (fault.status != STATUS_RETRY) return complain(&fault);
         int64_t wait_ms = backoff_next_ms(&backoff);
-        log_line(LOG_LEVEL_WARNING, "waiting_for_database", "%s: %s; trying again in %" PRId64 " ms", fault.site,
-                 fault.text, wait_ms);
+        log_line(LOG_LEVEL_WARNING, "waiting_for_database", "%s: %s; trying again in %" PRId64 " ms",
+                 fault.site, fault.text, wait_ms);
         if (signals_wait(NULL, 0, wait_ms)) {
             while (signals_next() != 0) continue;
         }
-        if (signals_stop_asked()) return EXIT_TEMPORARY;
+        if (signals_stop_asked()) return EXIT_DRAINED;
     }
 }
 
@@ -80,7 +85,8 @@ static int consume(const struct settings *settings, struct slot *slot)
 {
     struct fault fault;
     struct source *source = NULL;
-    if (!source_open(settings, &source, &fault)) return complain(&fault);
+    if (!source_open(settings, &source, &fault))
+        return signals_stop_asked() ? EXIT_DRAINED : complain(&fault);
     struct worker_options worker = {
         .settings = settings,
         .source = source,
@@ -105,7 +111,7 @@ static int run(const struct settings *settings)
     if (fd >= 0) signals_supervised();
     if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
     int code = check_schema(settings);
-    return code == EXIT_DRAINED ? consume(settings, slot) : code;
+    return code == EXIT_DRAINED && !signals_stop_asked() ? consume(settings, slot) : code;
 }
 
 int command_worker(int argc, char **argv)
@@ -116,7 +122,9 @@ int command_worker(int argc, char **argv)
     signals_init(false);
     if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     enum log_level level = LOG_LEVEL_INFO;
-    if (log_level_read(settings.log_level, &level)) log_init(level, "worker");
+    (void)snprintf(role, sizeof(role), "worker%s%s", slot_text == NULL ? "" : " ",
+                   slot_text == NULL ? "" : slot_text);
+    if (log_level_read(settings.log_level, &level)) log_init(level, role);
     if (rest < argc) {
         log_line(LOG_LEVEL_ERROR, "unexpected_argument",
                  "found \"%s\" after the options, expected nothing; see winnow worker --help", argv[rest]);

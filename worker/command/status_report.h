@@ -1,0 +1,59 @@
+/* What `winnow status` knows about a group and a topic, and how it says it. */
+#ifndef WINNOW_STATUS_REPORT_H
+#define WINNOW_STATUS_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "database.h"
+#include "kafka_offsets.h"
+#include "settings.h"
+
+#define LAG_UNKNOWN INT64_C(-1)
+
+struct partition_status {
+    int32_t partition;
+    bool started; /* the database knows it; else only lag and partition are valid */
+    bool halted;
+    bool complete;
+    int64_t next_offset;
+    int64_t lag; /* messages that wait, LAG_UNKNOWN without brokers */
+    int64_t offsets_read;
+    int64_t stored;
+    int64_t duplicate;
+    int64_t dead;
+    int64_t gap;
+    int64_t lost;
+    const char *halt_reason; /* borrowed from the report's rows */
+    const char *halt_detail;
+    const char *owner; /* "": nobody yet */
+};
+
+struct status_report {
+    const struct settings *settings;
+    struct rows *rows;
+    struct partition_status *partitions; /* by number */
+    size_t partition_count;
+    struct partition_status total;
+    int64_t unpublished;     /* dead letters that their topic does not have yet */
+    char elsewhere[512];     /* the verdict over the whole database when that is bad and ours is not, else "" */
+    struct fault lag_fault;  /* why the lag is not known; STATUS_OK: it is */
+};
+
+/* Reads the database's side. STATUS_RETRY when it cannot be reached, STATUS_STOP when the schema is missing or not
+ * ours to read. */
+MUST_CHECK bool status_report_read(struct database *database, const struct settings *settings,
+                                   struct status_report *ret_report, struct fault *ret_fault);
+
+/* Adds the brokers' side, partitions that nobody has begun to read included. */
+void status_report_add_lag(struct status_report *report, const struct partition_range *ranges, int32_t count);
+
+/* Nothing is halted, everything that was read adds up, and something was read or nothing was there to be read. */
+bool status_report_is_good(const struct status_report *report);
+
+void status_report_print(const struct status_report *report);
+void status_report_print_json(const struct status_report *report);
+void status_report_done(struct status_report *report); /* takes a zeroed one */
+
+#endif
