@@ -172,7 +172,9 @@ help: ## this list
 	 sed 's/make unit golden property replay sim broker cli/make unit golden …/'
 
 ifeq ($(filter clean help format deps,$(MAKECMDGOALS)),)
+ifneq ($(strip $(LINKED_SOURCES)),)
 include $(BUILD)/tests.mk
+endif
 -include $(patsubst %.o,%.d,$(COMMON_OBJECTS) $(WORKER_OBJECTS) $(BUILD)/obj/migrations.o)
 -include $(patsubst %.c,$(BUILD)/obj/%.d,$(LINKED_SOURCES)) $(wildcard $(BUILD)/obj/tests/lib/*.d $(BUILD)/obj/tests/f*/*.d)
 endif

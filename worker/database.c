@@ -38,7 +38,6 @@ struct database {
     int64_t statement_timeout_ms;
     database_notice notice;
     void *notice_context;
-    /* of the statement under way: */
     const char *site;
     int64_t deadline_ms;
     bool busy;

@@ -55,7 +55,8 @@ static void add_binary(const struct writer *writer, const char *name, int64_t nu
     add_bytes(writer, name, slice_of(bytes, size));
 }
 
-static void add_connect(const struct writer *writer, const struct dead_letter_origin *origin, const char *class)
+static void add_connect(const struct writer *writer, const struct dead_letter_origin *origin,
+                        const char *class)
 {
     bool refused = strcmp(origin->reason, "database_rejected") == 0;
     add_text(writer, "__connect.errors.topic", origin->topic);
@@ -69,9 +70,10 @@ static void add_connect(const struct writer *writer, const struct dead_letter_or
     add_text(writer, "__connect.errors.exception.message", origin->detail);
 }
 
-/* The table does not keep whether the broker or the producer gave the timestamp; the message is published again with
- * it as its producer's. */
-static void add_spring(const struct writer *writer, const struct dead_letter_origin *origin, const char *class)
+/* The table does not keep whether the broker or the producer gave the timestamp; the message is published
+ * again with it as its producer's. */
+static void add_spring(const struct writer *writer, const struct dead_letter_origin *origin,
+                       const char *class)
 {
     bool timed = origin->timestamp_ms >= 0;
     add_text(writer, "kafka_dlt-original-topic", origin->topic);
@@ -84,15 +86,18 @@ static void add_spring(const struct writer *writer, const struct dead_letter_ori
     add_text(writer, "kafka_dlt-exception-message", origin->detail);
 }
 
-static void add_own(const struct writer *writer, const struct dead_letter_origin *origin, enum omission omission)
+static void add_own(const struct writer *writer, const struct dead_letter_origin *origin,
+                    enum omission omission)
 {
     char id[320];
-    (void)snprintf(id, sizeof id, "%s/%" PRId32 "/%" PRId64, origin->topic, origin->partition, origin->offset);
+    (void)snprintf(id, sizeof id, "%s/%" PRId32 "/%" PRId64, origin->topic, origin->partition,
+                   origin->offset);
     add_always(writer, "winnow-reason", origin->reason);
     add_always(writer, "winnow-detail", origin->detail);
     if (origin->sqlstate[0] != '\0') add_always(writer, "winnow-sqlstate", origin->sqlstate);
     add_always(writer, "winnow-id", id);
-    if (omission >= OMIT_VALUE) add_always(writer, "winnow-value-omitted", "full bytes in winnow.dead_letter");
+    if (omission >= OMIT_VALUE)
+        add_always(writer, "winnow-value-omitted", "full bytes in winnow.dead_letter");
     if (omission >= OMIT_ORIGINAL)
         add_always(writer, "winnow-headers-omitted", "key and headers in winnow.dead_letter");
 }
@@ -107,7 +112,8 @@ static struct slice add_originals(struct buffer *buffer, struct slice headers)
     return slice_of(headers.data, headers.size - rest.size);
 }
 
-void dead_letter_headers(struct buffer *buffer, const struct dead_letter_origin *origin, enum omission omission)
+void dead_letter_headers(struct buffer *buffer, const struct dead_letter_origin *origin,
+                         enum omission omission)
 {
     struct writer writer = {.buffer = buffer};
     if (omission < OMIT_ORIGINAL) writer.originals = add_originals(buffer, origin->headers);

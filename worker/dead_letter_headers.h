@@ -1,5 +1,6 @@
-/* The headers of a message in the dead-letter topic: the original's, verbatim and first, and then what happened to it,
- * in the names that Kafka Connect's and Spring's tools read and in winnow's own. A function of its arguments. */
+/* The headers of a message in the dead-letter topic: the original's, verbatim and first, and then what
+ * happened to it, in the names that Kafka Connect's and Spring's tools read and in winnow's own. A function
+ * of its arguments. */
 #ifndef WINNOW_DEAD_LETTER_HEADERS_H
 #define WINNOW_DEAD_LETTER_HEADERS_H
 
@@ -31,16 +32,17 @@ struct dead_letter_origin {
 
 /* Adds the headers to `buffer`, in the encoding of headers.h:
  *
- * __connect.errors.topic, .partition, .offset, .connector.name (the group), .task.id ("0"), .stage (VALUE_CONVERTER,
- *     or TASK_PUT for what the database refused), .class.name ("winnow"), .exception.class.name ("winnow.<reason>"),
- *     .exception.message: text. Source: DeadLetterQueueReporter.java of Apache Kafka.
- * kafka_dlt-original-topic, -original-partition (int32), -original-offset (int64), -original-timestamp (int64),
- *     -original-timestamp-type, -original-consumer-group, -exception-fqcn, -exception-message: integers big-endian.
- *     Source: DeadLetterPublishingRecoverer.java of Spring for Apache Kafka.
- * winnow-reason, winnow-detail, winnow-sqlstate, winnow-id (topic/partition/offset).
+ * __connect.errors.topic, .partition, .offset, .connector.name (the group), .task.id ("0"), .stage
+ * (VALUE_CONVERTER, or TASK_PUT for what the database refused), .class.name ("winnow"), .exception.class.name
+ * ("winnow.<reason>"), .exception.message: text. Source: DeadLetterQueueReporter.java of Apache Kafka.
+ * kafka_dlt-original-topic, -original-partition (int32), -original-offset (int64), -original-timestamp
+ * (int64), -original-timestamp-type, -original-consumer-group, -exception-fqcn, -exception-message: integers
+ * big-endian. Source: DeadLetterPublishingRecoverer.java of Spring for Apache Kafka. winnow-reason,
+ * winnow-detail, winnow-sqlstate, winnow-id (topic/partition/offset).
  *
- * One of the first two families that the original has already is left as it is; winnow's own are added always, so
- * that the last one of a name is the newest. */
-void dead_letter_headers(struct buffer *buffer, const struct dead_letter_origin *origin, enum omission omission);
+ * One of the first two families that the original has already is left as it is; winnow's own are added
+ * always, so that the last one of a name is the newest. */
+void dead_letter_headers(struct buffer *buffer, const struct dead_letter_origin *origin,
+                         enum omission omission);
 
 #endif

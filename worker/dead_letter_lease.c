@@ -6,17 +6,16 @@
 #include "clock.h"
 
 /* $1 group, $2 topic */
-#define OUR_STREAM                                                                                           \
-    "(SELECT s.stream_id FROM winnow.stream AS s WHERE s.consumer_group = $1 AND s.topic = $2)"
+#define OUR_STREAM "(SELECT s.stream_id FROM winnow.stream AS s WHERE s.consumer_group = $1 AND s.topic = $2)"
 
-#define IS_FREE                                                                                              \
-    "d.published_at IS NULL AND (d.publish_lease_until IS NULL OR d.publish_lease_until < now())"
+#define IS_FREE "d.published_at IS NULL AND (d.publish_lease_until IS NULL OR d.publish_lease_until < now())"
 
 static const char wanted_sql[] =
-    "SELECT EXISTS (SELECT FROM winnow.dead_letter AS d WHERE d.stream_id = " OUR_STREAM " AND " IS_FREE ")::int";
+    "SELECT EXISTS (SELECT FROM winnow.dead_letter AS d WHERE d.stream_id = " OUR_STREAM " AND " IS_FREE
+    ")::int";
 
-/* Rows are locked before their sizes are summed up: a window function and FOR UPDATE do not go together. Those that
- * are locked and not leased are free again when the statement ends. */
+/* Rows are locked before their sizes are summed up: a window function and FOR UPDATE do not go together.
+ * Those that are locked and not leased are free again when the statement ends. */
 static const char take_sql[] =
     "WITH free AS ("
     " SELECT d.stream_id, d.partition, d.message_offset, d.failed_at,"
@@ -32,7 +31,8 @@ static const char take_sql[] =
     " RETURNING d.partition, d.message_offset,"
     " coalesce(floor(extract(epoch FROM d.message_time) * 1000)::bigint, -1), d.key,"
     " CASE WHEN octet_length(d.value) <= 12582912 THEN d.value END, d.headers, d.reason, d.detail,"
-    " coalesce(d.sqlstate, ''), coalesce(octet_length(d.value) > 12582912, false)::int, d.publish_lease_until";
+    " coalesce(d.sqlstate, ''), coalesce(octet_length(d.value) > 12582912, false)::int, "
+    "d.publish_lease_until";
 
 enum column {
     COLUMN_PARTITION,
@@ -57,8 +57,10 @@ static const char mark_sql[] =
     " publish_attempts = d.publish_attempts + (r.error <> '')::int,"
     " publish_lease_until = CASE WHEN r.own = 1 THEN"
     "  now() + least(3600, 5 * 2 ^ least(d.publish_attempts, 10)) * interval '1 second' END"
-    " FROM unnest($3::int4[], $4::int8[], $5::text[], $6::int4[]) AS r (partition, message_offset, error, own)"
-    " WHERE d.stream_id = " OUR_STREAM " AND d.partition = r.partition AND d.message_offset = r.message_offset"
+    " FROM unnest($3::int4[], $4::int8[], $5::text[], $6::int4[]) AS r (partition, message_offset, error, "
+    "own)"
+    " WHERE d.stream_id = " OUR_STREAM
+    " AND d.partition = r.partition AND d.message_offset = r.message_offset"
     " AND d.published_at IS NULL AND (r.error = '' OR d.publish_lease_until = $7::timestamptz)";
 
 static struct sql_parameter text_parameter(const char *text)
@@ -75,16 +77,19 @@ static struct sql_parameter array_parameter(enum sql_type type, struct array *ar
 bool lease_is_wanted(struct database *database, const struct settings *settings, bool *ret_wanted,
                      struct fault *ret_fault)
 {
-    const struct sql_parameter parameters[] = {text_parameter(settings->group), text_parameter(settings->topic)};
+    const struct sql_parameter parameters[] = {text_parameter(settings->group),
+                                               text_parameter(settings->topic)};
     struct rows *rows = NULL;
-    if (!database_run(database, "dead letters", wanted_sql, parameters, ARRAY_COUNT(parameters), &rows, ret_fault))
+    if (!database_run(database, "dead letters", wanted_sql, parameters, ARRAY_COUNT(parameters), &rows,
+                      ret_fault))
         return false;
     *ret_wanted = rows_count(rows) == 1 && rows_int(rows, 0, 0) == 1;
     rows_free(rows);
     return true;
 }
 
-static void read_letter(struct rows *rows, size_t row, const struct settings *settings, struct letter *ret_letter)
+static void read_letter(struct rows *rows, size_t row, const struct settings *settings,
+                        struct letter *ret_letter)
 {
     bool left_out = rows_int(rows, row, COLUMN_LEFT_OUT) == 1;
     *ret_letter = (struct letter){
@@ -109,10 +114,12 @@ static void read_letter(struct rows *rows, size_t row, const struct settings *se
 bool lease_take(struct database *database, const struct settings *settings, struct lease *lease,
                 struct fault *ret_fault)
 {
-    const struct sql_parameter parameters[] = {text_parameter(settings->group), text_parameter(settings->topic)};
+    const struct sql_parameter parameters[] = {text_parameter(settings->group),
+                                               text_parameter(settings->topic)};
     int64_t deadline_ms = clock_now_ms() + LEASE_MS;
     struct rows *rows = NULL;
-    if (!database_run(database, "dead letters", take_sql, parameters, ARRAY_COUNT(parameters), &rows, ret_fault))
+    if (!database_run(database, "dead letters", take_sql, parameters, ARRAY_COUNT(parameters), &rows,
+                      ret_fault))
         return false;
     lease->rows = rows;
     lease->deadline_ms = deadline_ms;

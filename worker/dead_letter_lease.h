@@ -1,4 +1,5 @@
-/* The publisher's view of winnow.dead_letter: taking some letters on lease, and writing down what became of them. */
+/* The publisher's view of winnow.dead_letter: taking some letters on lease, and writing down what became of
+ * them. */
 #ifndef WINNOW_DEAD_LETTER_LEASE_H
 #define WINNOW_DEAD_LETTER_LEASE_H
 
@@ -38,19 +39,20 @@ struct lease {
     int64_t deadline_ms; /* clock_now_ms() at which it may run out at the earliest */
 };
 
-/* Whether letters of this group and topic wait for being published, leased ones aside. Cheap: one index entry. */
+/* Whether letters of this group and topic wait for being published, leased ones aside. Cheap: one index
+ * entry. */
 MUST_CHECK bool lease_is_wanted(struct database *database, const struct settings *settings, bool *ret_wanted,
                                 struct fault *ret_fault);
 
-/* Takes the oldest letters that nobody has on lease: at most LEASE_LETTERS_MAX, and none beyond the one that reaches
- * 4 MiB. A value over 12 MiB is left out (OMIT_VALUE). *lease must be empty. */
+/* Takes the oldest letters that nobody has on lease: at most LEASE_LETTERS_MAX, and none beyond the one that
+ * reaches 4 MiB. A value over 12 MiB is left out (OMIT_VALUE). *lease must be empty. */
 MUST_CHECK bool lease_take(struct database *database, const struct settings *settings, struct lease *lease,
                            struct fault *ret_fault);
 
-/* Ends the lease: published letters are marked so; the others get their error, one more attempt, and may be taken
- * again at once, those too large in any form after a pause that doubles up to an hour. Idempotent. */
-MUST_CHECK bool lease_mark(struct database *database, const struct settings *settings, const struct lease *lease,
-                           struct fault *ret_fault);
+/* Ends the lease: published letters are marked so; the others get their error, one more attempt, and may be
+ * taken again at once, those too large in any form after a pause that doubles up to an hour. Idempotent. */
+MUST_CHECK bool lease_mark(struct database *database, const struct settings *settings,
+                           const struct lease *lease, struct fault *ret_fault);
 
 /* Empties it. */
 void lease_done(struct lease *lease);

@@ -1,8 +1,8 @@
-/* A thread that goes round: are there letters? is their topic there? take some, send them, write down what became of
- * them. It asks before it takes, so that while the topic or the brokers are away nothing is written to the table, and
- * what it waits for then is a back-off from 1 s to 30 s. Whatever went wrong, the producer is made anew afterwards:
- * that mends a fatal error of the idempotent producer (librdkafka issue 4438) and a topic that librdkafka holds to be
- * forbidden for good. */
+/* A thread that goes round: are there letters? is their topic there? take some, send them, write down what
+ * became of them. It asks before it takes, so that while the topic or the brokers are away nothing is written
+ * to the table, and what it waits for then is a back-off from 1 s to 30 s. Whatever went wrong, the producer
+ * is made anew afterwards: that mends a fatal error of the idempotent producer (librdkafka issue 4438) and a
+ * topic that librdkafka holds to be forbidden for good. */
 #include "dead_letter_publisher.h"
 
 #include <errno.h>
@@ -24,9 +24,9 @@
 #include "producer.h"
 #include "reject.h"
 
-#define SWEEP_MS             INT64_C(5000)  /* between looks at the table when nobody pokes */
+#define SWEEP_MS             INT64_C(5000) /* between looks at the table when nobody pokes */
 #define SWEEP_JITTER_MS      INT64_C(2000)
-#define GATHER_MS            INT64_C(200)   /* after a poke, so that letters of several batches go together */
+#define GATHER_MS            INT64_C(200) /* after a poke, so that letters of several batches go together */
 #define RETRY_FLOOR_MS       INT64_C(1000)
 #define RETRY_CEILING_MS     INT64_C(30000)
 #define TOPIC_TIMEOUT_MS     5000
@@ -54,15 +54,16 @@ struct publisher {
 
 /* ---- telling ------------------------------------------------------------------------------------------ */
 
-/* Logs when the kind of trouble changes, not at every attempt. A database that is away is the worker's to tell. */
+/* Logs when the kind of trouble changes, not at every attempt. A database that is away is the worker's to
+ * tell. */
 static void tell_trouble(struct publisher *publisher, const struct fault *fault)
 {
     const struct fault *before = &publisher->trouble;
     bool same = before->status == fault->status && before->code == fault->code &&
                 strcmp(before->sqlstate, fault->sqlstate) == 0 && before->site != NULL &&
                 strcmp(before->site, fault->site) == 0;
-    bool of_database = publisher->database == NULL || !database_is_alive(publisher->database) ||
-                       fault->sqlstate[0] != '\0';
+    bool of_database =
+        publisher->database == NULL || !database_is_alive(publisher->database) || fault->sqlstate[0] != '\0';
     enum log_level level =
         same || (of_database && fault->status == STATUS_RETRY) ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING;
     log_line(level, "dead_letters_waiting",
@@ -127,7 +128,8 @@ static bool open_producer(struct publisher *publisher, struct fault *ret_fault)
     publisher->producer_used_ms = clock_now_ms();
     if (publisher->topic_is_there && !producer_is_fatal(publisher->producer)) return true;
     close_producer(publisher);
-    if (!producer_new(settings, settings->dead_letter_topic, on_report, publisher, &publisher->producer, ret_fault))
+    if (!producer_new(settings, settings->dead_letter_topic, on_report, publisher, &publisher->producer,
+                      ret_fault))
         return false;
     if (!producer_check_topic(publisher->producer, TOPIC_TIMEOUT_MS, &partition_count, ret_fault)) {
         close_producer(publisher);
@@ -178,8 +180,8 @@ static void await_reports(struct publisher *publisher)
     }
 }
 
-/* Letters that were refused for their size, one by one: the broker refuses a whole request, so at first as it is, and
- * then less of it each time. */
+/* Letters that were refused for their size, one by one: the broker refuses a whole request, so at first as it
+ * is, and then less of it each time. */
 static void send_less(struct publisher *publisher, struct letter *letter)
 {
     while (letter->state == LETTER_TOO_LARGE && publisher->topic_is_there) {
@@ -199,7 +201,8 @@ static void send_lease(struct publisher *publisher)
     for (size_t i = 0; i < lease->count; i++) send_less(publisher, &lease->letters[i]);
 }
 
-/* Writes down what became of the letters, and goes on trying as long as the lease lasts: else they are sent twice. */
+/* Writes down what became of the letters, and goes on trying as long as the lease lasts: else they are sent
+ * twice. */
 static bool mark_lease(struct publisher *publisher, struct fault *ret_fault)
 {
     struct lease *lease = &publisher->lease;
@@ -270,7 +273,8 @@ static void rest(struct publisher *publisher)
     int64_t now_ms = clock_now_ms();
     if (publisher->producer != NULL && now_ms - publisher->producer_used_ms > PRODUCER_IDLE_MS)
         close_producer(publisher);
-    int64_t jitter_ms = (now_ms + getpid() * INT64_C(769)) % SWEEP_JITTER_MS; /* workers should not come together */
+    int64_t jitter_ms =
+        (now_ms + getpid() * INT64_C(769)) % SWEEP_JITTER_MS; /* workers should not come together */
     pause_ms(publisher, SWEEP_MS + jitter_ms, true);
     pause_ms(publisher, GATHER_MS, false);
 }

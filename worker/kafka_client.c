@@ -1,8 +1,9 @@
 /* Configuration, faults and questions.
  *
- * librdkafka tells why a broker cannot be reached in its log alone: the calls that suffer from it return "timed out"
- * or "transport failure". So the log callback remembers the last trouble of this process, and kafka_fault() adds it
- * to such an answer. The log itself is thinned: each kind of error once a minute, the rest at level debug. */
+ * librdkafka tells why a broker cannot be reached in its log alone: the calls that suffer from it return
+ * "timed out" or "transport failure". So the log callback remembers the last trouble of this process, and
+ * kafka_fault() adds it to such an answer. The log itself is thinned: each kind of error once a minute, the
+ * rest at level debug. */
 #include "kafka_client.h"
 
 #include <inttypes.h>
@@ -29,7 +30,7 @@
 static struct {
     pthread_mutex_t mutex;
     char text[TROUBLE_SIZE];
-    int64_t heard_ms; /* 0: never */
+    int64_t heard_ms;       /* 0: never */
     int64_t printed_ms[16]; /* when a line of this kind, hashed, was last printed as a warning */
 } trouble = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -100,16 +101,11 @@ static const struct property common_properties[] = {
 };
 
 static const struct property consumer_properties[] = {
-    {"enable.auto.commit", "false"},
-    {"enable.auto.offset.store", "false"},
-    {"auto.offset.reset", "error"},
-    {"partition.assignment.strategy", "range,roundrobin"},
-    {"isolation.level", "read_committed"},
-    {"check.crcs", "true"},
-    {"session.timeout.ms", "10000"},
-    {"max.poll.interval.ms", "300000"},
-    {"queued.min.messages", "10000"},
-    {"queued.max.messages.kbytes", "16384"}, /* a bound on memory */
+    {"enable.auto.commit", "false"},        {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},         {"partition.assignment.strategy", "range,roundrobin"},
+    {"isolation.level", "read_committed"},  {"check.crcs", "true"},
+    {"session.timeout.ms", "10000"},        {"max.poll.interval.ms", "300000"},
+    {"queued.min.messages", "10000"},       {"queued.max.messages.kbytes", "16384"}, /* a bound on memory */
     {"fetch.message.max.bytes", "1048576"},
 };
 
@@ -128,8 +124,8 @@ static bool set_property(rd_kafka_conf_t *conf, const char *name, const char *va
 {
     char text[CONFIG_ERROR_SIZE];
     if (rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK) return true;
-    fault_set(ret_fault, STATUS_STOP, "kafka configuration", "%s; check [kafka] in the file, WINNOW_KAFKA_… and -X",
-              text);
+    fault_set(ret_fault, STATUS_STOP, "kafka configuration",
+              "%s; check [kafka] in the file, WINNOW_KAFKA_… and -X", text);
     return false;
 }
 
@@ -215,8 +211,9 @@ static bool is_silence(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
 }
 
-/* Whether a broker said no to who we are. librdkafka suspects authentication at every lost connection ("broker might
- * require SASL authentication"), and calls a connection lost in the middle of it an error of it too ("Local: …"). */
+/* Whether a broker said no to who we are. librdkafka suspects authentication at every lost connection
+ * ("broker might require SASL authentication"), and calls a connection lost in the middle of it an error of
+ * it too ("Local: …"). */
 static bool is_refusal(const char *text)
 {
     bool refused = strcasestr(text, "authentication error") != NULL ||
@@ -245,8 +242,9 @@ void kafka_fault(struct fault *fault, const char *site, rd_kafka_resp_err_t code
             advice = refusal_advice(heard);
         }
     }
-    const char *comma = detail == NULL ? "" : ": ";
-    fault_set(fault, status, site, "%s%s%s%s%s%s", detail == NULL ? "" : detail, comma, rd_kafka_err2str(code),
+    bool told = detail != NULL && heard[0] != '\0'; /* better than librdkafka's name for silence */
+    fault_set(fault, status, site, "%s%s%s%s%s%s", detail == NULL ? "" : detail,
+              detail == NULL || told ? "" : ": ", told ? "" : rd_kafka_err2str(code),
               heard[0] == '\0' ? "" : "; last heard: ", heard, advice);
     fault->code = code;
 }
@@ -268,8 +266,8 @@ static bool judge_topic(const char *topic, const rd_kafka_metadata_topic_t *foun
         fault_set(ret_fault, STATUS_STOP, "topic",
                   "the brokers do not let us use topic \"%s\": check the name and the ACLs", topic);
     else if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        fault_set(ret_fault, STATUS_STOP, "topic", "topic \"%s\" has no partitions: add some, or create it again",
-                  topic);
+        fault_set(ret_fault, STATUS_STOP, "topic",
+                  "topic \"%s\" has no partitions: add some, or create it again", topic);
     else
         kafka_fault(ret_fault, "topic", err, topic);
     ret_fault->code = err;
@@ -290,8 +288,8 @@ bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         kafka_fault(ret_fault, "topic", err, "the brokers do not answer");
     else if (metadata->topic_cnt != 1)
-        fault_set(ret_fault, STATUS_RETRY, "topic", "the brokers answered about %d topics, not about \"%s\" alone",
-                  metadata->topic_cnt, topic);
+        fault_set(ret_fault, STATUS_RETRY, "topic",
+                  "the brokers answered about %d topics, not about \"%s\" alone", metadata->topic_cnt, topic);
     else
         known = judge_topic(topic, &metadata->topics[0], ret_count, ret_fault);
     if (metadata != NULL) rd_kafka_metadata_destroy(metadata);
@@ -299,10 +297,11 @@ bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms
     return known;
 }
 
-/* Where the partition begins or ends. rd_kafka_query_watermark_offsets() of 2.0.2 ignores its timeout (librdkafka
- * issue 4460); rd_kafka_offsets_for_times() keeps it, and hands the two special times through to the broker. */
-static bool find_offset(rd_kafka_t *client, const char *topic, int32_t partition, int64_t time, int timeout_ms,
-                        int64_t *ret_offset, struct fault *ret_fault)
+/* Where the partition begins or ends. rd_kafka_query_watermark_offsets() of 2.0.2 ignores its timeout
+ * (librdkafka issue 4460); rd_kafka_offsets_for_times() keeps it, and hands the two special times through to
+ * the broker. */
+static bool find_offset(rd_kafka_t *client, const char *topic, int32_t partition, int64_t time,
+                        int timeout_ms, int64_t *ret_offset, struct fault *ret_fault)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_add(list, topic, partition);
@@ -318,16 +317,18 @@ static bool find_offset(rd_kafka_t *client, const char *topic, int32_t partition
     return err == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-bool kafka_watermarks(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms, int64_t *ret_low,
-                      int64_t *ret_high, struct fault *ret_fault)
+bool kafka_watermarks(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms,
+                      int64_t *ret_low, int64_t *ret_high, struct fault *ret_fault)
 {
     int64_t deadline_ms = clock_now_ms() + timeout_ms;
     int64_t low = 0;
     int64_t high = 0;
-    if (!find_offset(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, &low, ret_fault)) return false;
+    if (!find_offset(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, &low, ret_fault))
+        return false;
     int64_t left_ms = deadline_ms - clock_now_ms();
     if (left_ms < 1) left_ms = 1;
-    if (!find_offset(client, topic, partition, RD_KAFKA_OFFSET_END, (int)left_ms, &high, ret_fault)) return false;
+    if (!find_offset(client, topic, partition, RD_KAFKA_OFFSET_END, (int)left_ms, &high, ret_fault))
+        return false;
     *ret_low = low;
     *ret_high = high;
     return true;

@@ -11,16 +11,17 @@
 #include "status.h"
 
 /* A configuration from the settings with the given role's fixed properties on top; the caller owns it. Client
- * logs go to log_line(), errors once a minute of a kind as warnings, the rest at level debug; librdkafka's own words
- * for a wrong property reach the fault (STATUS_STOP). The user's properties were judged when the settings were read
- * (kafka_properties.h). A consumer gets its group unless settings->group is NULL. */
+ * logs go to log_line(), errors once a minute of a kind as warnings, the rest at level debug; librdkafka's
+ * own words for a wrong property reach the fault (STATUS_STOP). The user's properties were judged when the
+ * settings were read (kafka_properties.h). A consumer gets its group unless settings->group is NULL. */
 enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER };
 MUST_CHECK bool kafka_conf_new(const struct settings *settings, enum kafka_role role,
                                rd_kafka_conf_t **ret_conf, struct fault *ret_fault);
 
 /* A fault from librdkafka's code, classified: RETRY for network and broker trouble, STOP for authorization,
- * unknown topic and configuration, REJECT for a message that the brokers will never take, FATAL never. When nothing
- * came back, the last trouble that librdkafka logged is added. `detail` comes in front; may be NULL. */
+ * unknown topic and configuration, REJECT for a message that the brokers will never take, FATAL never. When
+ * nothing came back, the last trouble that librdkafka logged is added. `detail` comes in front; may be NULL.
+ */
 void kafka_fault(struct fault *fault, const char *site, rd_kafka_resp_err_t code, const char *detail);
 
 /* Questions, each with a deadline of timeout_ms. */

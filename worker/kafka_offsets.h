@@ -1,4 +1,5 @@
-/* Where the partitions of a topic begin and end, for those who only look. Joins no group and reads no message. */
+/* Where the partitions of a topic begin and end, for those who only look. Joins no group and reads no
+ * message. */
 #ifndef WINNOW_KAFKA_OFFSETS_H
 #define WINNOW_KAFKA_OFFSETS_H
 
@@ -20,10 +21,11 @@ struct partition_range {
 MUST_CHECK bool kafka_offsets_open(const struct settings *settings, struct kafka_offsets **ret_offsets,
                                    struct fault *ret_fault);
 
-/* Fills one range a partition; the caller frees them with free(). STATUS_RETRY when the brokers did not answer within
- * timeout_ms, STATUS_STOP when the topic is unknown or not ours to see. */
-MUST_CHECK bool kafka_offsets_read(struct kafka_offsets *offsets, int timeout_ms, struct partition_range **ret_ranges,
-                                   int32_t *ret_count, struct fault *ret_fault);
+/* Fills one range a partition; the caller frees them with free(). STATUS_RETRY when the brokers did not
+ * answer within timeout_ms, STATUS_STOP when the topic is unknown or not ours to see. */
+MUST_CHECK bool kafka_offsets_read(struct kafka_offsets *offsets, int timeout_ms,
+                                   struct partition_range **ret_ranges, int32_t *ret_count,
+                                   struct fault *ret_fault);
 
 void kafka_offsets_free(struct kafka_offsets *offsets); /* takes NULL */
 

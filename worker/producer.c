@@ -83,8 +83,8 @@ static rd_kafka_headers_t *decode_headers(struct slice encoded)
     return headers;
 }
 
-/* rd_kafka_producev() and not the newer produceva(), which frees headers twice when the partition does not exist
- * (librdkafka issue 4627). When it fails the headers are still ours. */
+/* rd_kafka_producev() and not the newer produceva(), which frees headers twice when the partition does not
+ * exist (librdkafka issue 4627). When it fails the headers are still ours. */
 static rd_kafka_resp_err_t enqueue(struct producer *producer, const struct outgoing *message,
                                    rd_kafka_headers_t *headers)
 {
@@ -93,10 +93,10 @@ static rd_kafka_resp_err_t enqueue(struct producer *producer, const struct outgo
     void *key = (void *)(uintptr_t)message->key.data;
     void *value = (void *)(uintptr_t)message->value.data;
     return rd_kafka_producev(producer->client, RD_KAFKA_V_RKT(producer->topic),
-                             RD_KAFKA_V_PARTITION(message->partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                             RD_KAFKA_V_KEY(key, message->key.size), RD_KAFKA_V_VALUE(value, message->value.size),
-                             RD_KAFKA_V_TIMESTAMP(timestamp_ms), RD_KAFKA_V_HEADERS(headers),
-                             RD_KAFKA_V_OPAQUE(message->opaque), RD_KAFKA_V_END);
+                             RD_KAFKA_V_PARTITION(message->partition),
+                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, message->key.size),
+                             RD_KAFKA_V_VALUE(value, message->value.size), RD_KAFKA_V_TIMESTAMP(timestamp_ms),
+                             RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(message->opaque), RD_KAFKA_V_END);
 }
 
 bool producer_send(struct producer *producer, const struct outgoing *message, struct fault *ret_fault)

@@ -109,6 +109,22 @@ static void perform_claim(struct worker *worker, const struct action *action, st
     slot_set_ready(worker->options.slot);
 }
 
+/* Told by the shell, which knows the names that the command needs, and once the halt is written down. */
+static bool perform_halt(struct worker *worker, const struct action *action)
+{
+    const struct settings *settings = worker->options.settings;
+    if (!sink_halt(worker->options.sink, action->partition, action->epoch, action->reason, action->detail,
+                   &worker->fault)) {
+        return false;
+    }
+    log_line(LOG_LEVEL_ERROR, "partition_halted",
+             "partition %" PRId32 " is halted: %s: %s; when it is mended, run as winnow_operator: "
+             "SELECT winnow.resume_partition('%s', %" PRId32 ", '%s');",
+             action->partition, action->reason, action->detail, settings->topic, action->partition,
+             settings->group);
+    return true;
+}
+
 static void perform_ack(struct worker *worker, const struct action *action)
 {
     source_ack(worker->options.source, action->receipt);
@@ -141,8 +157,7 @@ static void perform(struct worker *worker, const struct action *action, struct i
         perform_ack(worker, action);
         break;
     case ACTION_HALT:
-        done = sink_halt(options->sink, action->partition, action->epoch, action->reason, action->detail,
-                         &worker->fault);
+        done = perform_halt(worker, action);
         break;
     case ACTION_EXIT:
         break;

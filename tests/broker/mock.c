@@ -16,7 +16,7 @@
 #include "clock.h"
 #include "headers.h"
 
-#define TOPICS_MAX 20
+#define TOPICS_MAX      20
 #define READ_TIMEOUT_MS INT64_C(20000)
 
 struct mock {
@@ -136,8 +136,8 @@ static void keep(struct topic *topic, const rd_kafka_message_t *found)
     const void *value;
     size_t size;
     if (rd_kafka_message_headers(found, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
-             i++)
+        for (size_t i = 0;
+             rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
             headers_add(&topic->bytes, slice_of_text(name), slice_of(value, size));
     message->headers_size = topic->bytes.size - message->headers;
 }

@@ -305,10 +305,10 @@ static void test_watermarks(void)
 static void test_consumer_configuration(void)
 {
     static const char *const wanted[][2] = {
-        {"enable.auto.commit", "false"},       {"enable.auto.offset.store", "false"},
-        {"auto.offset.reset", "error"},        {"partition.assignment.strategy", "range,roundrobin"},
+        {"enable.auto.commit", "false"},         {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "error"},          {"partition.assignment.strategy", "range,roundrobin"},
         {"queued.max.messages.kbytes", "16384"}, {"allow.auto.create.topics", "false"},
-        {"session.timeout.ms", "6500"},        {"group.id", "us"},
+        {"session.timeout.ms", "6500"},          {"group.id", "us"},
     };
     static char name[] = "session.timeout.ms";
     static char value[] = "6500";
@@ -323,15 +323,16 @@ static void test_consumer_configuration(void)
         char found[256] = "";
         size_t size = sizeof found;
         CU_ASSERT_EQUAL(rd_kafka_conf_get(conf, wanted[i][0], found, &size), RD_KAFKA_CONF_OK);
-        CU_ASSERT_STRING_EQUAL(found, strcmp(wanted[i][0], "auto.offset.reset") == 0 ? "error" : wanted[i][1]);
+        CU_ASSERT_STRING_EQUAL(found,
+                               strcmp(wanted[i][0], "auto.offset.reset") == 0 ? "error" : wanted[i][1]);
     }
     rd_kafka_conf_destroy(conf);
 }
 
 static int start(void)
 {
-    static const char *const topics[] = {"parts:2",  "java:3", "big:1",       "retry:1", "back:1",
-                                         "rest:1", "marks:1", "forbidden:1", NULL};
+    static const char *const topics[] = {"parts:2", "java:3",  "big:1",       "retry:1", "back:1",
+                                         "rest:1",  "marks:1", "forbidden:1", NULL};
     log_init(LOG_LEVEL_ERROR, "test");
     mock = mock_start(topics);
     return 0;

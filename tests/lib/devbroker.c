@@ -1,21 +1,19 @@
-/* A Kafka broker for development and tests: librdkafka's mock cluster in a process of its own. It keeps everything in
- * memory (per partition at most 5 MiB or 100,000 messages), knows no transaction markers, compaction or
- * authentication, and creates any topic that a client asks for.
+/* A Kafka broker for development and tests: librdkafka's mock cluster in a process of its own. It keeps
+ * everything in memory (per partition at most 5 MiB or 100,000 messages), knows no transaction markers,
+ * compaction or authentication, and creates any topic that a client asks for.
  *
  *   devbroker [--brokers N] [--partitions N] [--topic NAME[:N]]… [--address-file PATH]
  *
- * Prints its bootstrap address as the first line of standard output. Ends when standard input closes, when its parent
- * dies, or on TERM. Commands come on standard input, one a line, each answered by a line "ok" or "error …":
+ * Prints its bootstrap address as the first line of standard output. Ends when standard input closes, when
+ * its parent dies, or on TERM. Commands come on standard input, one a line, each answered by a line "ok" or
+ * "error …":
  *
- *   error REQUEST CODE [COUNT]    the next COUNT (1) requests fail; REQUEST: produce, fetch, list_offsets, metadata,
- *                                 offset_commit, offset_fetch, find_coordinator, join_group, heartbeat,
- *                                 leave_group, sync_group, init_producer_id; CODE: a name (REQUEST_TIMED_OUT) or number
- *   clear REQUEST                 forget such errors
- *   topic-error TOPIC CODE        the topic answers with that error in metadata; 0 mends it
- *   create TOPIC PARTITIONS       make a topic
- *   leader TOPIC PARTITION BROKER move a partition to a broker (from 1)
- *   rtt MS                        delay every answer
- *   down [BROKER] | up [BROKER]   stop or start one broker, or all */
+ *   error REQUEST CODE [COUNT]    the next COUNT (1) requests fail; REQUEST: produce, fetch, list_offsets,
+ * metadata, offset_commit, offset_fetch, find_coordinator, join_group, heartbeat, leave_group, sync_group,
+ * init_producer_id; CODE: a name (REQUEST_TIMED_OUT) or number clear REQUEST                 forget such
+ * errors topic-error TOPIC CODE        the topic answers with that error in metadata; 0 mends it create TOPIC
+ * PARTITIONS       make a topic leader TOPIC PARTITION BROKER move a partition to a broker (from 1) rtt MS
+ * delay every answer down [BROKER] | up [BROKER]   stop or start one broker, or all */
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
@@ -66,9 +64,9 @@ static const struct {
     const char *name;
     int16_t key;
 } requests[] = {
-    {"produce", 0},           {"fetch", 1},       {"list_offsets", 2}, {"metadata", 3},
-    {"offset_commit", 8},     {"offset_fetch", 9}, {"find_coordinator", 10}, {"join_group", 11},
-    {"heartbeat", 12},        {"leave_group", 13}, {"sync_group", 14},  {"init_producer_id", 22},
+    {"produce", 0},       {"fetch", 1},        {"list_offsets", 2},      {"metadata", 3},
+    {"offset_commit", 8}, {"offset_fetch", 9}, {"find_coordinator", 10}, {"join_group", 11},
+    {"heartbeat", 12},    {"leave_group", 13}, {"sync_group", 14},       {"init_producer_id", 22},
 };
 
 static bool find_request(const char *name, int16_t *ret_key)
@@ -132,7 +130,8 @@ static const char *do_topic_error(struct broker *broker, int count, char **words
 static const char *do_create(struct broker *broker, int count, char **words)
 {
     int partition_count;
-    if (count < 3 || !read_number(words[2], 1, 1000, &partition_count)) return "which topic, how many partitions?";
+    if (count < 3 || !read_number(words[2], 1, 1000, &partition_count))
+        return "which topic, how many partitions?";
     rd_kafka_resp_err_t err = rd_kafka_mock_topic_create(broker->cluster, words[1], partition_count, 1);
     return err == RD_KAFKA_RESP_ERR_NO_ERROR ? NULL : rd_kafka_err2str(err);
 }
@@ -144,13 +143,15 @@ static const char *do_leader(struct broker *broker, int count, char **words)
     if (count < 4 || !read_number(words[2], 0, 1000, &partition) ||
         !read_number(words[3], 1, broker->broker_count, &leader))
         return "which topic, partition and broker?";
-    rd_kafka_resp_err_t err = rd_kafka_mock_partition_set_leader(broker->cluster, words[1], partition, leader);
+    rd_kafka_resp_err_t err =
+        rd_kafka_mock_partition_set_leader(broker->cluster, words[1], partition, leader);
     return err == RD_KAFKA_RESP_ERR_NO_ERROR ? NULL : rd_kafka_err2str(err);
 }
 
 /* For one broker when words[word] names it, else for all. */
 static const char *for_brokers(struct broker *broker, int count, char **words, int word,
-                               rd_kafka_resp_err_t (*change)(struct broker *broker, int32_t id, int value), int value)
+                               rd_kafka_resp_err_t (*change)(struct broker *broker, int32_t id, int value),
+                               int value)
 {
     int only = 0;
     if (count > word && !read_number(words[word], 1, broker->broker_count, &only)) return "which broker?";
@@ -164,7 +165,8 @@ static const char *for_brokers(struct broker *broker, int count, char **words, i
 
 static rd_kafka_resp_err_t set_up(struct broker *broker, int32_t id, int up)
 {
-    return up ? rd_kafka_mock_broker_set_up(broker->cluster, id) : rd_kafka_mock_broker_set_down(broker->cluster, id);
+    return up ? rd_kafka_mock_broker_set_up(broker->cluster, id)
+              : rd_kafka_mock_broker_set_down(broker->cluster, id);
 }
 
 static rd_kafka_resp_err_t set_rtt(struct broker *broker, int32_t id, int rtt_ms)
@@ -193,8 +195,9 @@ static const struct {
     const char *name;
     const char *(*run)(struct broker *broker, int count, char **words);
 } commands[] = {
-    {"error", do_error},   {"clear", do_clear}, {"topic-error", do_topic_error}, {"create", do_create},
-    {"leader", do_leader}, {"rtt", do_rtt},     {"down", do_down},               {"up", do_up},
+    {"error", do_error},   {"clear", do_clear},   {"topic-error", do_topic_error},
+    {"create", do_create}, {"leader", do_leader}, {"rtt", do_rtt},
+    {"down", do_down},     {"up", do_up},
 };
 
 /* NULL when it was done, else what was wrong. */
@@ -237,6 +240,7 @@ static bool start(const struct options *options, struct broker *ret_broker)
 {
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    if (rd_kafka_conf_set(conf, "log_level", "3", text, sizeof text) != RD_KAFKA_CONF_OK) return false;
     rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (client == NULL) {
         (void)fprintf(stderr, "devbroker: %s\n", text);
@@ -257,7 +261,8 @@ static bool make_topic(struct broker *broker, const struct options *options, con
     if (colon != NULL && !read_number(colon + 1, 1, 1000, &partition_count)) return false;
     if (size < 1 || (size_t)size >= sizeof name) return false;
     (void)snprintf(name, sizeof name, "%.*s", size, text);
-    return rd_kafka_mock_topic_create(broker->cluster, name, partition_count, 1) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    return rd_kafka_mock_topic_create(broker->cluster, name, partition_count, 1) ==
+           RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 /* The file appears whole: written under another name first. */
@@ -306,7 +311,8 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "devbroker: cannot write %s: %s\n", options.address_file, strerror(errno));
         return 69;
     }
-    (void)fprintf(stderr, "devbroker: in-memory development broker, not Kafka: nothing is kept when it ends\n");
+    (void)fprintf(stderr,
+                  "devbroker: in-memory development broker, not Kafka: nothing is kept when it ends\n");
     (void)printf("%s\n", address);
     serve(&broker);
     _exit(0); /* nothing is worth waiting for */

@@ -80,8 +80,8 @@ def check_compose():
     compose = yaml.safe_load(text_of("docker-compose.yml"))
     services = compose["services"]
     for name, service in services.items():
-        if ("image" in service) == ("build" in service):
-            yield f"{name}: either an image or a build"
+        if not {"image", "build"} & service.keys():
+            yield f"{name}: neither an image nor a build"
         for other, how in service.get("depends_on", {}).items():
             if other not in services:
                 yield f"{name} depends on {other}, which is not there"

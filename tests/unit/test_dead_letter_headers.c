@@ -73,7 +73,8 @@ static void test_connect(void)
     CU_ASSERT_TRUE(has_text("__connect.errors.stage", "VALUE_CONVERTER"));
     CU_ASSERT_TRUE(has_text("__connect.errors.class.name", "winnow"));
     CU_ASSERT_TRUE(has_text("__connect.errors.exception.class.name", "winnow.amount_invalid"));
-    CU_ASSERT_TRUE(has_text("__connect.errors.exception.message", "A-2: amount: found \"x\", expected a number"));
+    CU_ASSERT_TRUE(
+        has_text("__connect.errors.exception.message", "A-2: amount: found \"x\", expected a number"));
 }
 
 static void test_spring(void)
@@ -95,7 +96,8 @@ static void test_own(void)
     CU_ASSERT_TRUE(has_text("winnow-reason", "amount_invalid"));
     CU_ASSERT_TRUE(has_text("winnow-detail", "A-2: amount: found \"x\", expected a number"));
     CU_ASSERT_TRUE(has_text("winnow-id", "events/258/72623859790382856"));
-    CU_ASSERT_TRUE(lacks("winnow-sqlstate") && lacks("winnow-value-omitted") && lacks("winnow-headers-omitted"));
+    CU_ASSERT_TRUE(lacks("winnow-sqlstate") && lacks("winnow-value-omitted") &&
+                   lacks("winnow-headers-omitted"));
 }
 
 static void test_refused_by_the_database(void)

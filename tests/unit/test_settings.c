@@ -29,7 +29,7 @@ static const struct command_option options[] = {
 };
 static const struct command_usage usage = {.synopsis = "winnow test", .description = "", .options = options};
 static const struct command_usage narrow = {
-    .synopsis = "winnow test", .description = "", .settings = "topic start"};
+    .synopsis = "winnow test", .description = "", .settings = "topic group"};
 
 /* What one reading gave. */
 static struct settings settings;

@@ -24,17 +24,19 @@ static const char *drain_text;
 
 static const struct command_option options[] = {
     {0, "json", NULL, "print one object of JSON", &json_asked},
-    {0, "wait-drained", "SECONDS", "wait until nothing waits in the topic; exit code 75 when it is not so by then",
-     &drain_text},
+    {0, "wait-drained", "SECONDS",
+     "wait until nothing waits in the topic; exit code 75 when it is not so by then", &drain_text},
     {0},
 };
 
 static const struct command_usage usage = {
     .synopsis = "winnow status [options]",
     .description =
-        "Tells for each partition how far it is and what became of its messages, and whether it all adds up.\n"
+        "Tells for each partition how far it is and what became of its messages, and whether it all adds "
+        "up.\n"
         "Exit code 0: complete and nothing halted; 1: something is halted, incomplete or not started;\n"
-        "69: the database cannot be reached; 78: schema or topic is missing. Without brokers the lag is left out.\n\n"
+        "69: the database cannot be reached; 78: schema or topic is missing. Without brokers the lag is left "
+        "out.\n\n"
         "  $ winnow status -b localhost:9092 -t events -d dbname=winnow",
     .options = options,
     .settings = "brokers topic group dead_letter_topic database statement_timeout_ms log_level",
@@ -50,8 +52,8 @@ struct look {
 
 static int complain(const struct fault *fault)
 {
-    (void)fprintf(stderr, "winnow status: %s%s%s\n", fault->text, fault->sqlstate[0] != '\0' ? ", SQLSTATE " : "",
-                  fault->sqlstate);
+    (void)fprintf(stderr, "winnow status: %s%s%s\n", fault->text,
+                  fault->sqlstate[0] != '\0' ? ", SQLSTATE " : "", fault->sqlstate);
     return fault->status == STATUS_RETRY ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
 }
 
@@ -125,6 +127,8 @@ static int look_around(struct look *look)
     struct fault fault = {0};
     bool looked = look->wait_ms > 0 ? wait_drained(look, &fault) : take_look(look, BROKER_TIMEOUT_MS, &fault);
     if (!looked) return complain(&fault);
+    if (look->report.lag_fault.status == STATUS_STOP && !look->report.total.started)
+        return complain(&look->report.lag_fault);
     if (json_asked != NULL)
         status_report_print_json(&look->report);
     else
@@ -139,8 +143,8 @@ static bool read_wait(int64_t *ret_wait_ms)
     errno = 0;
     long seconds = strtol(drain_text, &end, 10);
     if (end == drain_text || *end != '\0' || errno != 0 || seconds < 1 || seconds > WAIT_S_MAX) {
-        (void)fprintf(stderr, "winnow status: --wait-drained: found %s, expected seconds from 1 to %d\n", drain_text,
-                      WAIT_S_MAX);
+        (void)fprintf(stderr, "winnow status: --wait-drained: found %s, expected seconds from 1 to %d\n",
+                      drain_text, WAIT_S_MAX);
         return false;
     }
     *ret_wait_ms = seconds * INT64_C(1000);
@@ -162,7 +166,8 @@ static int status(const struct settings *settings)
     if (!read_wait(&look.wait_ms)) return EXIT_BAD_USAGE;
     if (!settings_require(settings, look.wait_ms > 0 ? "topic brokers" : "topic")) return EXIT_BAD_CONFIG;
     quiet_log(settings);
-    if (settings->brokers != NULL && !kafka_offsets_open(settings, &look.offsets, &fault)) return complain(&fault);
+    if (settings->brokers != NULL && !kafka_offsets_open(settings, &look.offsets, &fault))
+        return complain(&fault);
     int exit_code = look_around(&look);
     status_report_done(&look.report);
     kafka_offsets_free(look.offsets);

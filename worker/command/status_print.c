@@ -21,14 +21,14 @@ static const char *number_text(bool known, int64_t number, char text[NUMBER_SIZE
     return known ? text : "-";
 }
 
-static void print_row(const char *name, const struct partition_status *row, bool has_next, const char *state,
-                      const char *owner)
+static void print_numbers_row(const char *name, const struct partition_status *row, bool has_next)
 {
     char next[NUMBER_SIZE];
     char lag[NUMBER_SIZE];
-    (void)printf("%9s %13s %10s %12" PRId64 " %10" PRId64 " %8" PRId64 " %6" PRId64 " %6" PRId64 "  %-11s %s\n", name,
-                 number_text(has_next, row->next_offset, next), number_text(row->lag != LAG_UNKNOWN, row->lag, lag),
-                 row->stored, row->duplicate, row->dead, row->gap, row->lost, state, owner);
+    (void)printf("%9s %13s %10s %12" PRId64 " %10" PRId64 " %8" PRId64 " %6" PRId64 " %6" PRId64, name,
+                 number_text(has_next, row->next_offset, next),
+                 number_text(row->lag != LAG_UNKNOWN, row->lag, lag), row->stored, row->duplicate, row->dead,
+                 row->gap, row->lost);
 }
 
 static void print_partition(const struct partition_status *partition)
@@ -37,7 +37,8 @@ static void print_partition(const struct partition_status *partition)
     char detail[REJECT_DETAIL_SIZE];
     const char *owner = partition->owner == NULL || partition->owner[0] == '\0' ? "-" : partition->owner;
     (void)snprintf(name, sizeof name, "%" PRId32, partition->partition);
-    print_row(name, partition, partition->started, state_name(partition), owner);
+    print_numbers_row(name, partition, partition->started);
+    (void)printf("  %-11s %s\n", state_name(partition), owner);
     if (!partition->halted) return;
     (void)reject_escape(slice_of_text(partition->halt_detail), detail, sizeof detail);
     (void)printf("%9s halted: %s: %s\n", "", partition->halt_reason, detail);
@@ -49,27 +50,31 @@ static void print_verdict(const struct status_report *report)
     size_t wrong = 0;
     for (size_t i = 0; i < report->partition_count; i++) wrong += report->partitions[i].complete ? 0 : 1;
     if (!total->started)
-        (void)printf("Nothing has been read yet by group %s from topic %s: is a pool running, and are the names "
-                     "right?\n",
-                     report->settings->group, report->settings->topic);
+        (void)printf(
+            "Nothing has been read yet by group %s from topic %s: is a pool running, and are the names "
+            "right?\n",
+            report->settings->group, report->settings->topic);
     else if (wrong == 0)
-        (void)printf("Complete: %" PRId64 " offsets read = %" PRId64 " stored + %" PRId64 " duplicate + %" PRId64
-                     " dead-lettered + %" PRId64 " gap + %" PRId64 " lost.\n",
-                     total->offsets_read, total->stored, total->duplicate, total->dead, total->gap, total->lost);
+        (void)printf("Complete: %" PRId64 " offsets read = %" PRId64 " stored + %" PRId64
+                     " duplicate + %" PRId64 " dead-lettered + %" PRId64 " gap + %" PRId64 " lost.\n",
+                     total->offsets_read, total->stored, total->duplicate, total->dead, total->gap,
+                     total->lost);
     else
-        (void)printf("INCOMPLETE: %zu of %zu partitions do not add up; see winnow.invariant_violation().\n", wrong,
-                     report->partition_count);
+        (void)printf("INCOMPLETE: %zu of %zu partitions do not add up; see winnow.invariant_violation().\n",
+                     wrong, report->partition_count);
     if (report->elsewhere[0] != '\0') (void)printf("Elsewhere in this database: %s\n", report->elsewhere);
 }
 
 void status_report_print(const struct status_report *report)
 {
     (void)printf("group %s, topic %s\n", report->settings->group, report->settings->topic);
-    (void)printf("%9s %13s %10s %12s %10s %8s %6s %6s  %-11s %s\n", "partition", "next offset", "lag", "stored",
-                 "duplicate", "dead", "gap", "lost", "state", "owner");
+    (void)printf("%9s %13s %10s %12s %10s %8s %6s %6s  %-11s %s\n", "partition", "next offset", "lag",
+                 "stored", "duplicate", "dead", "gap", "lost", "state", "owner");
     for (size_t i = 0; i < report->partition_count; i++) print_partition(&report->partitions[i]);
-    print_row("total", &report->total, false, "", "");
-    if (report->lag_fault.status != STATUS_OK) (void)printf("The lag is not known: %s\n", report->lag_fault.text);
+    print_numbers_row("total", &report->total, false);
+    (void)puts("");
+    if (report->lag_fault.status != STATUS_OK)
+        (void)printf("The lag is not known: %s\n", report->lag_fault.text);
     if (report->unpublished > 0)
         (void)printf("%" PRId64 " dead letters are not in topic %s yet.\n", report->unpublished,
                      report->settings->dead_letter_topic);

@@ -6,8 +6,10 @@
 
 /* From the views alone, so that an analyst's role may ask too. One statement: one snapshot. */
 static const char partitions_sql[] =
-    "SELECT partition, c.next_offset, c.offsets_read, c.stored, c.duplicate, c.dead, c.gap, c.lost, c.complete::int,"
-    " (p.state = 'halted')::int, coalesce(p.halt_reason, ''), coalesce(p.halt_detail, ''), coalesce(p.owner, '')"
+    "SELECT partition, c.next_offset, c.offsets_read, c.stored, c.duplicate, c.dead, c.gap, c.lost, "
+    "c.complete::int,"
+    " (p.state = 'halted')::int, coalesce(p.halt_reason, ''), coalesce(p.halt_detail, ''), coalesce(p.owner, "
+    "'')"
     " FROM analytics.completeness AS c JOIN analytics.processing_status AS p"
     " USING (consumer_group, topic, partition) WHERE consumer_group = $1 AND topic = $2 ORDER BY partition";
 
@@ -97,7 +99,8 @@ bool status_report_read(struct database *database, const struct settings *settin
         {.type = SQL_TEXT, .data = settings->topic},
     };
     struct status_report report = {.settings = settings};
-    if (!database_run(database, "status", partitions_sql, parameters, 2, &report.rows, ret_fault)) return false;
+    if (!database_run(database, "status", partitions_sql, parameters, 2, &report.rows, ret_fault))
+        return false;
     read_partitions(&report);
     if (!read_unpublished(database, parameters, &report, ret_fault) ||
         !read_verdict(database, &report, ret_fault)) {
@@ -154,7 +157,8 @@ void status_report_add_lag(struct status_report *report, const struct partition_
 
 bool status_report_is_good(const struct status_report *report)
 {
-    return report->total.complete && !report->total.halted && (report->total.started || report->total.lag == 0);
+    return report->total.complete && !report->total.halted &&
+           (report->total.started || report->total.lag == 0);
 }
 
 void status_report_done(struct status_report *report)

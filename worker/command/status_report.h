@@ -36,20 +36,21 @@ struct status_report {
     struct partition_status *partitions; /* by number */
     size_t partition_count;
     struct partition_status total;
-    int64_t unpublished;     /* dead letters that their topic does not have yet */
-    char elsewhere[512];     /* the verdict over the whole database when that is bad and ours is not, else "" */
-    struct fault lag_fault;  /* why the lag is not known; STATUS_OK: it is */
+    int64_t unpublished; /* dead letters that their topic does not have yet */
+    char elsewhere[512]; /* the verdict over the whole database when that is bad and ours is not, else "" */
+    struct fault lag_fault; /* why the lag is not known; STATUS_OK: it is */
 };
 
-/* Reads the database's side. STATUS_RETRY when it cannot be reached, STATUS_STOP when the schema is missing or not
- * ours to read. */
+/* Reads the database's side. STATUS_RETRY when it cannot be reached, STATUS_STOP when the schema is missing
+ * or not ours to read. */
 MUST_CHECK bool status_report_read(struct database *database, const struct settings *settings,
                                    struct status_report *ret_report, struct fault *ret_fault);
 
 /* Adds the brokers' side, partitions that nobody has begun to read included. */
 void status_report_add_lag(struct status_report *report, const struct partition_range *ranges, int32_t count);
 
-/* Nothing is halted, everything that was read adds up, and something was read or nothing was there to be read. */
+/* Nothing is halted, everything that was read adds up, and something was read or nothing was there to be
+ * read. */
 bool status_report_is_good(const struct status_report *report);
 
 void status_report_print(const struct status_report *report);

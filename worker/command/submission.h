@@ -18,7 +18,7 @@ struct tally {
     int64_t sent; /* asked to send */
     int64_t acknowledged;
     int64_t failed;
-    int64_t odd; /* of those sent: normalization will make dead letters of them */
+    int64_t odd;       /* of those sent: normalization will make dead letters of them */
     int32_t partition; /* of the last one acknowledged */
     int64_t offset;
     struct fault first_fault; /* why the first one failed; STATUS_OK: none did */
@@ -31,20 +31,22 @@ struct verdict {
     struct reject reject;          /* when not */
 };
 
-/* Connects and asks for the topic. STATUS_RETRY when the brokers did not answer within timeout_ms or a stop signal
- * came, STATUS_STOP when the topic or the configuration is wrong. Settings are borrowed. */
+/* Connects and asks for the topic. STATUS_RETRY when the brokers did not answer within timeout_ms or a stop
+ * signal came, STATUS_STOP when the topic or the configuration is wrong. Settings are borrowed. */
 MUST_CHECK bool submission_open(const struct settings *settings, int64_t timeout_ms,
                                 struct submission **ret_submission, struct fault *ret_fault);
 
-/* Sends the bytes as they are, with the client id that normalization finds as the key. Waits while the queue is full.
- * False when nothing was acknowledged for timeout_ms, or a stop signal came; the event counts as failed then. */
-MUST_CHECK bool submission_send(struct submission *submission, struct slice event, struct verdict *ret_verdict);
+/* Sends the bytes as they are, with the client id that normalization finds as the key. Waits while the queue
+ * is full. False when nothing was acknowledged for timeout_ms, or a stop signal came; the event counts as
+ * failed then. */
+MUST_CHECK bool submission_send(struct submission *submission, struct slice event,
+                                struct verdict *ret_verdict);
 
 /* Counts what was acknowledged meanwhile; waits up to wait_ms for it. Returns how many are under way. */
 size_t submission_serve(struct submission *submission, int wait_ms);
 
-/* Waits for everything under way, as long as something is acknowledged every timeout_ms, at most 5 s after a stop
- * signal; the rest counts as failed. The submission takes no more events then. */
+/* Waits for everything under way, as long as something is acknowledged every timeout_ms, at most 5 s after a
+ * stop signal; the rest counts as failed. The submission takes no more events then. */
 void submission_finish(struct submission *submission);
 
 const struct tally *submission_tally(const struct submission *submission);

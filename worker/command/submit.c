@@ -19,11 +19,11 @@
 #include "signals.h"
 #include "submission.h"
 
-#define LINE_BYTES_MAX     ((size_t)16 * 1024 * 1024)
-#define ODD_TOLD_MAX       3
-#define PROGRESS_AFTER_MS  INT64_C(2000)
-#define PROGRESS_EVERY_MS  INT64_C(500)
-#define TIMEOUT_S_MAX      86400
+#define LINE_BYTES_MAX    ((size_t)16 * 1024 * 1024)
+#define ODD_TOLD_MAX      3
+#define PROGRESS_AFTER_MS INT64_C(2000)
+#define PROGRESS_EVERY_MS INT64_C(500)
+#define TIMEOUT_S_MAX     86400
 
 static const char *file_name;
 static const char *json_asked;
@@ -38,12 +38,14 @@ static const struct command_option options[] = {
 
 static const struct command_usage usage = {
     .synopsis = "winnow submit [options] [EVENT]",
-    .description =
-        "Sends an event to the topic, byte by byte as it is, and waits until the brokers have acknowledged it.\n"
-        "Without EVENT, sends each line of FILE or of standard input. The key is the client id. Events that will\n"
-        "become dead letters are sent too, and told.\n\n"
-        "  $ winnow submit -b localhost:9092 -t events '{\"client\":\"a\",\"type\":\"sale\",\"sum\":\"1,200.50\"}'\n"
-        "  $ winnow submit -b localhost:9092 -t events -f events.jsonl",
+    .description = "Sends an event to the topic, byte by byte as it is, and waits until the brokers have "
+                   "acknowledged it.\n"
+                   "Without EVENT, sends each line of FILE or of standard input. The key is the client id. "
+                   "Events that will\n"
+                   "become dead letters are sent too, and told.\n\n"
+                   "  $ winnow submit -b localhost:9092 -t events "
+                   "'{\"client\":\"a\",\"type\":\"sale\",\"sum\":\"1,200.50\"}'\n"
+                   "  $ winnow submit -b localhost:9092 -t events -f events.jsonl",
     .options = options,
     .settings = "brokers topic event_bytes_max log_level",
 };
@@ -87,7 +89,8 @@ static void tell_odd(const struct submit *submit, const struct reject *reject)
     (void)fprintf(stderr, "winnow submit: line %" PRId64 " will become a dead letter: %s: %s\n", submit->line,
                   reject_name(reject->reason), reject->detail);
     if (odd == ODD_TOLD_MAX)
-        (void)fprintf(stderr, "winnow submit: further ones are only counted; winnow explain tells about each\n");
+        (void)fprintf(stderr,
+                      "winnow submit: further ones are only counted; winnow explain tells about each\n");
 }
 
 static void tell_failures(const struct tally *tally)
@@ -114,7 +117,8 @@ static void print_event_json(const struct settings *settings, const struct tally
     (void)printf("}\n");
 }
 
-static void print_event(const struct settings *settings, const struct tally *tally, const struct verdict *verdict)
+static void print_event(const struct settings *settings, const struct tally *tally,
+                        const struct verdict *verdict)
 {
     char hash[IDENTITY_TEXT_SIZE];
     (void)printf("%s/%" PRId32 "/%" PRId64, settings->topic, tally->partition, tally->offset);
@@ -156,7 +160,8 @@ static int verdict_of(const struct tally *tally)
 static int submit_event(struct submit *submit, const char *event)
 {
     struct verdict verdict;
-    if (submission_send(submit->submission, slice_of_text(event), &verdict)) submission_finish(submit->submission);
+    if (submission_send(submit->submission, slice_of_text(event), &verdict))
+        submission_finish(submit->submission);
     const struct tally *tally = submission_tally(submit->submission);
     if (tally->acknowledged == 0)
         tell_failures(tally);
@@ -224,8 +229,7 @@ static enum reading submit_lines(struct submit *submit, struct line_reader *read
 static int submit_input(struct submit *submit, int fd, const char *name)
 {
     struct line_reader reader;
-    if (isatty(fd) != 0)
-        (void)fprintf(stderr, "winnow submit: type events, one a line; end with Ctrl-D\n");
+    if (isatty(fd) != 0) (void)fprintf(stderr, "winnow submit: type events, one a line; end with Ctrl-D\n");
     line_reader_init(&reader, fd);
     enum reading reading = submit_lines(submit, &reader, name);
     line_reader_done(&reader);
@@ -248,8 +252,8 @@ static bool read_timeout(int64_t *ret_timeout_ms)
     errno = 0;
     long seconds = strtol(timeout_text, &end, 10);
     if (end == timeout_text || *end != '\0' || errno != 0 || seconds < 1 || seconds > TIMEOUT_S_MAX) {
-        (void)fprintf(stderr, "winnow submit: --timeout: found %s, expected seconds from 1 to %d\n", timeout_text,
-                      TIMEOUT_S_MAX);
+        (void)fprintf(stderr, "winnow submit: --timeout: found %s, expected seconds from 1 to %d\n",
+                      timeout_text, TIMEOUT_S_MAX);
         return false;
     }
     *ret_timeout_ms = seconds * INT64_C(1000);
@@ -259,8 +263,9 @@ static bool read_timeout(int64_t *ret_timeout_ms)
 static bool judge_arguments(int count, char **arguments)
 {
     if (count > 1 || (count == 1 && file_name != NULL)) {
-        (void)fprintf(stderr, "winnow submit: found %d events%s, expected one event or one file; is the event in "
-                              "quotes?\n",
+        (void)fprintf(stderr,
+                      "winnow submit: found %d events%s, expected one event or one file; is the event in "
+                      "quotes?\n",
                       count, file_name != NULL ? " and a file" : "");
         return false;
     }

@@ -6,11 +6,13 @@ Normalization has its golden tables; here it is only asked, so that the two can 
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from . import pool
 from .poll import wait_until
 
+# Sums are exact: 38 digits of each amount, from 1e30 down to 1e-18, and room to carry.
+EXACTLY = Context(prec=100)
 # What a worker may add to the reasons that follow from the message alone.
 REASONS_OF_THE_DATABASE = ("database_rejected", "crashed_worker")
 
@@ -49,7 +51,10 @@ def _explain_messages(messages):
         if answer != other:
             by_timestamp.setdefault(messages[index].timestamp()[1], []).append(index)
     for timestamp_ms, indices in by_timestamp.items():
-        for index, answer in zip(indices, explain([values[index] for index in indices], timestamp_ms)):
+        # D-7: before 1970; nobody can be asked about that.
+        found = ([{"reason": "timestamp_out_of_range"}] * len(indices) if timestamp_ms < 0
+                 else explain([values[index] for index in indices], timestamp_ms))
+        for index, answer in zip(indices, found):
             answers[index] = answer
     return answers
 
@@ -129,6 +134,7 @@ def _compare_events(database, expected, findings):
         stored[event_hash] += 1
         wanted = expected.events.get(event_hash)
         if wanted is None:
+            findings.double += 1
             findings.add("an event nobody sent", [(event_hash, client, metric, amount)])
         elif (client, metric, amount) != wanted[:3]:
             findings.add(f"event {event_hash} is {(client, metric, amount)}, sent was {wanted[:3]}")
@@ -164,7 +170,7 @@ def _compare_totals(database, expected, findings):
     wanted = {}
     for client, metric, amount, _ in expected.events.values():
         count, total = wanted.get((client, metric), (0, Decimal(0)))
-        wanted[client, metric] = (count + 1, total + amount)
+        wanted[client, metric] = (count + 1, EXACTLY.add(total, amount))
     stored = {(client, metric): (count, total) for client, metric, count, total in database.rows(
         "SELECT client_id, metric, sum(event_count)::bigint, sum(amount_sum) FROM winnow.rollup_hour "
         "GROUP BY client_id, metric")}

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 from .poll import wait_until
 from .process import ROOT, Process, children_of, make_directory, remove_directory, wait_until_gone
@@ -60,11 +61,12 @@ class Pool:
     def __init__(self, settings, workers=2, properties=None, arguments=(), log_path=None, binary=None):
         self.settings = settings
         self._directory = None if log_path is not None else make_directory("pool")
-        self.log_path = log_path or self._directory / "pool.log"
+        self.log_path = Path(log_path or self._directory / "pool.log")
         command = ["worker"] if workers == 0 else ["pool", "-n", str(workers)]
         self._argv = [binary or BINARY, *command, *_properties({**FAST_GROUP, **(properties or {})}), *arguments]
         self._is_worker = workers == 0
         self.process = None
+        self._last_log = ""
 
     def __enter__(self):
         self.start()
@@ -130,14 +132,16 @@ class Pool:
     def close(self):
         if self.process is not None:
             self.stop()
+            self._last_log = self.log_text()
         if self._directory is not None:
             remove_directory(self._directory)
 
     def log_text(self):
-        return self.process.log_text()
+        """Also after close(), which removes the file."""
+        return self.process.log_text() if self.log_path.exists() else self._last_log
 
     def log_tail(self, lines=40):
-        return self.process.log_tail(lines)
+        return "\n".join(self.log_text().splitlines()[-lines:])
 
     def wait_for_log(self, pattern, timeout_s=30):
         """Waits for a line that matches the regular expression, and returns the match."""
