@@ -169,6 +169,7 @@ static void absorb_written(struct machine *machine, const struct input *input)
     struct flight *flight = &machine->flight;
     flight_written(flight);
     machine->counters.batches++;
+    machine->operator_told = false;
     backoff_reset(&machine->backoff);
     if (machine->rows_max < machine->options.limits.rows_max) machine->rows_max++;
     if (machine->orphaned) {
@@ -211,10 +212,13 @@ static void absorb_fenced(struct machine *machine, int64_t now_ms)
 
 static void wait_for_operator(struct machine *machine, int64_t now_ms)
 {
-    resync(machine, now_ms, OPERATOR_WAIT_MS);
+    /* Once soon: a partition of the table that another worker is just attaching looks the same. */
+    int64_t wait_ms = machine->operator_told ? OPERATOR_WAIT_MS : OPERATOR_FIRST_WAIT_MS;
+    machine->operator_told = true;
+    resync(machine, now_ms, wait_ms);
     machine_say(machine, NOTE_ERROR, "operator_needed",
-                "%s: %s (SQLSTATE %s); nothing is lost, trying again in %d s", machine->fault.site,
-                machine->fault.text, machine->fault.sqlstate, OPERATOR_WAIT_MS / 1000);
+                "%s: %s (SQLSTATE %s); nothing is lost, trying again in %" PRId64 " s", machine->fault.site,
+                machine->fault.text, machine->fault.sqlstate, wait_ms / 1000);
 }
 
 static void retry(struct machine *machine, int64_t now_ms)

@@ -1,6 +1,4 @@
 /* The second half of the machine: what is done next, in a fixed order of urgency. */
-#include <inttypes.h>
-
 #include "machine_state.h"
 
 #define POLL_MS 1000 /* the longest wait when nothing is due */
@@ -39,13 +37,9 @@ static struct action start_action(struct machine *machine, bool whole)
         .kind = ACTION_START, .whole = whole, .positions = machine->positions, .count = count};
 }
 
-static struct action halt_action(struct machine *machine, struct partition *partition)
+static struct action halt_action(struct partition *partition)
 {
     partition->halt_due = false;
-    machine_say(machine, NOTE_ERROR, "partition_halted",
-                "partition %" PRId32 " is halted: %s: %s; when it is mended, run "
-                "SELECT winnow.resume_partition(topic, %" PRId32 ") as winnow_operator",
-                partition->number, partition->halt_reason, partition->halt_detail, partition->number);
     return (struct action){.kind = ACTION_HALT,
                            .partition = partition->number,
                            .epoch = partition->epoch,
@@ -112,7 +106,7 @@ static struct action decide_free(struct machine *machine, int64_t now_ms)
 {
     if (machine->claim_due) return claim_action(machine, false);
     struct partition *halting = first_partition(machine, is_halt_due);
-    if (halting != NULL) return halt_action(machine, halting);
+    if (halting != NULL) return halt_action(halting);
     if (machine->start_due) return start_action(machine, true);
     if (first_partition(machine, is_start_due) != NULL) return start_action(machine, false);
     if (should_write(machine, now_ms)) return write_action(machine);

@@ -8,6 +8,7 @@
 #include "normalize.h"
 #include "partition.h"
 
+#define OPERATOR_FIRST_WAIT_MS 1000
 #define OPERATOR_WAIT_MS 30000 /* until an operator's fault, or a halted partition, is looked at again */
 #define WAITING_POLL_MS  100 /* while waiting, the source is served this often, or the group would drop us */
 
@@ -35,6 +36,7 @@ struct machine {
     bool orphaned;  /* the write in flight is of partitions that are no longer ours */
     bool source_idle;
     bool stopping;
+    bool operator_told; /* since the last commit */
     bool failed; /* for good */
 };
 

@@ -3,7 +3,6 @@ DROP FUNCTION winnow.ensure_event_months_ahead();
 DROP FUNCTION winnow.ensure_event_month(date);
 DROP FUNCTION winnow.create_event_month(text, timestamptz, timestamptz);
 DROP FUNCTION winnow.move_event_month(regclass, timestamptz, timestamptz);
-DROP INDEX winnow.event_ingested_at;
 
 DO $$ BEGIN
     IF to_regclass('winnow.schema_migration') IS NOT NULL THEN

@@ -1,8 +1,5 @@
 -- Partitions of winnow.event by month of the bucket (UTC), made ahead by the pool and on demand by workers.
 
--- Recent events are found by the time they were stored; a BRIN index costs inserts next to nothing.
-CREATE INDEX event_ingested_at ON winnow.event USING brin (ingested_at) WITH (pages_per_range = 32);
-
 -- Takes the rows of one month out of the DEFAULT partition into an empty table. The writers of winnow.event are kept
 -- out until the end of the transaction: one that had chosen the DEFAULT partition before would be refused there
 -- after. It is their first lock, so that nobody who holds it can be waiting for us.

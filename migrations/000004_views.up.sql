@@ -73,23 +73,28 @@ COMMENT ON COLUMN analytics.totals_by_client_metric_day.metric IS 'What was meas
 COMMENT ON COLUMN analytics.totals_by_client_metric_day.event_count IS 'How many events, each counted once.';
 COMMENT ON COLUMN analytics.totals_by_client_metric_day.amount_sum IS 'Exact sum of their amounts.';
 
+-- Read backwards along the key, so that no further index has to be kept: the latest days, within a day in no order.
 CREATE VIEW analytics.events_recent AS
 SELECT
-    e.ingested_at,
     e.event_time,
     e.client_id,
     e.metric,
     e.amount,
+    e.ingested_at,
     e.event_hash,
     s.topic,
     e.origin_partition,
     e.origin_offset
-FROM winnow.event AS e
+FROM (
+    SELECT * FROM winnow.event
+    WHERE bucket < now() + interval '1 day'
+    ORDER BY bucket DESC, event_hash DESC
+    LIMIT 1000
+) AS e
 JOIN winnow.stream AS s USING (stream_id)
-WHERE e.ingested_at > now() - interval '1 hour'
-ORDER BY e.ingested_at DESC, e.origin_offset DESC
-LIMIT 1000;
-COMMENT ON VIEW analytics.events_recent IS 'The last 1,000 events stored, at most an hour old, newest first.';
+ORDER BY e.event_time DESC, e.ingested_at DESC;
+COMMENT ON VIEW analytics.events_recent IS
+    'Up to 1,000 events of the latest days that have any, today the last one; newest first.';
 COMMENT ON COLUMN analytics.events_recent.ingested_at IS 'When it was stored.';
 COMMENT ON COLUMN analytics.events_recent.event_time IS 'When it happened.';
 COMMENT ON COLUMN analytics.events_recent.client_id IS 'Who sent it.';
@@ -129,7 +134,8 @@ JOIN winnow.stream AS s USING (stream_id)
 LEFT JOIN winnow.event AS e
     ON d.reason = 'database_rejected' AND e.bucket = d.bucket AND e.event_hash = d.event_hash
 LEFT JOIN winnow.stream AS o ON o.stream_id = e.stream_id;
-COMMENT ON VIEW analytics.failed_events IS 'Dead letters, readable. A failure is resolved once the same event was stored, from another message.';
+COMMENT ON VIEW analytics.failed_events IS
+    'Dead letters, readable. A failure is resolved once the same event was stored, from another message.';
 COMMENT ON COLUMN analytics.failed_events.consumer_group IS 'Consumer group of the stream.';
 COMMENT ON COLUMN analytics.failed_events.topic IS 'Kafka topic.';
 COMMENT ON COLUMN analytics.failed_events.partition IS 'Kafka partition.';
@@ -238,7 +244,8 @@ LEFT JOIN (
     FROM winnow.batch_log
     GROUP BY 1, 2
 ) AS b USING (stream_id, partition);
-COMMENT ON VIEW analytics.processing_status IS 'How far each partition is, who has it, and what became of its messages.';
+COMMENT ON VIEW analytics.processing_status IS
+    'How far each partition is, who has it, and what became of its messages.';
 COMMENT ON COLUMN analytics.processing_status.consumer_group IS 'Consumer group of the stream.';
 COMMENT ON COLUMN analytics.processing_status.topic IS 'Kafka topic.';
 COMMENT ON COLUMN analytics.processing_status.partition IS 'Kafka partition.';
@@ -315,7 +322,8 @@ COMMENT ON COLUMN analytics.completeness.gap IS
 COMMENT ON COLUMN analytics.completeness.lost IS 'Offsets that retention had removed before they could be read.';
 COMMENT ON COLUMN analytics.completeness.dead_letters IS 'Rows of winnow.dead_letter; the same as dead.';
 COMMENT ON COLUMN analytics.completeness.complete IS
-    'True when stored + duplicate + dead + gap + lost = offsets_read, batches tile the offsets without hole or overlap, and each dead message has its dead letter.';
+    'True when stored + duplicate + dead + gap + lost = offsets_read, batches tile the offsets without hole or '
+    'overlap, and each dead message has its dead letter.';
 
 CREATE VIEW analytics.completeness_verdict AS
 SELECT

@@ -71,7 +71,7 @@ def empty_database(postgres):
 @pytest.fixture
 def database(postgres):
     """A database with winnow's schema."""
-    name = f"t{os.getpid()}_{next(_numbers)}"
+    name = f"m{os.getpid()}_{next(_numbers)}"
     with Database(postgres, "postgres") as admin:
         admin.run(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
     database = Database(postgres, name)

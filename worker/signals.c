@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -20,8 +21,8 @@
 #define WAIT_DESCRIPTORS_MAX 16
 
 static int descriptor = -1;
-static bool stop_asked;
-static int64_t stop_asked_ms; /* of the first request in this burst, or the last one that counted */
+static atomic_bool stop_asked; /* other threads ask, too */
+static int64_t stop_asked_ms;  /* of the first request in this burst, or the last one that counted */
 static bool deadline_armed;
 static sigset_t mask_before;
 static volatile pid_t supervisor_pid; /* 0: nobody supervises this process */
