@@ -114,7 +114,6 @@ static void absorb_taken(struct machine *machine, struct partition *partition, c
 static void absorb_record(struct machine *machine, const struct input *input, int64_t now_ms)
 {
     machine->source_idle = false;
-    machine->next_read_ms = now_ms + WAITING_POLL_MS;
     struct partition *partition =
         partition_find(machine->partitions, machine->partition_count, input->record.partition);
     int64_t gap = 0;
@@ -277,7 +276,6 @@ void machine_absorb(struct machine *machine, const struct input *input, int64_t 
         return;
     case INPUT_IDLE:
         machine->source_idle = true;
-        machine->next_read_ms = now_ms + WAITING_POLL_MS;
         return;
     case INPUT_RECORD:
         absorb_record(machine, input, now_ms);

@@ -97,7 +97,8 @@ static struct action wait_action(struct machine *machine, int64_t now_ms)
 {
     int64_t until_ms = machine->wait_until_ms;
     bool read = now_ms >= machine->next_read_ms;
-    if (!read && machine->next_read_ms < until_ms) until_ms = machine->next_read_ms;
+    if (read) machine->next_read_ms = now_ms + WAITING_POLL_MS;
+    if (machine->next_read_ms < until_ms) until_ms = machine->next_read_ms;
     return poll_action(read, until_ms - now_ms);
 }
 

@@ -1,7 +1,7 @@
 // link: worker/dead_letter_publisher.c worker/dead_letter_lease.c worker/dead_letter_headers.c
-// worker/producer.c link: worker/kafka_client.c worker/database.c worker/database_fault.c
-// worker/socket_wait.c worker/signals.c link: worker/array.c worker/log.c worker/clock.c migrations.c
-// tests/broker/mock.c
+// link: worker/producer.c worker/kafka_client.c worker/database.c worker/database_fault.c
+// link: worker/socket_wait.c worker/signals.c worker/array.c worker/log.c worker/clock.c
+// link: migrations.c tests/broker/mock.c
 /* The publisher, between a real PostgreSQL and the development broker. Without PGHOST it starts itself again
  * below tests/lib/with_postgres.py. Each test has a stream and a dead-letter topic of its own. */
 #include <CUnit/Basic.h>

@@ -262,6 +262,20 @@ static void waits_while_the_database_is_down(void)
     world_end();
 }
 
+/* The group must not wait for a worker that waits for its database. */
+static void answers_the_group_while_it_waits(void)
+{
+    world_begin(100);
+    world_plan(MISHAP_DENIED);
+    world_plan(MISHAP_DENIED);
+    world_rebalance_at(5000);
+    for (int i = 0; i < 10; i++) world_produce(0, i);
+    CU_ASSERT_EQUAL(world_run(3600000), EXIT_DRAINED);
+    CU_ASSERT_TRUE(world_revoked_ms() >= 5000 && world_revoked_ms() < 5300);
+    CU_ASSERT_EQUAL(world_stored(), 10);
+    world_end();
+}
+
 /* An operator's error stops us, first for a second, then for 30 s at a time, and buries nothing. */
 static void waits_for_the_operator(void)
 {
@@ -369,6 +383,7 @@ int main(void)
     CU_ADD_TEST(suite, bisects_what_the_database_refuses);
     CU_ADD_TEST(suite, transient_errors_never_bury);
     CU_ADD_TEST(suite, waits_while_the_database_is_down);
+    CU_ADD_TEST(suite, answers_the_group_while_it_waits);
     CU_ADD_TEST(suite, waits_for_the_operator);
     CU_ADD_TEST(suite, stops_when_integrity_is_in_doubt);
     CU_ADD_TEST(suite, trips_the_breaker);

@@ -75,6 +75,7 @@ static struct world {
     struct fault fault;
     struct receipt receipt;
     struct claim claim[WORLD_PARTITIONS];
+    int64_t rebalance_at_ms, revoked_ms;
     int64_t now_ms, down_from_ms, down_to_ms, limit_ms;
     bool assigned_due, revoked_due, stop;
     unsigned rebalance_in, stop_in;
@@ -173,6 +174,16 @@ void world_jump_once(int32_t partition, int64_t offset)
 void world_rebalance_after(unsigned messages)
 {
     world->rebalance_in = messages;
+}
+
+void world_rebalance_at(int64_t at_ms)
+{
+    world->rebalance_at_ms = at_ms;
+}
+
+int64_t world_revoked_ms(void)
+{
+    return world->revoked_ms;
 }
 
 void world_stop_after_writes(unsigned writes)
@@ -274,6 +285,7 @@ static bool give_rebalance(struct input *ret_input)
     static const int32_t all[WORLD_PARTITIONS] = {0, 1, 2};
     if (world->revoked_due) {
         world->revoked_due = false;
+        world->revoked_ms = world->now_ms;
         note("revoked\n");
         ret_input->kind = INPUT_REVOKED;
         return true;
@@ -357,6 +369,10 @@ void source_next(struct source *source, struct input *ret_input)
 {
     (void)source;
     *ret_input = (struct input){.kind = INPUT_IDLE};
+    if (world->rebalance_at_ms > 0 && world->now_ms >= world->rebalance_at_ms) {
+        world->rebalance_at_ms = 0;
+        world->revoked_due = true;
+    }
     if (world->revoked_due) {
         for (int i = 0; i < WORLD_PARTITIONS; i++) world->logs[i].reading = -1;
         world->assigned_due = true;

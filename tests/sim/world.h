@@ -55,6 +55,12 @@ void world_jump_once(int32_t partition, int64_t offset);
 /* The group takes everything away and gives it again after that many messages. */
 void world_rebalance_after(unsigned messages);
 
+/* The same at a point in time. */
+void world_rebalance_at(int64_t at_ms);
+
+/* When the worker heard of the last one. */
+int64_t world_revoked_ms(void);
+
 /* TERM after that many writes were sent. */
 void world_stop_after_writes(unsigned writes);
 
