@@ -9,8 +9,8 @@
 #include "partition.h"
 
 #define OPERATOR_FIRST_WAIT_MS 1000
-#define OPERATOR_WAIT_MS 30000 /* until an operator's fault, or a halted partition, is looked at again */
-#define WAITING_POLL_MS  100 /* while waiting, the source is served this often, or the group would drop us */
+#define OPERATOR_WAIT_MS       30000 /* until an operator's fault, or a halted partition, is looked at again */
+#define WAITING_POLL_MS        100 /* while waiting, the source is served this often, or the group would drop us */
 
 struct machine {
     struct machine_options options;
@@ -37,7 +37,7 @@ struct machine {
     bool source_idle;
     bool stopping;
     bool operator_told; /* since the last commit */
-    bool failed; /* for good */
+    bool failed;        /* for good */
 };
 
 /* The input changes the state. */

@@ -8,12 +8,12 @@
 #include "record.h"
 
 #define IDENTITY_TEXT_SIZE 37 /* a UUID as text, with the terminating NUL */
-#define FINGERPRINT_SIZE 16
+#define FINGERPRINT_SIZE   16
 
 /* Holds a digest context for reuse; one per thread. */
 struct identity;
 
-struct identity *identity_new(void);      /* owned by the caller; aborts without memory or SHA-256 */
+struct identity *identity_new(void);           /* owned by the caller; aborts without memory or SHA-256 */
 void identity_free(struct identity *identity); /* takes NULL */
 
 /* Fills event->hash from client_id, metric, amount and bucket_us:

@@ -8,8 +8,8 @@
 #include "client_rules.h"
 #include "slice.h"
 
-#define INSTANT_TEXT_SIZE 32 /* bytes, with the terminating NUL */
-#define INSTANT_MAX INT64_C(7258118399999999) /* 2199-12-31T23:59:59.999999Z (D-7) */
+#define INSTANT_TEXT_SIZE 32                        /* bytes, with the terminating NUL */
+#define INSTANT_MAX       INT64_C(7258118399999999) /* 2199-12-31T23:59:59.999999Z (D-7) */
 
 enum instant_result {
     INSTANT_OK,

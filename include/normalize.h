@@ -13,7 +13,7 @@
 #include "status.h"
 
 #define NORMALIZE_EVENT_BYTES_MAX_DEFAULT ((size_t)1024 * 1024) /* M-2 */
-#define NORMALIZE_DEPTH_MAX 32                                  /* M-6 */
+#define NORMALIZE_DEPTH_MAX               32                    /* M-6 */
 
 enum field { FIELD_CLIENT_ID, FIELD_METRIC, FIELD_AMOUNT, FIELD_TIMESTAMP, FIELD_COUNT };
 

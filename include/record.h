@@ -10,10 +10,10 @@
 struct record {
     int32_t partition;
     int64_t offset;
-    int64_t timestamp_ms;  /* the broker's or the producer's, UTC; -1 when the message has none */
-    struct slice key;      /* data NULL: no key */
-    struct slice value;    /* data NULL: tombstone */
-    struct slice headers;  /* as headers.h encodes them; data NULL: none */
+    int64_t timestamp_ms; /* the broker's or the producer's, UTC; -1 when the message has none */
+    struct slice key;     /* data NULL: no key */
+    struct slice value;   /* data NULL: tombstone */
+    struct slice headers; /* as headers.h encodes them; data NULL: none */
 };
 
 #endif

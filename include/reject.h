@@ -9,6 +9,7 @@
 #include "slice.h"
 
 /* X(symbol, name, sentence for a person) */
+/* clang-format off */
 #define REJECT_REASONS(X)                                                                                \
     X(REJECT_EMPTY, "empty", "the message has no value")                                                 \
     X(REJECT_TOO_LARGE, "too_large", "the message is longer than the limit")                             \
@@ -29,6 +30,7 @@
     X(REJECT_IDEMPOTENCY_KEY_INVALID, "idempotency_key_invalid", "the idempotency key cannot be used")   \
     X(REJECT_DATABASE_REJECTED, "database_rejected", "the database refused the event")                   \
     X(REJECT_CRASHED_WORKER, "crashed_worker", "a worker died three times while it read the message")
+/* clang-format on */
 
 enum reject_reason {
 #define REJECT_SYMBOL(symbol, name, sentence) symbol,
@@ -37,8 +39,8 @@ enum reject_reason {
         REJECT_REASON_COUNT
 };
 
-#define REJECT_FOUND_BYTES_MAX 80 /* of what was found, before escaping */
-#define REJECT_DETAIL_SIZE 640    /* bytes, with the terminating NUL */
+#define REJECT_FOUND_BYTES_MAX 80  /* of what was found, before escaping */
+#define REJECT_DETAIL_SIZE     640 /* bytes, with the terminating NUL */
 
 struct reject {
     enum reject_reason reason;

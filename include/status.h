@@ -19,9 +19,9 @@ enum status {
 
 struct fault {
     enum status status;
-    const char *site;  /* static text: the operation that failed, "claim", "apply", "seek" */
-    int code;          /* the library's own code, 0 when it has none */
-    char sqlstate[6];  /* five characters, or "" when the server did not answer */
+    const char *site;           /* static text: the operation that failed, "claim", "apply", "seek" */
+    int code;                   /* the library's own code, 0 when it has none */
+    char sqlstate[6];           /* five characters, or "" when the server did not answer */
     char text[FAULT_TEXT_SIZE]; /* one line for a person */
 };
 

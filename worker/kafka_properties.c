@@ -24,7 +24,8 @@ static const struct rule {
      "progress is kept in the database; offsets are never stored by the client"},
     {"offset.store.", NULL, "progress is kept in the database; offsets are never stored by the client"},
     {"auto.offset.reset", NULL,
-     "an offset that is gone must stop the partition and not be skipped; a new group begins at the earliest one"},
+     "an offset that is gone must stop the partition and not be skipped; a new group begins at the earliest "
+     "one"},
     {"partition.assignment.strategy", "range roundrobin",
      "only range and roundrobin are safe: a partition must be given up whole before another worker claims "
      "it"},

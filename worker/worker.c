@@ -130,7 +130,8 @@ static void perform_ack(struct worker *worker, const struct action *action)
     source_ack(worker->options.source, action->receipt);
     if (receipt_dead(action->receipt) > 0) publisher_poke(worker->options.publisher);
     log_line(LOG_LEVEL_DEBUG, "batch", "stored=%" PRId64 " duplicate=%" PRId64 " dead=%" PRId64,
-             receipt_stored(action->receipt), receipt_duplicate(action->receipt), receipt_dead(action->receipt));
+             receipt_stored(action->receipt), receipt_duplicate(action->receipt),
+             receipt_dead(action->receipt));
 }
 
 /* Every action but ACTION_EXIT. */
@@ -165,7 +166,8 @@ static void perform(struct worker *worker, const struct action *action, struct i
     if (!done) failed(worker, ret_input, action->kind == ACTION_WRITE);
 }
 
-/* A message that ends the process must be found in hand by the supervisor; one that did so before is not decoded. */
+/* A message that ends the process must be found in hand by the supervisor; one that did so before is not
+ * decoded. */
 static struct action step(struct worker *worker, struct input *input)
 {
     struct slot *slot = worker->options.slot;
@@ -199,8 +201,8 @@ static int finish(const struct worker *worker, const struct action *action)
              counters->taken, counters->batches, counters->stale, counters->gaps, counters->rereads,
              counters->fenced, counters->resynced, counters->bisected);
     if (action->drained) return EXIT_DRAINED;
-    log_line(LOG_LEVEL_ERROR, "worker_failed", "%s: %s (SQLSTATE %s)", action->fault->site, action->fault->text,
-             action->fault->sqlstate);
+    log_line(LOG_LEVEL_ERROR, "worker_failed", "%s: %s (SQLSTATE %s)", action->fault->site,
+             action->fault->text, action->fault->sqlstate);
     /* A fatal word of the database stops the pool; one of the Kafka client only asks for a new client. */
     return action->fault->sqlstate[0] != '\0' ? EXIT_BROKEN : EXIT_TEMPORARY;
 }

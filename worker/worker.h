@@ -1,5 +1,5 @@
-/* The ring: what happened goes into the machine, what it decides is performed, what came of that goes in again. The only
- * file that sees both ports. */
+/* The ring: what happened goes into the machine, what it decides is performed, what came of that goes in
+ * again. The only file that sees both ports. */
 #ifndef WINNOW_WORKER_H
 #define WINNOW_WORKER_H
 

@@ -72,7 +72,9 @@ struct world {
     char value[128];
     char trace[TRACE_SIZE];
     size_t trace_size;
-} * world;
+};
+
+extern struct world *world;
 
 /* Adds to the trace. */
 void world_note(const char *format, ...) PRINTF_LIKE(1, 2);
