@@ -176,5 +176,5 @@ ifneq ($(strip $(LINKED_SOURCES)),)
 include $(BUILD)/tests.mk
 endif
 -include $(patsubst %.o,%.d,$(COMMON_OBJECTS) $(WORKER_OBJECTS) $(BUILD)/obj/migrations.o)
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(LINKED_SOURCES)) $(wildcard $(BUILD)/obj/tests/lib/*.d $(BUILD)/obj/tests/f*/*.d)
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 endif
