@@ -175,6 +175,5 @@ ifeq ($(filter clean help format deps,$(MAKECMDGOALS)),)
 ifneq ($(strip $(LINKED_SOURCES)),)
 include $(BUILD)/tests.mk
 endif
--include $(patsubst %.o,%.d,$(COMMON_OBJECTS) $(WORKER_OBJECTS) $(BUILD)/obj/migrations.o)
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 endif

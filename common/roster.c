@@ -71,11 +71,12 @@ static const struct transition transitions[MEMBER_STATE_COUNT][EVENT_COUNT] =
             },
 };
 
-void roster_init(struct roster *roster, unsigned count, int64_t drain_ms, uint64_t seed)
+void roster_init(struct roster *roster, unsigned count, int64_t drain_ms, int64_t rejoin_ms, uint64_t seed)
 {
     assert(count >= 1 && count <= ROSTER_MEMBER_COUNT_MAX);
     memset(roster, 0, sizeof(*roster));
     roster->drain_ms = drain_ms;
+    roster->rejoin_ms = rejoin_ms;
     for (unsigned i = 0; i < ROSTER_MEMBER_COUNT_MAX; i++) {
         struct member *member = &roster->members[i];
         member->wanted = i < count;
@@ -207,11 +208,20 @@ static unsigned tally_death(struct roster *roster, const struct member *member,
     return ++tally->deaths;
 }
 
-static int64_t restart_delay_ms(struct member *member, int64_t lived_ms)
+/* Did it die as a member of a group that has other members of ours? */
+static bool left_a_gap(const struct roster *roster, const struct member *member, enum death_kind kind)
+{
+    return kind != DEATH_DRAINED && member->ready && roster_joined_count(roster) > 1;
+}
+
+static int64_t restart_delay_ms(const struct roster *roster, struct member *member, enum death_kind kind,
+                                int64_t lived_ms)
 {
     if (member->state == MEMBER_RENEWING) return 0;
     if (lived_ms >= ROSTER_STEADY_MS) backoff_reset(&member->backoff);
-    return backoff_next_ms(&member->backoff);
+    int64_t delay_ms = backoff_next_ms(&member->backoff);
+    bool waits = left_a_gap(roster, member, kind) && delay_ms < roster->rejoin_ms;
+    return waits ? roster->rejoin_ms : delay_ms;
 }
 
 static void dismiss_all(struct roster *roster)
@@ -240,7 +250,8 @@ struct roster_verdict roster_died(struct roster *roster, unsigned slot, const st
     verdict.deaths = tally_death(roster, member, death, now_ms);
     verdict.quarantine = verdict.deaths >= ROSTER_DEATHS_MAX;
     roster_note_end(roster, member, death);
-    verdict.restart_in_ms = member->wanted ? restart_delay_ms(member, verdict.lived_ms) : -1;
+    verdict.restart_in_ms =
+        member->wanted ? restart_delay_ms(roster, member, death->kind, verdict.lived_ms) : -1;
     if (member->state == MEMBER_RENEWING) member->settle_end_ms = now_ms + ROSTER_SETTLE_MS;
     (void)member_apply(roster, member, EVENT_DIED, now_ms);
     member->due_ms = now_ms + verdict.restart_in_ms;

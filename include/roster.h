@@ -51,7 +51,10 @@ struct roster_tally {
 };
 
 struct roster {
-    int64_t drain_ms; /* from the request to end until KILL */
+    int64_t drain_ms;  /* from the request to end until KILL */
+    int64_t rejoin_ms; /* the group's session timeout, 0: none. A worker that died without leaving its group
+                          is started again only when the group has let go of it: one that joins before makes
+                          all the others stop and wait for the dead one too */
     bool stopping;
     bool stop_asked; /* by the operator */
     bool kill_all;
@@ -100,7 +103,7 @@ struct roster_verdict {
 };
 
 /* `count` workers are wanted, 1 .. ROSTER_MEMBER_COUNT_MAX. `seed` spreads restarts; anything but 0. */
-void roster_init(struct roster *roster, unsigned count, int64_t drain_ms, uint64_t seed);
+void roster_init(struct roster *roster, unsigned count, int64_t drain_ms, int64_t rejoin_ms, uint64_t seed);
 
 /* The next thing to do. Counts it as done; call again until it says ROSTER_WAIT or ROSTER_FINISH. */
 MUST_CHECK struct roster_action roster_step(struct roster *roster, int64_t now_ms);

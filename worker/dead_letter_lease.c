@@ -129,6 +129,11 @@ bool lease_take(struct database *database, const struct settings *settings, stru
     return true;
 }
 
+bool letter_is_refused(const struct letter *letter)
+{
+    return letter->state == LETTER_TOO_LARGE || letter->state == LETTER_UNTIMELY;
+}
+
 struct marks {
     struct array partitions;
     struct array offsets;
@@ -148,7 +153,7 @@ static void fill_marks(struct marks *marks, const struct lease *lease)
         array_add_i32(&marks->partitions, letter->origin.partition);
         array_add_i64(&marks->offsets, letter->origin.offset);
         array_add(&marks->errors, slice_of_text(letter->state == LETTER_PUBLISHED ? "" : error));
-        array_add_i32(&marks->own, letter->state == LETTER_TOO_LARGE ? 1 : 0);
+        array_add_i32(&marks->own, letter_is_refused(letter) ? 1 : 0);
     }
 }
 

@@ -19,6 +19,7 @@ enum letter_state {
     LETTER_WAITING,   /* not acknowledged */
     LETTER_PUBLISHED, /* acknowledged */
     LETTER_TOO_LARGE, /* refused for what it is: send less of it */
+    LETTER_UNTIMELY,  /* refused for its timestamp: send it with the present one */
 };
 
 struct letter {
@@ -26,6 +27,7 @@ struct letter {
     struct slice key;   /* data NULL: none */
     struct slice value; /* data NULL: tombstone */
     enum omission omission;
+    bool untimed; /* goes out with the present time; its own is in a header */
     enum letter_state state;
     char error[FAULT_TEXT_SIZE]; /* of the last attempt; "" before it */
 };
@@ -50,9 +52,12 @@ MUST_CHECK bool lease_take(struct database *database, const struct settings *set
                            struct fault *ret_fault);
 
 /* Ends the lease: published letters are marked so; the others get their error, one more attempt, and may be
- * taken again at once, those too large in any form after a pause that doubles up to an hour. Idempotent. */
+ * taken again at once, those refused in any form after a pause that doubles up to an hour. Idempotent. */
 MUST_CHECK bool lease_mark(struct database *database, const struct settings *settings,
                            const struct lease *lease, struct fault *ret_fault);
+
+/* The topic refused this letter, whatever became of others. */
+bool letter_is_refused(const struct letter *letter);
 
 /* Empties it. */
 void lease_done(struct lease *lease);

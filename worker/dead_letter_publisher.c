@@ -110,6 +110,7 @@ static void on_report(void *context, const struct delivery *delivery)
     struct letter *letter = delivery->opaque;
     enum status status = delivery->fault->status;
     letter->state = status == STATUS_OK       ? LETTER_PUBLISHED
+                    : delivery->untimely      ? LETTER_UNTIMELY
                     : status == STATUS_REJECT ? LETTER_TOO_LARGE
                                               : LETTER_WAITING;
     (void)reject_escape(slice_of_text(delivery->fault->text), letter->error, sizeof letter->error);
@@ -158,7 +159,7 @@ static void send_letter(struct publisher *publisher, struct letter *letter)
         .key = letter->omission == OMIT_ORIGINAL ? slice_of(NULL, 0) : letter->key,
         .value = whole ? letter->value : slice_of("", 0),
         .headers = slice_of(publisher->headers.data, publisher->headers.size),
-        .timestamp_ms = letter->origin.timestamp_ms,
+        .timestamp_ms = letter->untimed ? 0 : letter->origin.timestamp_ms,
         .partition = -1,
         .opaque = letter,
     };
@@ -180,15 +181,27 @@ static void await_reports(struct publisher *publisher)
     }
 }
 
-/* Letters that were refused for their size, one by one: the broker refuses a whole request, so at first as it
- * is, and then less of it each time. */
+/* False when there is nothing left that could be left out. */
+static bool leave_out_more(struct letter *letter)
+{
+    if (letter->state == LETTER_UNTIMELY) {
+        bool timed = !letter->untimed;
+        letter->untimed = true;
+        return timed;
+    }
+    if (letter->omission == OMIT_ORIGINAL) return false;
+    letter->omission++;
+    return true;
+}
+
+/* Letters that were refused, one by one: the broker refuses a whole request, so at first as it is, and then
+ * less of it each time. */
 static void send_less(struct publisher *publisher, struct letter *letter)
 {
-    while (letter->state == LETTER_TOO_LARGE && publisher->topic_is_there) {
+    while (letter_is_refused(letter) && publisher->topic_is_there) {
         send_letter(publisher, letter);
         await_reports(publisher);
-        if (letter->state != LETTER_TOO_LARGE || letter->omission == OMIT_ORIGINAL) return;
-        letter->omission++;
+        if (letter_is_refused(letter) && !leave_out_more(letter)) return;
     }
 }
 

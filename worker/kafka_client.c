@@ -15,6 +15,7 @@
 #include <syslog.h>
 
 #include "clock.h"
+#include "kafka_properties.h"
 #include "log.h"
 
 #define TROUBLE_SIZE        256
@@ -101,11 +102,17 @@ static const struct property common_properties[] = {
 };
 
 static const struct property consumer_properties[] = {
-    {"enable.auto.commit", "false"},        {"enable.auto.offset.store", "false"},
-    {"auto.offset.reset", "error"},         {"partition.assignment.strategy", "range,roundrobin"},
-    {"isolation.level", "read_committed"},  {"check.crcs", "true"},
-    {"session.timeout.ms", "10000"},        {"max.poll.interval.ms", "300000"},
-    {"queued.min.messages", "10000"},       {"queued.max.messages.kbytes", "16384"}, /* a bound on memory */
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},
+    {"partition.assignment.strategy", "range,roundrobin"},
+    {"isolation.level", "read_committed"},
+    {"check.crcs", "true"},
+    {"session.timeout.ms", KAFKA_SESSION_TIMEOUT_MS_DEFAULT},
+    {"heartbeat.interval.ms", "1000"},
+    {"max.poll.interval.ms", "300000"},
+    {"queued.min.messages", "10000"},
+    {"queued.max.messages.kbytes", "16384"}, /* a bound on memory */
     {"fetch.message.max.bytes", "1048576"},
 };
 
@@ -178,6 +185,7 @@ static enum status code_status(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
         return STATUS_REJECT;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:

@@ -1,6 +1,7 @@
 #include "kafka_properties.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -106,4 +107,13 @@ bool kafka_property_is_secret(const char *name)
         if (strcasestr(name, marks[i]) != NULL) return true;
     }
     return false;
+}
+
+int64_t kafka_session_timeout_ms(const struct settings *settings)
+{
+    const char *value = KAFKA_SESSION_TIMEOUT_MS_DEFAULT;
+    for (size_t i = 0; i < settings->kafka_count; i++) {
+        if (strcmp(settings->kafka[i].name, "session.timeout.ms") == 0) value = settings->kafka[i].value;
+    }
+    return strtoll(value, NULL, 10); /* what is no number is refused when a worker starts */
 }

@@ -3,6 +3,14 @@
 #define WINNOW_KAFKA_PROPERTIES_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "settings.h"
+
+#define KAFKA_SESSION_TIMEOUT_MS_DEFAULT "10000" /* session.timeout.ms, unless the user sets it */
+
+/* How long the group waits for a member that died: session.timeout.ms of the settings, in ms. */
+int64_t kafka_session_timeout_ms(const struct settings *settings);
 
 /* Why a property may not have this value, as one static sentence, and NULL when it may: because the
  * guarantees depend on it (enable.auto.commit, auto.offset.reset, acks, …) or because it has a setting of its

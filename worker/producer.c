@@ -30,6 +30,7 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
         .partition = message->partition,
         .offset = message->offset,
         .fault = &fault,
+        .untimely = message->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
     };
     producer->under_way--;
     producer->report(producer->context, &delivery);

@@ -29,6 +29,7 @@ struct delivery {
     int32_t partition;
     int64_t offset;
     const struct fault *fault;
+    bool untimely; /* STATUS_REJECT for its timestamp: message.timestamp.after.max.ms is an hour by default */
 };
 
 typedef void (*producer_report)(void *context, const struct delivery *delivery);

@@ -353,7 +353,8 @@ int supervisor_run(const struct supervisor_options *options)
     supervisor->page = slot_page_new(&supervisor->page_fd);
     supervisor->housekeep_due_ms = options->housekeep_interval_ms > 0 ? clock_now_ms() : INT64_MAX;
     const uint64_t seed = ((uint64_t)getpid() << 32) ^ (uint64_t)clock_wall_ms();
-    roster_init(&supervisor->roster, options->worker_count, options->drain_timeout_ms + KILL_DELAY_MS, seed);
+    roster_init(&supervisor->roster, options->worker_count, options->drain_timeout_ms + KILL_DELAY_MS,
+                options->rejoin_ms, seed);
     serve(supervisor);
     end_housekeeper(supervisor);
     const int result = roster_result(&supervisor->roster);

@@ -103,7 +103,7 @@ class Demo:
     def kill_worker(self):
         pid = self.pool.kill_worker(0)
         self._accident(f"kill -9 of worker process {pid}",
-                       "the group waits 6 s, its session timeout, for the dead one; then the others go on")
+                       "its partitions wait 6 s, the group's session timeout; the others go on meanwhile")
 
     def terminate_connections(self):
         count = self.database.terminate_backends()

@@ -12,7 +12,7 @@ static const struct roster_death drained = {.kind = DEATH_DRAINED};
 
 static void set_up(unsigned count)
 {
-    roster_init(&roster, count, DRAIN_MS, 7);
+    roster_init(&roster, count, DRAIN_MS, 0, 7);
 }
 
 static void check_step(int64_t now_ms, enum roster_action_kind kind, unsigned slot)
@@ -87,6 +87,23 @@ static void test_long_life_resets_the_delay(void)
     check_step(now_ms, ROSTER_START, 0);
     CU_ASSERT(roster_died(&roster, 0, &crash, now_ms + ROSTER_STEADY_MS).restart_in_ms <=
               ROSTER_RESTART_FLOOR_MS);
+}
+
+/* One that joins while the group still waits for its predecessor would make all the others wait as well. */
+static void test_a_dead_member_comes_back_when_the_group_has_let_go(void)
+{
+    set_up(2);
+    roster.rejoin_ms = 6000;
+    check_step(0, ROSTER_START, 0);
+    check_step(0, ROSTER_START, 1);
+    CU_ASSERT(roster_died(&roster, 0, &crash, 10).restart_in_ms < 6000); /* had not joined */
+    check_step(1000, ROSTER_START, 0);
+    roster_joined(&roster, 0);
+    CU_ASSERT(roster_died(&roster, 0, &crash, 1010).restart_in_ms < 6000); /* nobody else is there to wait */
+    check_step(3000, ROSTER_START, 0);
+    roster_joined(&roster, 0);
+    roster_joined(&roster, 1);
+    CU_ASSERT_EQUAL(roster_died(&roster, 0, &crash, 3010).restart_in_ms, 6000);
 }
 
 static void test_same_message_is_quarantined_at_the_third_death(void)
@@ -360,6 +377,8 @@ static CU_TestInfo tests[] = {
     {"starts what is wanted", test_starts_what_is_wanted},
     {"a restart waits longer each time", test_restart_waits_longer_each_time},
     {"a long life resets the delay", test_long_life_resets_the_delay},
+    {"a dead member comes back when the group has let go",
+     test_a_dead_member_comes_back_when_the_group_has_let_go},
     {"the same message is quarantined at the third death",
      test_same_message_is_quarantined_at_the_third_death},
     {"other messages are not quarantined", test_other_messages_are_not_quarantined},

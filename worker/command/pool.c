@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "exit_code.h"
+#include "kafka_properties.h"
 #include "log.h"
 #include "settings.h"
 #include "signals.h"
@@ -28,6 +29,7 @@ static int supervise(const struct settings *settings, char **options)
         .options = (const char *const *)options,
         .worker_count = (unsigned)settings->workers,
         .drain_timeout_ms = settings->drain_timeout_ms,
+        .rejoin_ms = kafka_session_timeout_ms(settings),
         .housekeep_interval_ms = HOUSEKEEP_INTERVAL_MS,
     };
     return supervisor_run(&supervisor);

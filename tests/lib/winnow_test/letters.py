@@ -111,8 +111,9 @@ def differences(database, messages):
     return found
 
 
-def publishing_differences(database, broker, topic, dead_letter_topic):
-    """What the dead-letter topic lacks, has too much, or changed, as lines. Values left out are not looked at."""
+def publishing_differences(database, broker, topic, dead_letter_topic, timestamps_ms=KEPT_TIMESTAMPS_MS):
+    """What the dead-letter topic lacks, has too much, or changed, as lines. What a header calls omitted is not looked
+    at, and timestamps neither unless they are in timestamps_ms (the topic may take no others)."""
     found = []
     letters = stored(database)
     by_id = published(broker, dead_letter_topic)
@@ -122,11 +123,11 @@ def publishing_differences(database, broker, topic, dead_letter_topic):
     for name in ids.keys() & by_id.keys():
         letter = ids[name]
         for message in by_id[name]:
-            found += [f"{name}: {what}" for what in _message_differences(letter, message)]
+            found += [f"{name}: {what}" for what in _message_differences(letter, message, timestamps_ms)]
     return found
 
 
-def _message_differences(letter, message):
+def _message_differences(letter, message, timestamps_ms):
     headers = headers_of(message)
     if last_header(message, "winnow-reason") != letter.reason.encode():
         yield "another reason"
@@ -138,6 +139,6 @@ def _message_differences(letter, message):
         yield f"key {message.key()!r:.100}, was {letter.key!r:.100}"
     if last_header(message, "winnow-value-omitted") is None and message.value() != letter.value:
         yield f"value {message.value()!r:.100}, was {letter.value!r:.100}"
-    if letter.timestamp_ms and last_header(message, "winnow-timestamp-omitted") is None \
-            and message.timestamp()[1] != letter.timestamp_ms:
+    # The client takes a timestamp of 0 for none.
+    if letter.timestamp_ms and letter.timestamp_ms in timestamps_ms and message.timestamp()[1] != letter.timestamp_ms:
         yield f"timestamp {message.timestamp()[1]}, was {letter.timestamp_ms}"

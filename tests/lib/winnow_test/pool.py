@@ -93,7 +93,7 @@ class Pool:
         return self.process is not None and self.process.is_running()
 
     def worker_pids(self):
-        return [self.pid] if self._is_worker else children_of(self.pid)
+        return [self.pid] if self._is_worker else [pid for pid in children_of(self.pid) if _has_role(pid, "worker")]
 
     def wait_for_workers(self, count, timeout_s=30):
         """Waits until that many worker processes exist, and returns their pids."""
@@ -147,6 +147,14 @@ class Pool:
         """Waits for a line that matches the regular expression, and returns the match."""
         return wait_until(lambda: re.search(pattern, self.log_text()), timeout_s, f"a log line like {pattern!r}",
                           on_timeout=self.log_tail)
+
+
+def _has_role(pid, role):
+    """A pool has a housekeeper for a child, too."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:2] == [role.encode()]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _kill_if_winnow(pid):
