@@ -164,7 +164,8 @@ static void drop_message(struct source *source)
     source->message = NULL;
 }
 
-/* True when the group let us go in time. */
+/* True when the group let us go in time. What was fetched meanwhile comes out of the same queue: it is not ours any
+ * more. (rd_kafka_queue_poll_callback() would abort the process on a message.) */
 static bool leave_group(struct source *source)
 {
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(source->client, source->queue);
@@ -176,7 +177,8 @@ static bool leave_group(struct source *source)
     while (rd_kafka_consumer_closed(source->client) == 0) {
         int64_t left_ms = deadline_ms - clock_now_ms();
         if (left_ms <= 0) return false;
-        (void)rd_kafka_queue_poll_callback(source->queue, left_ms > 50 ? 50 : (int)left_ms);
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(source->client, left_ms > 50 ? 50 : (int)left_ms);
+        if (message != NULL) rd_kafka_message_destroy(message);
     }
     return true;
 }

@@ -110,6 +110,11 @@ class Sender:
     def acknowledged_count(self):
         return len(self._acknowledged)
 
+    @property
+    def failed_count(self):
+        """Messages that were given up."""
+        return len(self._failed)
+
     def finish(self, timeout_s=60, must_succeed=True):
         """Waits for the outstanding reports; the list of Sent in the order of sending."""
         wait_until(lambda: self._producer.flush(0.1) == 0, timeout_s, "all messages are acknowledged", interval_s=0)

@@ -1,0 +1,54 @@
+"""The README says what the program says."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+WINNOW = os.environ.get("WINNOW") or os.environ.get("WINNOW_BINARY") or str(ROOT / "build" / "winnow")
+
+
+def winnow(*arguments):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WINNOW_")}
+    done = subprocess.run([WINNOW, *arguments], capture_output=True, text=True, env=environment, check=False)
+    return done.stdout + done.stderr
+
+
+def block(name):
+    return re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL).group(1).strip()
+
+
+def test_settings_table():
+    assert block("settings") == winnow("config", "table").strip(), "paste the output of: build/winnow config table"
+
+
+def test_demo_is_exact():
+    assert "lost 0, double 0" in block("demo")
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"winnow ([a-z]+)", README)) & {
+    "migrate", "pool", "worker", "submit", "explain", "status", "config"}))
+def test_commands_exist(command):
+    assert f"winnow {command}" in winnow(command, "--help")
+
+
+def test_explained_event():
+    event = re.search(r"winnow explain '(\{.*?\})'", README).group(1)
+    shown = re.search(r"event_hash = ([0-9a-f-]{36})", README).group(1)
+    assert shown in winnow("explain", event)
+
+
+def test_log_events_exist():
+    sources = "".join(path.read_text() for folder in ("common", "worker") for path in (ROOT / folder).rglob("*.c"))
+    for event in re.findall(r"`event=([a-z_]+)`", README):
+        assert f'"{event}"' in sources, event
+
+
+def test_views_and_functions_exist():
+    schema = "".join(path.read_text() for path in (ROOT / "migrations").glob("*.up.sql"))
+    for name in set(re.findall(r"\b(?:analytics|winnow)\.[a-z_]+\b", README)):
+        assert name in schema, name
