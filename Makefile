@@ -145,9 +145,15 @@ integration: ## the scenarios, on a real Kafka and a real PostgreSQL
 	@tests/lib/deps.sh test
 	@$(PYTHON) tests/run $@
 
-chaos: ## kill -9, terminated connections, restarts of both servers; then the invariants
+chaos: ## kill -9, restarts of both servers …, then the account; SEED= MINUTES= WORKERS= PARTITIONS= for more
 	@tests/lib/deps.sh test
+ifeq ($(SEED)$(MINUTES)$(WORKERS)$(PARTITIONS),)
 	@$(PYTHON) tests/run $@
+else
+	@$(MAKE) $(BUILD)/winnow
+	@$(PYTHON) tests/chaos/chaos.py $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+	  $(if $(WORKERS),--workers $(WORKERS)) $(if $(PARTITIONS),--partitions $(PARTITIONS))
+endif
 
 sanitize: ## unit, golden, property, corpus and simulation under ASan and UBSan
 	@$(PYTHON) tests/run $@

@@ -71,18 +71,30 @@ static const struct transition transitions[MEMBER_STATE_COUNT][EVENT_COUNT] =
             },
 };
 
-void roster_init(struct roster *roster, unsigned count, int64_t drain_ms, int64_t rejoin_ms, uint64_t seed)
+void roster_init(struct roster *roster, const struct roster_options *options)
 {
-    assert(count >= 1 && count <= ROSTER_MEMBER_COUNT_MAX);
+    assert(options->count >= 1 && options->count <= ROSTER_MEMBER_COUNT_MAX);
     memset(roster, 0, sizeof(*roster));
-    roster->drain_ms = drain_ms;
-    roster->rejoin_ms = rejoin_ms;
+    roster->options = *options;
+    roster->checked = options->hold_ms == 0;
     for (unsigned i = 0; i < ROSTER_MEMBER_COUNT_MAX; i++) {
         struct member *member = &roster->members[i];
-        member->wanted = i < count;
+        member->wanted = i < options->count;
         backoff_init(&member->backoff, ROSTER_RESTART_FLOOR_MS, ROSTER_RESTART_CEILING_MS,
-                     seed ^ ((i + 1) * UINT64_C(0x9e3779b97f4a7c15)));
+                     options->seed ^ ((i + 1) * UINT64_C(0x9e3779b97f4a7c15)));
     }
+}
+
+void roster_checked(struct roster *roster)
+{
+    roster->checked = true;
+}
+
+/* Until the first worker has looked at everything they share, the others wait. */
+static int64_t roster_start_ms(const struct roster *roster, const struct member *member)
+{
+    bool held = !roster->checked && member != &roster->members[0] && member->due_ms < roster->hold_until_ms;
+    return held ? roster->hold_until_ms : member->due_ms;
 }
 
 static bool member_is_asked_to_end(const struct member *member)
@@ -117,7 +129,7 @@ static enum roster_action_kind member_apply(struct roster *roster, struct member
     const struct transition transition = transitions[member->state][event];
     member->state = transition.next;
     if (event == EVENT_WANTED && member->state == MEMBER_WAITING) member->due_ms = now_ms;
-    if (transition.action == ROSTER_TERMINATE) member->due_ms = now_ms + roster->drain_ms;
+    if (transition.action == ROSTER_TERMINATE) member->due_ms = now_ms + roster->options.drain_ms;
     if (transition.action == ROSTER_KILL) member->killed = true;
     if (event == EVENT_RENEWED) member->renewal_due = false;
     if (transition.action == ROSTER_START) {
@@ -139,7 +151,7 @@ static enum member_event member_pending(const struct roster *roster, const struc
     if (member_is_asked_to_end(member) && !member->killed && (roster->kill_all || now_ms >= member->due_ms)) {
         return EVENT_OVERDUE;
     }
-    if (member->state == MEMBER_WAITING && now_ms >= member->due_ms) return EVENT_DUE;
+    if (member->state == MEMBER_WAITING && now_ms >= roster_start_ms(roster, member)) return EVENT_DUE;
     if (member->state == MEMBER_RUNNING && member->renewal_due && !roster_is_settling(roster, now_ms)) {
         return EVENT_RENEWED;
     }
@@ -147,9 +159,9 @@ static enum member_event member_pending(const struct roster *roster, const struc
 }
 
 /* When time alone will give the member an event. */
-static int64_t member_deadline(const struct member *member)
+static int64_t member_deadline(const struct roster *roster, const struct member *member)
 {
-    if (member->state == MEMBER_WAITING) return member->due_ms;
+    if (member->state == MEMBER_WAITING) return roster_start_ms(roster, member);
     if (member_is_asked_to_end(member) && !member->killed) return member->due_ms;
     if (member->state == MEMBER_RUNNING && !member->ready && member->settle_end_ms != 0) {
         return member->settle_end_ms;
@@ -164,7 +176,7 @@ static struct roster_action roster_rest(const struct roster *roster, int64_t now
     for (unsigned i = 0; i < ROSTER_MEMBER_COUNT_MAX; i++) {
         const struct member *member = &roster->members[i];
         if (member->state != MEMBER_ABSENT) action.kind = ROSTER_WAIT;
-        const int64_t deadline_ms = member_deadline(member);
+        const int64_t deadline_ms = member_deadline(roster, member);
         if (deadline_ms > now_ms && deadline_ms < action.wait_until_ms) action.wait_until_ms = deadline_ms;
     }
     return action;
@@ -172,6 +184,7 @@ static struct roster_action roster_rest(const struct roster *roster, int64_t now
 
 struct roster_action roster_step(struct roster *roster, int64_t now_ms)
 {
+    if (roster->hold_until_ms == 0) roster->hold_until_ms = now_ms + roster->options.hold_ms;
     for (unsigned i = 0; i < ROSTER_MEMBER_COUNT_MAX; i++) {
         struct member *member = &roster->members[i];
         enum member_event event = member_pending(roster, member, now_ms);
@@ -220,8 +233,8 @@ static int64_t restart_delay_ms(const struct roster *roster, struct member *memb
     if (member->state == MEMBER_RENEWING) return 0;
     if (lived_ms >= ROSTER_STEADY_MS) backoff_reset(&member->backoff);
     int64_t delay_ms = backoff_next_ms(&member->backoff);
-    bool waits = left_a_gap(roster, member, kind) && delay_ms < roster->rejoin_ms;
-    return waits ? roster->rejoin_ms : delay_ms;
+    bool waits = left_a_gap(roster, member, kind) && delay_ms < roster->options.rejoin_ms;
+    return waits ? roster->options.rejoin_ms : delay_ms;
 }
 
 static void dismiss_all(struct roster *roster)

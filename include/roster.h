@@ -50,11 +50,25 @@ struct roster_tally {
     int64_t last_ms;
 };
 
+struct roster_options {
+    unsigned count;   /* of workers wanted, 1 .. ROSTER_MEMBER_COUNT_MAX */
+    int64_t drain_ms; /* from the request to end until KILL */
+
+    /* The group's session timeout, 0: none. A worker that died without leaving its group is started again
+     * only when the group has let go of it: one that joins before makes all others stop and wait for the dead
+     * one. */
+    int64_t rejoin_ms;
+
+    /* How long the first worker may take to check configuration, topic and schema for all, 0: the others do
+     * not wait for it. So a mistake is told once, and not by every worker. */
+    int64_t hold_ms;
+    uint64_t seed; /* spreads restarts; anything but 0 */
+};
+
 struct roster {
-    int64_t drain_ms;  /* from the request to end until KILL */
-    int64_t rejoin_ms; /* the group's session timeout, 0: none. A worker that died without leaving its group
-                          is started again only when the group has let go of it: one that joins before makes
-                          all the others stop and wait for the dead one too */
+    struct roster_options options;
+    bool checked;          /* the first worker has found nothing wrong, or took too long over it */
+    int64_t hold_until_ms; /* 0: nothing was started yet */
     bool stopping;
     bool stop_asked; /* by the operator */
     bool kill_all;
@@ -102,8 +116,10 @@ struct roster_verdict {
     bool stops_pool;       /* this death began the end of the pool */
 };
 
-/* `count` workers are wanted, 1 .. ROSTER_MEMBER_COUNT_MAX. `seed` spreads restarts; anything but 0. */
-void roster_init(struct roster *roster, unsigned count, int64_t drain_ms, int64_t rejoin_ms, uint64_t seed);
+void roster_init(struct roster *roster, const struct roster_options *options);
+
+/* A worker has found nothing wrong: the others need not wait any longer. */
+void roster_checked(struct roster *roster);
 
 /* The next thing to do. Counts it as done; call again until it says ROSTER_WAIT or ROSTER_FINISH. */
 MUST_CHECK struct roster_action roster_step(struct roster *roster, int64_t now_ms);

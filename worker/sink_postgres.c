@@ -1,6 +1,6 @@
-/* A session begins with connect(): the stream's row is found or made, the partitions of the table that are
- * known to exist are forgotten, APPLY is prepared. Whatever ends the session, the machine claims again before
- * it writes. */
+/* A session begins with sink_connect(): the stream's row is found or made, the partitions of the table that
+ * are known to exist are forgotten, APPLY is prepared. Whatever ends the session, the machine claims again
+ * before it writes. */
 #include "sink_postgres.h"
 
 #include <assert.h>
@@ -119,7 +119,7 @@ static bool open_stream(struct sink *sink, struct fault *ret_fault)
     return same;
 }
 
-static bool connect_database(struct sink *sink, struct fault *ret_fault)
+bool sink_connect(struct sink *sink, struct fault *ret_fault)
 {
     if (sink->database != NULL && database_is_alive(sink->database)) return true;
     disconnect(sink);
@@ -167,7 +167,7 @@ static void read_claim(struct rows *rows, size_t row, struct claim *ret_claim)
 bool sink_claim(struct sink *sink, const int32_t *partitions, size_t count, const struct claim **ret_claims,
                 size_t *ret_count, struct fault *ret_fault)
 {
-    if (!connect_database(sink, ret_fault)) return false;
+    if (!sink_connect(sink, ret_fault)) return false;
     struct number_text stream;
     struct array array = {0};
     struct sql_parameter parameters[] = {number_parameter(&stream, SQL_INT2, sink->stream_id),
@@ -192,7 +192,7 @@ bool sink_claim(struct sink *sink, const int32_t *partitions, size_t count, cons
 
 bool sink_open_partition(struct sink *sink, struct position start, struct fault *ret_fault)
 {
-    if (!connect_database(sink, ret_fault)) return false;
+    if (!sink_connect(sink, ret_fault)) return false;
     struct number_text numbers[3];
     struct sql_parameter parameters[] = {number_parameter(&numbers[0], SQL_INT2, sink->stream_id),
                                          number_parameter(&numbers[1], SQL_INT4, start.partition),
@@ -204,7 +204,7 @@ bool sink_open_partition(struct sink *sink, struct position start, struct fault 
 bool sink_halt(struct sink *sink, int32_t partition, int64_t epoch, const char *reason, const char *detail,
                struct fault *ret_fault)
 {
-    if (!connect_database(sink, ret_fault)) return false;
+    if (!sink_connect(sink, ret_fault)) return false;
     struct number_text numbers[3];
     struct sql_parameter parameters[] = {number_parameter(&numbers[0], SQL_INT2, sink->stream_id),
                                          number_parameter(&numbers[1], SQL_INT4, partition),

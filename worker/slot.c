@@ -44,7 +44,7 @@ void slot_reset(struct slot *slot)
 {
     atomic_store(&slot->offset, SLOT_NO_MESSAGE);
     atomic_store(&slot->partition, 0);
-    atomic_store(&slot->ready, 0);
+    atomic_store(&slot->stage, SLOT_STARTING);
 }
 
 /* A reader that meets a half-written entry must neither wait (the writer may have been killed there) nor mix

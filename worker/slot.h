@@ -17,10 +17,16 @@
 #define SLOT_NO_MESSAGE     INT64_C(-1)
 #define SLOT_QUARANTINE_MAX 64 /* messages; the oldest makes room */
 
+enum slot_stage {
+    SLOT_STARTING,
+    SLOT_CHECKED, /* configuration, topic and schema are as they should be */
+    SLOT_JOINED,  /* it has joined its group and claimed its partitions */
+};
+
 struct slot {
     _Alignas(64) _Atomic int32_t partition; /* of the message in hand; a cache line for each worker */
     _Atomic int64_t offset;                 /* SLOT_NO_MESSAGE: none in hand */
-    _Atomic int64_t ready;                  /* 1 once the worker has joined its group */
+    _Atomic int64_t stage;                  /* SLOT_STARTING, SLOT_CHECKED, SLOT_JOINED */
     uint32_t index;                         /* of the slot in its page; never changes */
 };
 
@@ -65,15 +71,16 @@ static inline void slot_put(struct slot *slot)
     atomic_store_explicit(&slot->offset, SLOT_NO_MESSAGE, memory_order_release);
 }
 
-/* Tells the supervisor that the worker has joined its group. */
-static inline void slot_set_ready(struct slot *slot)
+/* Tells the supervisor how far the worker has come. It only goes forward. */
+static inline void slot_reach(struct slot *slot, enum slot_stage stage)
 {
-    atomic_store_explicit(&slot->ready, 1, memory_order_release);
+    if (atomic_load_explicit(&slot->stage, memory_order_relaxed) >= (int64_t)stage) return;
+    atomic_store_explicit(&slot->stage, (int64_t)stage, memory_order_release);
 }
 
-static inline bool slot_is_ready(const struct slot *slot)
+static inline bool slot_has_reached(const struct slot *slot, enum slot_stage stage)
 {
-    return atomic_load_explicit(&slot->ready, memory_order_acquire) != 0;
+    return atomic_load_explicit(&slot->stage, memory_order_acquire) >= (int64_t)stage;
 }
 
 /* Whether the message must not be looked into, because it killed workers: it becomes a dead letter

@@ -135,6 +135,15 @@ static bool check_topic(const struct source *source, struct fault *ret_fault)
     }
 }
 
+/* Without it, another cluster's offsets could be taken for ours. */
+static bool learn_cluster(struct source *source, struct fault *ret_fault)
+{
+    source->cluster_id = rd_kafka_clusterid(source->client, CLUSTER_TIMEOUT_MS);
+    if (source->cluster_id == NULL)
+        fault_set(ret_fault, STATUS_RETRY, "cluster", "the brokers do not tell the id of their cluster");
+    return source->cluster_id != NULL;
+}
+
 bool source_open(const struct settings *settings, struct source **ret_source, struct fault *ret_fault)
 {
     struct source *source = calloc(1, sizeof(*source));
@@ -144,18 +153,17 @@ bool source_open(const struct settings *settings, struct source **ret_source, st
     remember_reading(source, rd_kafka_topic_partition_list_new(0));
     if (source->topic == NULL) abort();
     if (!make_client(source, settings, ret_fault) || !check_topic(source, ret_fault) ||
-        !subscribe(source, ret_fault)) {
+        !learn_cluster(source, ret_fault) || !subscribe(source, ret_fault)) {
         source_close(source);
         return false;
     }
-    source->cluster_id = rd_kafka_clusterid(source->client, CLUSTER_TIMEOUT_MS);
     *ret_source = source;
     return true;
 }
 
 const char *source_cluster_id(const struct source *source)
 {
-    return source->cluster_id == NULL ? "" : source->cluster_id;
+    return source->cluster_id;
 }
 
 static void drop_message(struct source *source)
@@ -164,8 +172,8 @@ static void drop_message(struct source *source)
     source->message = NULL;
 }
 
-/* True when the group let us go in time. What was fetched meanwhile comes out of the same queue: it is not ours any
- * more. (rd_kafka_queue_poll_callback() would abort the process on a message.) */
+/* True when the group let us go in time. What was fetched meanwhile comes out of the same queue: it is not
+ * ours any more. (rd_kafka_queue_poll_callback() would abort the process on a message.) */
 static bool leave_group(struct source *source)
 {
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(source->client, source->queue);
@@ -177,7 +185,8 @@ static bool leave_group(struct source *source)
     while (rd_kafka_consumer_closed(source->client) == 0) {
         int64_t left_ms = deadline_ms - clock_now_ms();
         if (left_ms <= 0) return false;
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(source->client, left_ms > 50 ? 50 : (int)left_ms);
+        rd_kafka_message_t *message =
+            rd_kafka_consumer_poll(source->client, left_ms > 50 ? 50 : (int)left_ms);
         if (message != NULL) rd_kafka_message_destroy(message);
     }
     return true;

@@ -22,7 +22,7 @@
 #include "slot.h"
 
 #define KILL_DELAY_MS    1000 /* on top of the workers' own deadline, which they keep by themselves */
-#define JOINED_LOOK_MS   100  /* how often the shared page is looked at while someone has not joined */
+#define JOINED_LOOK_MS   20   /* how often the shared page is looked at while someone has not joined */
 #define EXTRA_COUNT_MAX  4    /* arguments between the role and the options */
 #define NUMBER_TEXT_SIZE 12
 
@@ -181,7 +181,7 @@ static void bury_worker(struct supervisor *supervisor, unsigned slot, int status
         .partition = atomic_load(&page_slot->partition),
         .offset = atomic_load(&page_slot->offset),
     };
-    if (slot_is_ready(page_slot)) roster_joined(&supervisor->roster, slot);
+    if (slot_has_reached(page_slot, SLOT_JOINED)) roster_joined(&supervisor->roster, slot);
     const struct roster_verdict verdict = roster_died(&supervisor->roster, slot, &death, clock_now_ms());
     log_death(slot, supervisor->pids[slot], status, &verdict);
     suspect(supervisor, &death, &verdict);
@@ -267,7 +267,10 @@ static void look_for_joined(struct supervisor *supervisor)
 {
     for (unsigned slot = 0; slot < SLOT_COUNT_MAX; slot++) {
         const bool alive = supervisor->pids[slot] > 0;
-        if (alive && slot_is_ready(&supervisor->page->slots[slot])) roster_joined(&supervisor->roster, slot);
+        if (alive && slot_has_reached(&supervisor->page->slots[slot], SLOT_CHECKED))
+            roster_checked(&supervisor->roster);
+        if (alive && slot_has_reached(&supervisor->page->slots[slot], SLOT_JOINED))
+            roster_joined(&supervisor->roster, slot);
     }
     const unsigned wanted = roster_wanted_count(&supervisor->roster);
     if (wanted == 0 || wanted == supervisor->announced_count) return;
@@ -353,8 +356,14 @@ int supervisor_run(const struct supervisor_options *options)
     supervisor->page = slot_page_new(&supervisor->page_fd);
     supervisor->housekeep_due_ms = options->housekeep_interval_ms > 0 ? clock_now_ms() : INT64_MAX;
     const uint64_t seed = ((uint64_t)getpid() << 32) ^ (uint64_t)clock_wall_ms();
-    roster_init(&supervisor->roster, options->worker_count, options->drain_timeout_ms + KILL_DELAY_MS,
-                options->rejoin_ms, seed);
+    const struct roster_options roster = {
+        .count = options->worker_count,
+        .drain_ms = options->drain_timeout_ms + KILL_DELAY_MS,
+        .rejoin_ms = options->rejoin_ms,
+        .hold_ms = options->hold_ms,
+        .seed = seed,
+    };
+    roster_init(&supervisor->roster, &roster);
     serve(supervisor);
     end_housekeeper(supervisor);
     const int result = roster_result(&supervisor->roster);

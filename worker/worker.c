@@ -106,7 +106,7 @@ static void perform_claim(struct worker *worker, const struct action *action, st
         return;
     }
     ret_input->kind = INPUT_CLAIMED;
-    slot_set_ready(worker->options.slot);
+    slot_reach(worker->options.slot, SLOT_JOINED);
 }
 
 /* Told by the shell, which knows the names that the command needs, and once the halt is written down. */

@@ -12,7 +12,8 @@ static const struct roster_death drained = {.kind = DEATH_DRAINED};
 
 static void set_up(unsigned count)
 {
-    roster_init(&roster, count, DRAIN_MS, 0, 7);
+    const struct roster_options options = {.count = count, .drain_ms = DRAIN_MS, .seed = 7};
+    roster_init(&roster, &options);
 }
 
 static void check_step(int64_t now_ms, enum roster_action_kind kind, unsigned slot)
@@ -89,11 +90,34 @@ static void test_long_life_resets_the_delay(void)
               ROSTER_RESTART_FLOOR_MS);
 }
 
+/* What all workers share is checked by one, so that a mistake is told once. */
+static void test_the_first_one_checks_for_all(void)
+{
+    const struct roster_options options = {.count = 3, .drain_ms = DRAIN_MS, .hold_ms = 5000, .seed = 7};
+    roster_init(&roster, &options);
+    check_step(1000, ROSTER_START, 0);
+    check_rest(1000, 6000);
+    roster_checked(&roster);
+    check_step(1200, ROSTER_START, 1);
+    check_step(1200, ROSTER_START, 2);
+
+    roster_init(&roster, &options);
+    check_step(1000, ROSTER_START, 0);
+    check_step(6000, ROSTER_START, 1); /* patience ends */
+    check_step(6000, ROSTER_START, 2);
+
+    const struct roster_death final = {.kind = DEATH_FINAL, .exit_code = 78};
+    roster_init(&roster, &options);
+    check_step(1000, ROSTER_START, 0);
+    CU_ASSERT_TRUE(roster_died(&roster, 0, &final, 1100).stops_pool);
+    CU_ASSERT_EQUAL(roster_step(&roster, 1100).kind, ROSTER_FINISH);
+}
+
 /* One that joins while the group still waits for its predecessor would make all the others wait as well. */
 static void test_a_dead_member_comes_back_when_the_group_has_let_go(void)
 {
     set_up(2);
-    roster.rejoin_ms = 6000;
+    roster.options.rejoin_ms = 6000;
     check_step(0, ROSTER_START, 0);
     check_step(0, ROSTER_START, 1);
     CU_ASSERT(roster_died(&roster, 0, &crash, 10).restart_in_ms < 6000); /* had not joined */
@@ -377,6 +401,7 @@ static CU_TestInfo tests[] = {
     {"starts what is wanted", test_starts_what_is_wanted},
     {"a restart waits longer each time", test_restart_waits_longer_each_time},
     {"a long life resets the delay", test_long_life_resets_the_delay},
+    {"the first one checks for all", test_the_first_one_checks_for_all},
     {"a dead member comes back when the group has let go",
      test_a_dead_member_comes_back_when_the_group_has_let_go},
     {"the same message is quarantined at the third death",

@@ -12,7 +12,7 @@ static void test_own_page_without_supervisor(void)
     struct slot *slot = slot_attach(-1, 3);
     CU_ASSERT_EQUAL(slot->index, 3);
     CU_ASSERT_EQUAL(atomic_load(&slot->offset), SLOT_NO_MESSAGE);
-    CU_ASSERT_FALSE(slot_is_ready(slot));
+    CU_ASSERT_FALSE(slot_has_reached(slot, SLOT_JOINED));
     CU_ASSERT_FALSE(slot_is_quarantined(slot, 0, 0));
     CU_ASSERT_FALSE(slot_is_quarantined(slot, 0, SLOT_NO_MESSAGE));
 }
@@ -25,19 +25,19 @@ static void test_message_in_hand_outlives_the_worker(void)
     const pid_t pid = fork();
     if (pid == 0) {
         struct slot *slot = slot_attach(fd, 5);
-        slot_set_ready(slot);
+        slot_reach(slot, SLOT_JOINED);
         slot_take(slot, 7, INT64_C(9000000000));
         _exit(0);
     }
     CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
-    CU_ASSERT_TRUE(slot_is_ready(&page->slots[5]));
+    CU_ASSERT_TRUE(slot_has_reached(&page->slots[5], SLOT_JOINED));
     CU_ASSERT_EQUAL(atomic_load(&page->slots[5].partition), 7);
     CU_ASSERT_EQUAL(atomic_load(&page->slots[5].offset), INT64_C(9000000000));
     CU_ASSERT_EQUAL(atomic_load(&page->slots[4].offset), SLOT_NO_MESSAGE);
     slot_put(&page->slots[5]);
     CU_ASSERT_EQUAL(atomic_load(&page->slots[5].offset), SLOT_NO_MESSAGE);
     slot_reset(&page->slots[5]);
-    CU_ASSERT_FALSE(slot_is_ready(&page->slots[5]));
+    CU_ASSERT_FALSE(slot_has_reached(&page->slots[5], SLOT_JOINED));
     slot_page_free(page);
     close(fd);
 }

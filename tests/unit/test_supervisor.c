@@ -32,7 +32,7 @@
 
 static int drain(struct slot *slot)
 {
-    slot_set_ready(slot);
+    slot_reach(slot, SLOT_JOINED);
     while (!signals_stop_asked()) {
         if (signals_wait(NULL, 0, -1)) (void)signals_next();
     }
@@ -41,7 +41,7 @@ static int drain(struct slot *slot)
 
 static int dummy_stubborn(struct slot *slot)
 {
-    slot_set_ready(slot);
+    slot_reach(slot, SLOT_JOINED);
     while (poll(NULL, 0, -1) <= 0) continue; /* TERM is blocked */
     return EXIT_FINDING;
 }
@@ -67,7 +67,7 @@ static int dummy_wandering(struct slot *slot)
 /* Takes a message in hand when it gets a HUP, and keeps it. */
 static int dummy_holding(struct slot *slot)
 {
-    slot_set_ready(slot);
+    slot_reach(slot, SLOT_JOINED);
     while (!signals_stop_asked()) {
         if (!signals_wait(NULL, 0, -1) || signals_next() != SIGHUP) continue;
         slot_take(slot, 3, 7);

@@ -9,6 +9,7 @@
 #include "signals.h"
 #include "supervisor.h"
 
+#define HOLD_MS               5000
 #define HOUSEKEEP_INTERVAL_MS INT64_C(3600000)
 
 static const struct command_usage usage = {
@@ -29,6 +30,7 @@ static int supervise(const struct settings *settings, char **options)
         .options = (const char *const *)options,
         .worker_count = (unsigned)settings->workers,
         .drain_timeout_ms = settings->drain_timeout_ms,
+        .hold_ms = HOLD_MS,
         .rejoin_ms = kafka_session_timeout_ms(settings),
         .housekeep_interval_ms = HOUSEKEEP_INTERVAL_MS,
     };

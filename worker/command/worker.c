@@ -45,8 +45,11 @@ static const struct command_usage usage = {
 
 static int complain(const struct fault *fault)
 {
-    log_line(LOG_LEVEL_ERROR, "cannot_start", "%s: %s", fault->site, fault->text);
-    return fault->status == STATUS_RETRY ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
+    /* A database that does not answer is waited for: here it can only be the brokers. */
+    bool unreachable = fault->status == STATUS_RETRY;
+    log_line(LOG_LEVEL_ERROR, "cannot_start", "%s: %s%s", fault->site, fault->text,
+             unreachable ? "; check -b/--brokers, and whether they run" : "");
+    return unreachable ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
 }
 
 static uint64_t make_seed(void)
@@ -95,7 +98,11 @@ static int consume(const struct settings *settings, struct slot *slot)
         .slot = slot,
         .seed = make_seed(),
     };
-    int code = worker_run(&worker);
+    /* What passes by itself is the worker's to wait for; what does not is told at once, and not at the first
+     * claim. */
+    bool connected = sink_connect(worker.sink, &fault);
+    if (connected) slot_reach(slot, SLOT_CHECKED);
+    int code = connected || fault.status == STATUS_RETRY ? worker_run(&worker) : complain(&fault);
     signals_arm_deadline(settings->drain_timeout_ms);
     sink_close(worker.sink);
     source_close(worker.source);
