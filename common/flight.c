@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 void flight_init(struct flight *flight, const struct batch_limits *limits)
 {
@@ -92,6 +93,19 @@ struct write flight_write(struct flight *flight, struct partition *partitions, s
         .parts = flight->parts,
         .part_count = flight->part_count,
     };
+}
+
+void flight_drop_partition(struct flight *flight, int32_t partition)
+{
+    assert(!flight->in_flight);
+    struct batch *batch = &flight->batch;
+    batch->row_count -= flight->row_begin; /* what is applied is no longer needed */
+    memmove(batch->rows, batch->rows + flight->row_begin, batch->row_count * sizeof(*batch->rows));
+    batch_drop_partition(batch, partition);
+    flight->row_begin = 0;
+    flight->row_end = 0;
+    flight->suspect_end = 0;
+    if (batch->row_count == 0) flight_clear(flight);
 }
 
 void flight_written(struct flight *flight)

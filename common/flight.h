@@ -36,6 +36,9 @@ bool flight_has_rows(const struct flight *flight);
 struct write flight_write(struct flight *flight, struct partition *partitions, size_t partition_count,
                           struct identity *identity);
 
+/* Takes out the rows of a partition that are not applied yet. Not while in flight. */
+void flight_drop_partition(struct flight *flight, int32_t partition);
+
 /* The rows in flight are committed. */
 void flight_written(struct flight *flight);
 

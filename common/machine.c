@@ -65,6 +65,12 @@ void machine_say(struct machine *machine, enum note_level level, const char *nam
     va_end(values);
 }
 
+void machine_restart(struct machine *machine)
+{
+    machine->start_due = true;
+    machine->start_after_ms = machine->started_ms + START_GAP_MS;
+}
+
 struct action machine_step(struct machine *machine, const struct input *input, int64_t now_ms)
 {
     machine->note.level = NOTE_NONE;

@@ -78,18 +78,22 @@ static void absorb_revoked(struct machine *machine)
 
 static void absorb_claimed(struct machine *machine, const struct input *input, int64_t now_ms)
 {
+    bool resumed = false;
     for (size_t i = 0; i < input->count; i++) {
         struct partition *partition =
             partition_find(machine->partitions, machine->partition_count, input->claims[i].partition);
         if (partition == NULL) continue;
         partition_claimed(partition, &input->claims[i]);
-        if (partition->state != PARTITION_HALTED) machine->start_due = true;
+        resumed = resumed || partition->state != PARTITION_HALTED;
+    }
+    if (machine->claim_due || resumed) {
+        machine->start_due = true;
+        machine->start_after_ms = 0;
     }
     machine->claim_due = false;
     machine->recheck_ms = now_ms + OPERATOR_WAIT_MS;
 }
 
-/* A message read before a seek or a rebalance is not an error, only late. */
 static void absorb_taken(struct machine *machine, struct partition *partition, const struct input *input,
                          int64_t now_ms)
 {
@@ -108,7 +112,7 @@ static void absorb_taken(struct machine *machine, struct partition *partition, c
         batch_add_dead(&machine->filling, &input->record, &reject, now_ms);
     }
     machine->counters.taken++;
-    if (partition_count(partition, dead)) machine->start_due = true;
+    if (partition_count(partition, dead)) machine_restart(machine);
 }
 
 static void absorb_record(struct machine *machine, const struct input *input, int64_t now_ms)
@@ -128,7 +132,7 @@ static void absorb_record(struct machine *machine, const struct input *input, in
                     "partition %" PRId32 " has no messages at %" PRId64 " offsets before %" PRId64,
                     partition->number, gap, input->record.offset);
         return;
-    case VERDICT_DROP:
+    case VERDICT_DROP: /* read before a seek or a rebalance: no error, only late */
         machine->counters.stale++;
         return;
     case VERDICT_REREAD:
@@ -138,7 +142,7 @@ static void absorb_record(struct machine *machine, const struct input *input, in
                     partition->number, partition->cursor, input->record.offset);
         return;
     case VERDICT_HALT:
-        machine->start_due = true;
+        machine_restart(machine);
         return;
     }
 }
@@ -149,13 +153,16 @@ static void absorb_out_of_range(struct machine *machine, const struct input *inp
         partition_find(machine->partitions, machine->partition_count, input->partition);
     if (partition == NULL || partition->state == PARTITION_UNCLAIMED || partition->state == PARTITION_HALTED)
         return;
-    bool in_range = input->low_offset <= partition->cursor && partition->cursor <= input->high_offset;
-    if (partition->cursor != partition->committed || (in_range && partition->state == PARTITION_RUNNING)) {
+    /* By now the log holds what we wanted to read: read it, with the comparison if there is one to be made.
+     */
+    int64_t wanted = partition->state == PARTITION_TAIL ? partition->start_at : partition->cursor;
+    bool in_range = input->low_offset <= wanted && partition->cursor <= input->high_offset;
+    if (partition->cursor != partition->committed || in_range) {
         resync(machine, now_ms, backoff_next_ms(&machine->backoff));
         return;
     }
     int64_t lost = partition_out_of_range(partition, input->low_offset, input->high_offset);
-    machine->start_due = true; /* a fetcher that ran out of the log only comes back with the whole set */
+    machine_restart(machine);
     if (lost == 0) return;
     machine_say(machine, NOTE_ERROR, "retention_loss",
                 "partition %" PRId32 ": %" PRId64 " messages before offset %" PRId64
@@ -215,9 +222,10 @@ static void wait_for_operator(struct machine *machine, int64_t now_ms)
     int64_t wait_ms = machine->operator_told ? OPERATOR_WAIT_MS : OPERATOR_FIRST_WAIT_MS;
     machine->operator_told = true;
     resync(machine, now_ms, wait_ms);
+    bool told = machine->fault.sqlstate[0] != '\0';
     machine_say(machine, NOTE_ERROR, "operator_needed",
-                "%s: %s (SQLSTATE %s); nothing is lost, trying again in %" PRId64 " s", machine->fault.site,
-                machine->fault.text, machine->fault.sqlstate, wait_ms / 1000);
+                "%s: %s%s%s; nothing is lost, trying again in %" PRId64 " s", machine->fault.site,
+                machine->fault.text, told ? "; SQLSTATE " : "", machine->fault.sqlstate, wait_ms / 1000);
 }
 
 static void retry(struct machine *machine, int64_t now_ms)
@@ -230,6 +238,23 @@ static void retry(struct machine *machine, int64_t now_ms)
                 machine->fault.site, machine->fault.text, wait_ms);
 }
 
+/* The circuit breaker counts it as well: a constraint that refuses everything must not drain the topic. */
+static void absorb_database_rejected(struct machine *machine, const struct fault *fault)
+{
+    struct flight *flight = &machine->flight;
+    const struct batch_row row = flight->batch.rows[flight->row_begin];
+    machine_say(machine, NOTE_WARNING, "database_rejected",
+                "partition %" PRId32 " offset %" PRId64 ": %s (SQLSTATE %s)", row.partition, row.offset,
+                fault->text, fault->sqlstate);
+    struct partition *partition =
+        partition_find(machine->partitions, machine->partition_count, row.partition);
+    assert(partition != NULL);
+    if (partition->state == PARTITION_HALTED || !partition_count(partition, true)) return;
+    flight_drop_partition(flight, row.partition);
+    batch_drop_partition(&machine->filling, row.partition);
+    machine_restart(machine);
+}
+
 static void absorb_refused(struct machine *machine, const struct fault *fault, int64_t now_ms)
 {
     machine->counters.bisected++;
@@ -237,10 +262,7 @@ static void absorb_refused(struct machine *machine, const struct fault *fault, i
     if (refusal == REFUSAL_HOPELESS) {
         wait_for_operator(machine, now_ms);
     } else if (refusal == REFUSAL_DEAD) {
-        const struct batch_row *row = &machine->flight.batch.rows[machine->flight.row_begin];
-        machine_say(machine, NOTE_WARNING, "database_rejected",
-                    "partition %" PRId32 " offset %" PRId64 ": %s (SQLSTATE %s)", row->partition, row->offset,
-                    fault->text, fault->sqlstate);
+        absorb_database_rejected(machine, fault);
     }
 }
 

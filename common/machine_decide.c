@@ -10,29 +10,44 @@ static struct action poll_action(bool read, int64_t timeout_ms)
     return (struct action){.kind = ACTION_POLL, .read = read, .timeout_ms = timeout_ms};
 }
 
+/* A halted one, unless rows of it still wait to be written under the claim that they were read under. */
+static bool can_be_looked_at_again(const struct machine *machine, const struct partition *partition)
+{
+    if (partition->state != PARTITION_HALTED) return false;
+    for (size_t i = 0; i < machine->filling.row_count; i++) {
+        if (machine->filling.rows[i].partition == partition->number) return false;
+    }
+    return true;
+}
+
 static struct action claim_action(struct machine *machine, bool only_halted)
 {
     size_t count = 0;
     for (size_t i = 0; i < machine->partition_count; i++) {
-        if (only_halted && machine->partitions[i].state != PARTITION_HALTED) continue;
+        if (only_halted && !can_be_looked_at_again(machine, &machine->partitions[i])) continue;
         machine->numbers[count++] = machine->partitions[i].number;
     }
     return (struct action){.kind = ACTION_CLAIM, .partitions = machine->numbers, .count = count};
 }
 
 /* The whole set goes to where each partition reads on; a single one goes back alone after a jump. */
-static struct action start_action(struct machine *machine, bool whole)
+static struct action start_action(struct machine *machine, bool whole, int64_t now_ms)
 {
     size_t count = 0;
     for (size_t i = 0; i < machine->partition_count; i++) {
         struct partition *partition = &machine->partitions[i];
         bool reads = partition->state == PARTITION_RUNNING || partition->state == PARTITION_TAIL;
         if (!reads || (!whole && !partition->start_due)) continue;
-        int64_t offset = partition->start_due ? partition->start_at : partition->cursor;
+        /* One that still waits for its last applied message must not be led past it. */
+        bool from_start = partition->start_due || partition->state == PARTITION_TAIL;
+        int64_t offset = from_start ? partition->start_at : partition->cursor;
         machine->positions[count++] = (struct position){.partition = partition->number, .offset = offset};
         partition->start_due = false;
     }
-    if (whole) machine->start_due = false;
+    if (whole) {
+        machine->start_due = false;
+        machine->started_ms = now_ms;
+    }
     return (struct action){
         .kind = ACTION_START, .whole = whole, .positions = machine->positions, .count = count};
 }
@@ -65,13 +80,9 @@ static bool is_start_due(const struct partition *partition)
     return partition->start_due;
 }
 
-static bool is_halted(const struct partition *partition)
+static struct action write_action(struct machine *machine, int64_t now_ms)
 {
-    return partition->state == PARTITION_HALTED;
-}
-
-static struct action write_action(struct machine *machine)
-{
+    machine->next_read_ms = now_ms + WAITING_POLL_MS;
     struct flight *flight = &machine->flight;
     if (!flight_has_rows(flight)) {
         struct batch empty = flight->batch;
@@ -102,20 +113,40 @@ static struct action wait_action(struct machine *machine, int64_t now_ms)
     return poll_action(read, until_ms - now_ms);
 }
 
+/* With the database busy: rows gather. When there is no room left, a message now and then is read all the
+ * same, for a rebalance may stand behind it, and the group waits for our answer. */
+static struct action busy_action(struct machine *machine, int64_t now_ms)
+{
+    bool waits = machine_filling_is_full(machine) || now_ms < machine->wait_until_ms;
+    if (machine->stopping) return poll_action(false, POLL_MS);
+    if (!waits) return poll_action(true, POLL_MS);
+    bool read = now_ms >= machine->next_read_ms;
+    if (read) machine->next_read_ms = now_ms + WAITING_POLL_MS;
+    return poll_action(read, machine->next_read_ms - now_ms);
+}
+
 /* With the database free: what cannot wait for the next write comes first. */
 static struct action decide_free(struct machine *machine, int64_t now_ms)
 {
     if (machine->claim_due) return claim_action(machine, false);
     struct partition *halting = first_partition(machine, is_halt_due);
-    if (halting != NULL) return halt_action(halting);
-    if (machine->start_due) return start_action(machine, true);
-    if (first_partition(machine, is_start_due) != NULL) return start_action(machine, false);
-    if (should_write(machine, now_ms)) return write_action(machine);
-    if (now_ms >= machine->recheck_ms && first_partition(machine, is_halted) != NULL) {
+    if (halting != NULL) {
         machine->recheck_ms = now_ms + OPERATOR_WAIT_MS;
-        return claim_action(machine, true);
+        return halt_action(halting);
     }
-    return poll_action(true, machine->filling.row_count > 0 ? 0 : POLL_MS);
+    if (machine->start_due) {
+        if (now_ms >= machine->start_after_ms) return start_action(machine, true, now_ms);
+    } else if (first_partition(machine, is_start_due) != NULL) {
+        return start_action(machine, false, now_ms);
+    }
+    if (should_write(machine, now_ms)) return write_action(machine, now_ms);
+    if (now_ms >= machine->recheck_ms) {
+        machine->recheck_ms = now_ms + OPERATOR_WAIT_MS;
+        struct action action = claim_action(machine, true);
+        if (action.count > 0) return action;
+    }
+    if (machine->filling.row_count > 0) return poll_action(true, 0);
+    return poll_action(true, machine->start_due ? machine->start_after_ms - now_ms : POLL_MS);
 }
 
 struct action machine_decide(struct machine *machine, int64_t now_ms)
@@ -130,9 +161,7 @@ struct action machine_decide(struct machine *machine, int64_t now_ms)
         return (struct action){.kind = ACTION_EXIT, .drained = true};
     }
     if (machine->flight.in_flight) {
-        bool read =
-            !machine->stopping && !machine_filling_is_full(machine) && now_ms >= machine->wait_until_ms;
-        return poll_action(read, POLL_MS);
+        return busy_action(machine, now_ms);
     }
     if (now_ms < machine->wait_until_ms) return wait_action(machine, now_ms);
     return decide_free(machine, now_ms);

@@ -10,6 +10,7 @@
 
 #define OPERATOR_FIRST_WAIT_MS 1000
 #define OPERATOR_WAIT_MS       30000 /* until an operator's fault, or a halted partition, is looked at again */
+#define START_GAP_MS           1500
 #define WAITING_POLL_MS        100 /* while waiting, the source is served this often, or the group would drop us */
 
 struct machine {
@@ -31,6 +32,8 @@ struct machine {
     int64_t wait_until_ms;         /* nothing but serving the source before it */
     int64_t next_read_ms;          /* while waiting */
     int64_t recheck_ms;            /* when halted partitions are claimed again */
+    int64_t started_ms;            /* when the whole set was positioned last */
+    int64_t start_after_ms;        /* and before when it must not be again */
     bool claim_due;
     bool start_due; /* the whole set is to be positioned */
     bool orphaned;  /* the write in flight is of partitions that are no longer ours */
@@ -51,6 +54,11 @@ void machine_say(struct machine *machine, enum note_level level, const char *nam
     PRINTF_LIKE(4, 5);
 
 void machine_forget_partitions(struct machine *machine);
+
+/* The set of partitions that are read has changed, or a fetcher has ended: the whole set is to be positioned,
+ * but not within START_GAP_MS of the last time. (librdkafka 2.0.2 may abort when partitions are assigned
+ * again while their fetchers still start or stop, issue 5573.) */
+void machine_restart(struct machine *machine);
 
 /* Rows or bytes have reached their limit. */
 static inline bool machine_filling_is_full(const struct machine *machine)

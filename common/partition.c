@@ -121,6 +121,20 @@ static enum verdict judge_jump(struct partition *partition, const struct record 
     return VERDICT_TAKE;
 }
 
+/* What comes first is behind the last applied message. Seen twice, compaction took that one, and there is
+ * nothing left to compare. */
+static enum verdict judge_missing_tail(struct partition *partition, const struct record *record,
+                                       int64_t *ret_gap)
+{
+    if (partition->jump_to != record->offset) {
+        partition->jump_to = record->offset;
+        partition->start_due = true;
+        return VERDICT_REREAD;
+    }
+    partition->state = PARTITION_RUNNING;
+    return judge_jump(partition, record, ret_gap);
+}
+
 enum verdict partition_judge(struct partition *partition, const struct record *record,
                              struct identity *identity, int64_t *ret_gap)
 {
@@ -129,8 +143,8 @@ enum verdict partition_judge(struct partition *partition, const struct record *r
     if (partition->start_due) return VERDICT_DROP; /* from before the seek that is about to come */
     if (partition->state == PARTITION_TAIL) {
         if (record->offset == partition->start_at) return judge_tail(partition, record, identity);
-        /* Compaction took the last applied message: there is nothing left to compare. */
-        if (record->offset >= partition->cursor) partition->state = PARTITION_RUNNING;
+        if (record->offset < partition->cursor) return VERDICT_DROP;
+        return judge_missing_tail(partition, record, ret_gap);
     }
     if (record->offset < partition->cursor) return VERDICT_DROP;
     if (record->offset > partition->cursor) return judge_jump(partition, record, ret_gap);

@@ -20,7 +20,7 @@ MUST_CHECK bool sink_claim(struct sink *sink, const int32_t *partitions, size_t 
 /* Makes the row of a partition that is met for the first time. Waits. No error when it is there already. */
 MUST_CHECK bool sink_open_partition(struct sink *sink, struct position start, struct fault *ret_fault);
 
-/* Records that the partition is halted, if the epoch is still ours. Waits. */
+/* Records that the partition is halted. Waits. STATUS_RETRY when the epoch is no longer ours. */
 MUST_CHECK bool sink_halt(struct sink *sink, int32_t partition, int64_t epoch, const char *reason,
                           const char *detail, struct fault *ret_fault);
 

@@ -210,8 +210,15 @@ bool sink_halt(struct sink *sink, int32_t partition, int64_t epoch, const char *
                                          number_parameter(&numbers[1], SQL_INT4, partition),
                                          number_parameter(&numbers[2], SQL_INT8, epoch),
                                          text_parameter(reason), text_parameter(detail)};
-    return database_run(sink->database, "halt", SQL_HALT, parameters, ARRAY_COUNT(parameters), NULL,
-                        ret_fault);
+    struct rows *rows = NULL;
+    if (!database_run(sink->database, "halt", SQL_HALT, parameters, ARRAY_COUNT(parameters), &rows,
+                      ret_fault)) {
+        return false;
+    }
+    bool ours = rows_count(rows) > 0;
+    if (!ours) fault_set(ret_fault, STATUS_RETRY, "halt", "another worker has claimed the partition");
+    rows_free(rows);
+    return ours;
 }
 
 /* The server makes the month's partition if it lies within its limits; otherwise the rows go to the default

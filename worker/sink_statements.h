@@ -2,12 +2,15 @@
 #ifndef WINNOW_SINK_STATEMENTS_H
 #define WINNOW_SINK_STATEMENTS_H
 
-/* $1 group, $2 topic, $3 cluster id. A row the first time, the stored cluster id always. */
-#define SQL_STREAM                                                                                     \
-    "WITH made AS (INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ($1, $2, $3) " \
-    "  ON CONFLICT (consumer_group, topic) DO NOTHING RETURNING stream_id, cluster_id) "               \
-    "SELECT stream_id, cluster_id FROM made UNION ALL "                                                \
-    "SELECT stream_id, cluster_id FROM winnow.stream WHERE consumer_group = $1 AND topic = $2"
+/* $1 group, $2 topic, $3 cluster id. A row the first time, the stored cluster id always. It looks before it
+ * inserts: an insert that conflicts uses up a number of the sequence, and a smallint has few. */
+#define SQL_STREAM                                                                       \
+    "WITH found AS (SELECT stream_id, cluster_id FROM winnow.stream "                    \
+    "  WHERE consumer_group = $1 AND topic = $2), "                                      \
+    "made AS (INSERT INTO winnow.stream (consumer_group, topic, cluster_id) "            \
+    "  SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM found) "                          \
+    "  ON CONFLICT (consumer_group, topic) DO NOTHING RETURNING stream_id, cluster_id) " \
+    "SELECT stream_id, cluster_id FROM found UNION ALL SELECT stream_id, cluster_id FROM made"
 
 /* $1 stream, $2 partitions, $3 owner. Locks in the order of partitions, so that two claims cannot deadlock;
  * waits for a statement of the previous owner that is still running, and sees what it did. */
@@ -27,7 +30,7 @@
 /* $1 stream, $2 partition, $3 epoch, $4 reason, $5 detail. */
 #define SQL_HALT                                                                              \
     "UPDATE winnow.processing_log SET state = 'halted', halt_reason = $4, halt_detail = $5, " \
-    "updated_at = now() WHERE stream_id = $1 AND partition = $2 AND epoch = $3"
+    "updated_at = now() WHERE stream_id = $1 AND partition = $2 AND epoch = $3 RETURNING partition"
 
 /* The one statement of a batch, all or nothing (README, "How it works"):
  *   locked  the progress rows that are still ours and where we left them, locked in the order of partitions;

@@ -20,7 +20,7 @@
 enum slot_stage {
     SLOT_STARTING,
     SLOT_CHECKED, /* configuration, topic and schema are as they should be */
-    SLOT_JOINED,  /* it has joined its group and claimed its partitions */
+    SLOT_JOINED,  /* it has joined its group */
 };
 
 struct slot {

@@ -60,6 +60,7 @@ static void perform_poll(struct worker *worker, const struct action *action, str
     if (worker->polls++ % POLLS_PER_LOOK == 0 && look(worker, ret_input)) return;
     if (action->read) {
         source_next(worker->options.source, ret_input);
+        if (ret_input->kind == INPUT_ASSIGNED) slot_reach(worker->options.slot, SLOT_JOINED);
         if (ret_input->kind != INPUT_IDLE) return;
     }
     if (look(worker, ret_input) || action->timeout_ms == 0) return;
@@ -106,7 +107,6 @@ static void perform_claim(struct worker *worker, const struct action *action, st
         return;
     }
     ret_input->kind = INPUT_CLAIMED;
-    slot_reach(worker->options.slot, SLOT_JOINED);
 }
 
 /* Told by the shell, which knows the names that the command needs, and once the halt is written down. */
@@ -201,8 +201,7 @@ static int finish(const struct worker *worker, const struct action *action)
              counters->taken, counters->batches, counters->stale, counters->gaps, counters->rereads,
              counters->fenced, counters->resynced, counters->bisected);
     if (action->drained) return EXIT_DRAINED;
-    log_line(LOG_LEVEL_ERROR, "worker_failed", "%s: %s (SQLSTATE %s)", action->fault->site,
-             action->fault->text, action->fault->sqlstate);
+    log_line(LOG_LEVEL_ERROR, "worker_failed", "%s: %s", action->fault->site, action->fault->text);
     /* A fatal word of the database stops the pool; one of the Kafka client only asks for a new client. */
     return action->fault->sqlstate[0] != '\0' ? EXIT_BROKEN : EXIT_TEMPORARY;
 }

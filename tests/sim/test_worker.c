@@ -70,12 +70,88 @@ static void halts_when_the_topic_changed(void)
                  "claim 0@1e2 1@0e2 2@0e2\n"
                  "start whole 0@0 1@0 2@0\n"
                  "halt 0 topic_changed\n"
-                 "start whole 1@0 2@0\n"
                  "write 1 rows: 1@0..1e2 -> written \n"
                  "ack 1@1\n"
                  "exit 0\n");
     CU_ASSERT_TRUE(world_is_halted(0, "topic_changed"));
     CU_ASSERT_EQUAL(world_next_offset(0), 1);
+    world_end();
+}
+
+/* The first partition that is found to have changed must not lead the others past their own comparison. */
+static void compares_every_partition(void)
+{
+    world_begin(100);
+    for (int p = 0; p < 3; p++) world_produce(p, p);
+    CU_ASSERT_EQUAL(world_run(60000), EXIT_DRAINED);
+    for (int p = 0; p < 3; p++) {
+        world_replace(p, 0, 100 + p);
+        world_produce(p, 200 + p);
+    }
+    CU_ASSERT_EQUAL(world_run(10000), EXIT_DRAINED);
+    for (int p = 0; p < 3; p++) {
+        CU_ASSERT_TRUE(world_is_halted(p, "topic_changed"));
+        CU_ASSERT_EQUAL(world_next_offset(p), 1);
+    }
+    world_end();
+}
+
+/* Halted partitions are no longer read, a while after. */
+static void stops_reading_what_is_halted(void)
+{
+    world_begin(100);
+    world_produce(0, 1);
+    CU_ASSERT_EQUAL(world_run(60000), EXIT_DRAINED);
+    world_replace(0, 0, 7);
+    world_produce(0, 8);
+    world_slow_database(3000);
+    world_produce(1, 9);
+    CU_ASSERT_EQUAL(world_run(60000), EXIT_DRAINED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(world_trace(), "start whole 1@1 2@0\n"));
+    world_end();
+}
+
+/* What is lost before a halt stays lost, and is not booked as a gap by a claim that comes too early. */
+static void keeps_the_loss_before_a_halt(void)
+{
+    world_begin(100);
+    world_produce(0, 1);
+    CU_ASSERT_EQUAL(world_run(60000), EXIT_DRAINED);
+    for (int i = 0; i < 50; i++) world_produce(0, i < 9 ? i : -1);
+    world_retain(0, 10);
+    CU_ASSERT_EQUAL(world_run(20000), EXIT_DRAINED);
+    CU_ASSERT_TRUE(world_is_halted(0, "circuit_breaker"));
+    CU_ASSERT_EQUAL(world_lost(0), 9);
+    CU_ASSERT_EQUAL(world_next_offset(0), 21);
+    world_end();
+}
+
+/* A constraint that refuses everything must not drain the topic into dead letters. */
+static void trips_the_breaker_when_the_database_refuses_everything(void)
+{
+    world_begin(8);
+    for (int i = 0; i < 50; i++) world_produce(0, -2);
+    for (int i = 0; i < 5; i++) world_produce(1, i);
+    CU_ASSERT_EQUAL(world_run(20000), EXIT_DRAINED);
+    CU_ASSERT_TRUE(world_is_halted(0, "circuit_breaker"));
+    CU_ASSERT_EQUAL(world_dead(), 10); /* of a window of 20; the eleventh tripped it and is read again */
+    CU_ASSERT_EQUAL(world_next_offset(0), 10);
+    CU_ASSERT_EQUAL(world_stored(), 5);
+    CU_ASSERT_TRUE(world_is_exact());
+    world_end();
+}
+
+/* With the database busy and no room left, the group is answered all the same. */
+static void answers_the_group_while_the_database_is_busy(void)
+{
+    world_begin(2);
+    world_slow_database(5000);
+    for (int i = 0; i < 40; i++) world_produce(0, i);
+    world_rebalance_at(1000);
+    CU_ASSERT_EQUAL(world_run(3600000), EXIT_DRAINED);
+    CU_ASSERT_TRUE(world_revoked_ms() >= 1000 && world_revoked_ms() < 1300);
+    CU_ASSERT_EQUAL(world_stored(), 40);
+    CU_ASSERT_TRUE(world_is_exact());
     world_end();
 }
 
@@ -373,6 +449,11 @@ int main(void)
     CU_ADD_TEST(suite, stores_and_acknowledges);
     CU_ADD_TEST(suite, begins_at_the_tail);
     CU_ADD_TEST(suite, halts_when_the_topic_changed);
+    CU_ADD_TEST(suite, compares_every_partition);
+    CU_ADD_TEST(suite, stops_reading_what_is_halted);
+    CU_ADD_TEST(suite, keeps_the_loss_before_a_halt);
+    CU_ADD_TEST(suite, trips_the_breaker_when_the_database_refuses_everything);
+    CU_ADD_TEST(suite, answers_the_group_while_the_database_is_busy);
     CU_ADD_TEST(suite, halts_when_the_topic_was_truncated);
     CU_ADD_TEST(suite, writes_down_what_retention_took);
     CU_ADD_TEST(suite, goes_on_when_only_the_tail_is_gone);

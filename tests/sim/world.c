@@ -38,6 +38,7 @@ void world_begin(size_t batch_rows)
     if (world == NULL) abort();
     world->batch_rows = batch_rows;
     world->down_from_ms = INT64_MAX;
+    world->write_ms = WRITE_MS;
     for (int i = 0; i < WORLD_PARTITIONS; i++) {
         world->logs[i].reading = -1;
         world->logs[i].jump_at = -1;
@@ -88,6 +89,11 @@ void world_database_down(int64_t from_ms, int64_t to_ms)
 {
     world->down_from_ms = from_ms;
     world->down_to_ms = to_ms;
+}
+
+void world_slow_database(int64_t write_ms)
+{
+    world->write_ms = write_ms;
 }
 
 void world_jump_once(int32_t partition, int64_t offset)

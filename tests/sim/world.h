@@ -49,6 +49,9 @@ void world_plan(enum mishap mishap);
 /* The database does not answer claims or writes from `from_ms` to `to_ms`. */
 void world_database_down(int64_t from_ms, int64_t to_ms);
 
+/* How long it works on a write; 3 ms unless told. */
+void world_slow_database(int64_t write_ms);
+
 /* The source hands out the message at `offset` in place of the one before it, once. */
 void world_jump_once(int32_t partition, int64_t offset);
 

@@ -205,7 +205,7 @@ bool sink_write(struct sink *sink, const struct write *write, struct fault *ret_
     world_note(" -> %s %s\n", outcomes[world->answer.kind],
                world->answer.kind == INPUT_FAILED ? world->fault.sqlstate : "");
     world->writing = true;
-    world->answer_ms = world->now_ms + WRITE_MS;
+    world->answer_ms = world->now_ms + world->write_ms;
     if (world->stop_in > 0 && --world->stop_in == 0) world->stop = true;
     return true;
 }

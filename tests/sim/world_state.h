@@ -57,7 +57,7 @@ struct world {
     size_t plan_count, plan_at;
     struct write write;
     bool writing;
-    int64_t answer_ms;
+    int64_t answer_ms, write_ms;
     struct input answer;
     struct fault fault;
     struct receipt receipt;
