@@ -76,7 +76,6 @@ void roster_init(struct roster *roster, const struct roster_options *options)
     assert(options->count >= 1 && options->count <= ROSTER_MEMBER_COUNT_MAX);
     memset(roster, 0, sizeof(*roster));
     roster->options = *options;
-    roster->checked = options->hold_ms == 0;
     for (unsigned i = 0; i < ROSTER_MEMBER_COUNT_MAX; i++) {
         struct member *member = &roster->members[i];
         member->wanted = i < options->count;
@@ -230,6 +229,7 @@ static bool left_a_gap(const struct roster *roster, const struct member *member,
 static int64_t restart_delay_ms(const struct roster *roster, struct member *member, enum death_kind kind,
                                 int64_t lived_ms)
 {
+    if (kind == DEATH_REFUSED) return ROSTER_REFUSED_MS;
     if (member->state == MEMBER_RENEWING) return 0;
     if (lived_ms >= ROSTER_STEADY_MS) backoff_reset(&member->backoff);
     int64_t delay_ms = backoff_next_ms(&member->backoff);
@@ -247,15 +247,19 @@ static void dismiss_all(struct roster *roster)
 static void roster_note_end(struct roster *roster, const struct member *member,
                             const struct roster_death *death)
 {
-    const bool drained = death->kind == DEATH_DRAINED || (death->kind == DEATH_ENDED && !member->ready);
+    const bool drained = death->kind == DEATH_DRAINED ||
+                         ((death->kind == DEATH_ENDED || death->kind == DEATH_REFUSED) && !member->ready);
     if (death->kind == DEATH_FINAL && roster->exit_code == 0) roster->exit_code = death->exit_code;
     if (death->kind == DEATH_FINAL) dismiss_all(roster);
     if (roster->stopping && !drained) roster->undrained = true;
 }
 
-struct roster_verdict roster_died(struct roster *roster, unsigned slot, const struct roster_death *death,
+struct roster_verdict roster_died(struct roster *roster, unsigned slot, const struct roster_death *told,
                                   int64_t now_ms)
 {
+    struct roster_death judged = *told;
+    const struct roster_death *death = &judged;
+    if (told->kind == DEATH_REFUSED) judged.kind = roster->checked ? DEATH_REFUSED : DEATH_FINAL;
     assert(slot < ROSTER_MEMBER_COUNT_MAX && member_has_process(&roster->members[slot]));
     struct member *member = &roster->members[slot];
     struct roster_verdict verdict = {.lived_ms = now_ms - member->started_ms};

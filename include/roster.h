@@ -20,6 +20,7 @@
 #define ROSTER_RESTART_FLOOR_MS   100
 #define ROSTER_RESTART_CEILING_MS 5000
 #define ROSTER_STEADY_MS          10000 /* a worker that lived so long starts again without extra delay */
+#define ROSTER_REFUSED_MS         30000
 #define ROSTER_SETTLE_MS          30000 /* in a rolling restart: longest wait for a new worker to join */
 
 enum member_state {
@@ -67,7 +68,7 @@ struct roster_options {
 
 struct roster {
     struct roster_options options;
-    bool checked;          /* the first worker has found nothing wrong, or took too long over it */
+    bool checked;          /* a worker has found nothing wrong with what all share */
     int64_t hold_until_ms; /* 0: nothing was started yet */
     bool stopping;
     bool stop_asked; /* by the operator */
@@ -95,13 +96,15 @@ struct roster_action {
 enum death_kind {
     DEATH_DRAINED, /* ended as asked */
     DEATH_ENDED,   /* ended by itself, for a reason that may pass */
+    DEATH_REFUSED, /* it found configuration, topic or schema wrong: final while no worker has found them
+                      right, else ROSTER_REFUSED_MS later it looks again, and the others go on */
     DEATH_CRASHED, /* by a signal, or by an exit code that winnow does not use */
     DEATH_FINAL,   /* starting it again would not help: the whole pool ends with its exit code */
 };
 
 struct roster_death {
     enum death_kind kind;
-    int exit_code; /* of DEATH_FINAL */
+    int exit_code; /* of DEATH_FINAL and DEATH_REFUSED */
     bool in_hand;  /* partition and offset tell the message that the worker was looking into */
     int32_t partition;
     int64_t offset;
@@ -125,7 +128,7 @@ void roster_checked(struct roster *roster);
 MUST_CHECK struct roster_action roster_step(struct roster *roster, int64_t now_ms);
 
 /* The slot's worker is gone. The slot must have one. */
-struct roster_verdict roster_died(struct roster *roster, unsigned slot, const struct roster_death *death,
+struct roster_verdict roster_died(struct roster *roster, unsigned slot, const struct roster_death *told,
                                   int64_t now_ms);
 
 /* The slot's worker has joined its group. */

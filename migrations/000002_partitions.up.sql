@@ -40,7 +40,7 @@ END $$;
 -- reads the DEFAULT partition) is given up soon, because others queue up behind it; the caller tries again.
 CREATE FUNCTION winnow.ensure_event_month(month date)
     RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET lock_timeout = '3s' AS $$
+    SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET lock_timeout = '1s' AS $$
 DECLARE
     first_day      constant date := date_trunc('month', month::timestamp)::date;
     this_month     constant date := date_trunc('month', now())::date;

@@ -48,6 +48,8 @@ BEGIN
         IF to_regclass('winnow.schema_migration') IS NOT NULL THEN -- not there when psql ran these files
             GRANT SELECT ON winnow.schema_migration TO winnow_worker;
         END IF;
+        GRANT USAGE ON SCHEMA analytics TO winnow_worker; -- for `winnow status` beside the worker
+        GRANT SELECT ON ALL TABLES IN SCHEMA analytics TO winnow_worker;
         GRANT SELECT, INSERT ON winnow.event TO winnow_worker;
         GRANT SELECT, INSERT, UPDATE ON winnow.stream, winnow.processing_log, winnow.rollup_hour TO winnow_worker;
         GRANT INSERT ON winnow.batch_log TO winnow_worker;

@@ -114,7 +114,7 @@ static void collect_keywords(const struct database_options *options, bool names_
 {
     if (!names_service) {
         const bool chosen = environment_has("PGTARGETSESSIONATTRS");
-        add_keyword(ret, "target_session_attrs", chosen ? NULL : "read-write");
+        add_keyword(ret, "target_session_attrs", chosen || options->read_only ? NULL : "read-write");
         add_keyword(ret, "keepalives_idle", "10");
         add_keyword(ret, "keepalives_interval", "5");
         add_keyword(ret, "keepalives_count", "3");

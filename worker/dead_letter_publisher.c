@@ -48,6 +48,7 @@ struct publisher {
     bool topic_is_there;
     struct backoff backoff;
     struct fault trouble; /* what is wrong with the topic or the database; STATUS_OK: nothing */
+    bool trouble_told;    /* at a level that a person reads */
     struct lease lease;
     struct buffer headers;
 };
@@ -70,6 +71,7 @@ static void tell_trouble(struct publisher *publisher, const struct fault *fault)
              "dead letters stay in winnow.dead_letter until they can be published to \"%s\": %s: %s",
              publisher->settings->dead_letter_topic, fault->site, fault->text);
     publisher->trouble = *fault;
+    if (level == LOG_LEVEL_WARNING) publisher->trouble_told = true;
 }
 
 static void tell_recovery(struct publisher *publisher)
@@ -77,6 +79,8 @@ static void tell_recovery(struct publisher *publisher)
     backoff_reset(&publisher->backoff);
     if (publisher->trouble.status == STATUS_OK) return;
     publisher->trouble = (struct fault){.status = STATUS_OK};
+    if (!publisher->trouble_told) return;
+    publisher->trouble_told = false;
     log_line(LOG_LEVEL_INFO, "dead_letters_published", "dead letters are published to \"%s\" again",
              publisher->settings->dead_letter_topic);
 }
@@ -349,17 +353,18 @@ void publisher_poke(struct publisher *publisher)
     (void)written; /* it fails only when it is poked already */
 }
 
-void publisher_stop(struct publisher *publisher, int64_t timeout_ms)
+bool publisher_stop(struct publisher *publisher, int64_t timeout_ms)
 {
-    if (publisher == NULL) return;
+    if (publisher == NULL) return true;
     atomic_store(&publisher->stop_deadline_ms, clock_now_ms() + timeout_ms);
     atomic_store(&publisher->stopping, true);
     publisher_poke(publisher);
     struct timespec deadline;
     if (clock_gettime(CLOCK_REALTIME, &deadline) != 0) abort();
     deadline.tv_sec += timeout_ms / 1000 + 1;
-    if (pthread_timedjoin_np(publisher->thread, NULL, &deadline) != 0) return; /* it ends with the process */
+    if (pthread_timedjoin_np(publisher->thread, NULL, &deadline) != 0) return false;
     (void)close(publisher->wake_fd);
     buffer_done(&publisher->headers);
     free(publisher);
+    return true;
 }

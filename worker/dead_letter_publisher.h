@@ -6,8 +6,10 @@
 #ifndef WINNOW_DEAD_LETTER_PUBLISHER_H
 #define WINNOW_DEAD_LETTER_PUBLISHER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "attr.h"
 #include "settings.h"
 
 struct publisher;
@@ -18,7 +20,8 @@ struct publisher *publisher_start(const struct settings *settings);
 /* There may be something to publish: call after a batch with dead letters. Never blocks. */
 void publisher_poke(struct publisher *publisher);
 
-/* Lets it finish what is leased, up to timeout_ms, and ends it. Takes NULL. */
-void publisher_stop(struct publisher *publisher, int64_t timeout_ms);
+/* Lets it finish what is leased, up to timeout_ms, and ends it. Takes NULL. False when the thread did not end
+ * within a second more: it still uses the settings, so leave by _exit(2) then. */
+MUST_CHECK bool publisher_stop(struct publisher *publisher, int64_t timeout_ms);
 
 #endif

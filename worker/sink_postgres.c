@@ -11,12 +11,15 @@
 #include <unistd.h>
 
 #include "apply_parameters.h"
+#include "clock.h"
 #include "database.h"
 #include "instant.h"
+#include "log.h"
 #include "sink_statements.h"
 
-#define MONTH_COUNT 2760 /* 1970 .. 2199, instant_month() */
-#define OWNER_SIZE  96
+#define MONTH_COUNT    2760   /* 1970 .. 2199, instant_month() */
+#define MONTH_RETRY_MS 300000 /* after a partition could not be made for a lock that others hold */
+#define OWNER_SIZE     96
 
 struct receipt {
     struct position *positions;
@@ -39,7 +42,7 @@ struct sink {
     struct fault fault; /* of the write */
     bool writing;
     int16_t stream_id;
-    bool months[MONTH_COUNT]; /* the table has a partition for it, or never will */
+    int64_t months_ms[MONTH_COUNT]; /* when to ask for its partition again; 0: now, INT64_MAX: never */
 };
 
 struct sink *sink_open(const struct settings *settings, const char *cluster_id)
@@ -60,7 +63,7 @@ static void disconnect(struct sink *sink)
     database_close(sink->database);
     sink->database = NULL;
     sink->writing = false;
-    memset(sink->months, 0, sizeof(sink->months));
+    memset(sink->months_ms, 0, sizeof(sink->months_ms));
 }
 
 void sink_close(struct sink *sink)
@@ -222,20 +225,22 @@ bool sink_halt(struct sink *sink, int32_t partition, int64_t epoch, const char *
 }
 
 /* The server makes the month's partition if it lies within its limits; otherwise the rows go to the default
- * one. */
+ * one. So they do when a long query holds the lock that it takes: nothing may wait for that, and the rows
+ * move later. */
 static bool ensure_month(struct sink *sink, int64_t bucket_us, struct fault *ret_fault)
 {
     int32_t month = instant_month(bucket_us);
-    if (sink->months[month]) return true;
+    int64_t now_ms = clock_now_ms();
+    if (sink->months_ms[month] > now_ms) return true;
     char date[32];
     (void)snprintf(date, sizeof(date), "%04" PRId32 "-%02" PRId32 "-01", 1970 + month / 12, 1 + month % 12);
     struct sql_parameter parameter = text_parameter(date);
-    if (!database_run(sink->database, "make partition", "SELECT winnow.ensure_event_month($1::date)",
-                      &parameter, 1, NULL, ret_fault)) {
-        return false;
-    }
-    sink->months[month] = true;
-    return true;
+    bool made = database_run(sink->database, "make partition", "SELECT winnow.ensure_event_month($1::date)",
+                             &parameter, 1, NULL, ret_fault);
+    bool locked = !made && strcmp(ret_fault->sqlstate, "55P03") == 0;
+    if (locked) log_line(LOG_LEVEL_WARNING, "partition_later", "%s", ret_fault->text);
+    if (made || locked) sink->months_ms[month] = made ? INT64_MAX : now_ms + MONTH_RETRY_MS;
+    return made || locked;
 }
 
 static bool ensure_months(struct sink *sink, const struct write *write, struct fault *ret_fault)

@@ -154,7 +154,7 @@ bool source_open(const struct settings *settings, struct source **ret_source, st
     if (source->topic == NULL) abort();
     if (!make_client(source, settings, ret_fault) || !check_topic(source, ret_fault) ||
         !learn_cluster(source, ret_fault) || !subscribe(source, ret_fault)) {
-        source_close(source);
+        (void)!source_close(source); /* one that never joined has nothing to leave */
         return false;
     }
     *ret_source = source;
@@ -192,23 +192,24 @@ static bool leave_group(struct source *source)
     return true;
 }
 
-void source_close(struct source *source)
+bool source_close(struct source *source)
 {
-    if (source == NULL) return;
+    if (source == NULL) return true;
     drop_message(source);
-    /* What has not left in time would hang in rd_kafka_destroy() too: the process ends, and that frees it. */
-    bool left = source->client == NULL || leave_group(source);
-    if (left && source->queue != NULL) rd_kafka_queue_destroy(source->queue);
-    if (left && source->client != NULL) {
+    /* What has not left in time would hang in rd_kafka_destroy() too, and its threads still call us. */
+    if (source->client != NULL && !leave_group(source)) return false;
+    if (source->queue != NULL) rd_kafka_queue_destroy(source->queue);
+    if (source->client != NULL) {
         if (source->cluster_id != NULL) rd_kafka_mem_free(source->client, source->cluster_id);
         rd_kafka_destroy_flags(source->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     }
-    if (left && source->event_fd >= 0) (void)close(source->event_fd);
+    if (source->event_fd >= 0) (void)close(source->event_fd);
     rd_kafka_topic_partition_list_destroy(source->reading);
     buffer_done(&source->headers);
     free(source->assigned);
     free(source->topic);
     free(source);
+    return true;
 }
 
 int source_fd(const struct source *source)

@@ -18,8 +18,9 @@ MUST_CHECK bool source_open(const struct settings *settings, struct source **ret
 /* The cluster's id, by which the database tells clusters apart; "" when the brokers do not tell. */
 const char *source_cluster_id(const struct source *source);
 
-/* Leaves the group, within 1.5 s or not at all, and frees the consumer. The library may hang: arm a deadline
- * before, and end the process behind it. Takes NULL. */
-void source_close(struct source *source);
+/* Leaves the group, within 1.5 s or not at all, and frees the consumer. Takes NULL. False when the group did
+ * not let go: the consumer's threads are still there, so leave by _exit(2). The library may hang: arm a
+ * deadline before. */
+MUST_CHECK bool source_close(struct source *source);
 
 #endif

@@ -105,8 +105,9 @@ static enum death_kind death_kind(int status)
     case EXIT_UNREACHABLE:
     case EXIT_TEMPORARY:
         return DEATH_ENDED;
-    case EXIT_BAD_USAGE:
     case EXIT_BAD_CONFIG:
+        return DEATH_REFUSED;
+    case EXIT_BAD_USAGE:
     case EXIT_BROKEN:
         return DEATH_FINAL;
     default:

@@ -113,6 +113,23 @@ static void test_the_first_one_checks_for_all(void)
     CU_ASSERT_EQUAL(roster_step(&roster, 1100).kind, ROSTER_FINISH);
 }
 
+/* A server that refuses one worker for a while must not end those that work. */
+static void test_a_refusal_is_final_only_before_the_first_check(void)
+{
+    const struct roster_death refused = {.kind = DEATH_REFUSED, .exit_code = 78};
+    set_up(2);
+    start_all(2, 0);
+    CU_ASSERT_TRUE(roster_died(&roster, 1, &refused, 10).stops_pool);
+
+    set_up(2);
+    start_all(2, 0);
+    roster_checked(&roster);
+    const struct roster_verdict verdict = roster_died(&roster, 1, &refused, 10);
+    CU_ASSERT_FALSE(verdict.stops_pool);
+    CU_ASSERT_EQUAL(verdict.restart_in_ms, ROSTER_REFUSED_MS);
+    check_rest(10, 10 + ROSTER_REFUSED_MS);
+}
+
 /* One that joins while the group still waits for its predecessor would make all the others wait as well. */
 static void test_a_dead_member_comes_back_when_the_group_has_let_go(void)
 {
@@ -402,6 +419,7 @@ static CU_TestInfo tests[] = {
     {"a restart waits longer each time", test_restart_waits_longer_each_time},
     {"a long life resets the delay", test_long_life_resets_the_delay},
     {"the first one checks for all", test_the_first_one_checks_for_all},
+    {"a refusal is final only before the first check", test_a_refusal_is_final_only_before_the_first_check},
     {"a dead member comes back when the group has let go",
      test_a_dead_member_comes_back_when_the_group_has_let_go},
     {"the same message is quarantined at the third death",

@@ -105,8 +105,10 @@ static int consume(const struct settings *settings, struct slot *slot)
     int code = connected || fault.status == STATUS_RETRY ? worker_run(&worker) : complain(&fault);
     signals_arm_deadline(settings->drain_timeout_ms);
     sink_close(worker.sink);
-    source_close(worker.source);
-    publisher_stop(worker.publisher, PUBLISHER_STOP_MS);
+    bool left = source_close(worker.source);
+    bool stopped = publisher_stop(worker.publisher, PUBLISHER_STOP_MS);
+    /* Threads that are still at it use the settings, and libraries that exit(3) would take down. */
+    if (!left || !stopped) _exit(code);
     return code;
 }
 

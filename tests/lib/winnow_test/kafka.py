@@ -91,12 +91,17 @@ class Broker:
         finally:
             reader.close()
 
-    def end_offsets(self, topic):
-        """A dict of partition → offset behind the last message."""
+    def end_offsets(self, topic, timeout_s=30):
+        """A dict of partition → offset behind the last message. A broker that has just come back may not know yet."""
+        return wait_until(lambda: self._end_offsets(topic), timeout_s, f"the ends of {topic}")
+
+    def _end_offsets(self, topic):
         reader = self._reader()
         try:
             return {partition: reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
                     for partition in range(self.partition_count(topic))}
+        except KafkaException:
+            return None
         finally:
             reader.close()
 
@@ -203,9 +208,10 @@ class Kafka(Broker):
                 "-cp", f"{self._jars}/*", main_class, *arguments]
 
     def _format(self):
+        # Behind "=", since one id in 64 begins with a dash.
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(
-            self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties)),
+            self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties)),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"Kafka's storage could not be formatted:\n{done.stdout}")
