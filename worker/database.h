@@ -51,6 +51,12 @@ enum sql_type {
     SQL_UUID_ARRAY = 2951,
 };
 
+/* A text parameter; borrows the text, NULL is SQL NULL. */
+static inline struct sql_parameter sql_text(const char *text)
+{
+    return (struct sql_parameter){.type = SQL_TEXT, .data = text};
+}
+
 /* Opens a connection: keepalives and TCP timeouts set unless the conninfo sets them, time zone UTC,
  * search_path empty, lock_timeout 10 s, idle_in_transaction_session_timeout 10 s, read-write server demanded,
  * generic plans forced. On failure *ret_fault is filled: STATUS_RETRY when the server cannot be reached or
@@ -74,7 +80,7 @@ MUST_CHECK bool database_run(struct database *database, const char *site, const 
                              const struct sql_parameter *parameters, size_t parameter_count,
                              struct rows **ret_rows, struct fault *ret_fault);
 
-/* Prepares a named statement; types come from the parameters of a first send. */
+/* Prepares a named statement; with one type OID for each parameter. */
 MUST_CHECK bool database_prepare(struct database *database, const char *name, const char *sql,
                                  const uint32_t *types, size_t type_count, struct fault *ret_fault);
 

@@ -63,11 +63,6 @@ static const char mark_sql[] =
     " AND d.partition = r.partition AND d.message_offset = r.message_offset"
     " AND d.published_at IS NULL AND (r.error = '' OR d.publish_lease_until = $7::timestamptz)";
 
-static struct sql_parameter text_parameter(const char *text)
-{
-    return (struct sql_parameter){.type = SQL_TEXT, .data = text};
-}
-
 static struct sql_parameter array_parameter(enum sql_type type, struct array *array)
 {
     struct slice bytes = array_finish(array);
@@ -77,8 +72,7 @@ static struct sql_parameter array_parameter(enum sql_type type, struct array *ar
 bool lease_is_wanted(struct database *database, const struct settings *settings, bool *ret_wanted,
                      struct fault *ret_fault)
 {
-    const struct sql_parameter parameters[] = {text_parameter(settings->group),
-                                               text_parameter(settings->topic)};
+    const struct sql_parameter parameters[] = {sql_text(settings->group), sql_text(settings->topic)};
     struct rows *rows = NULL;
     if (!database_run(database, "dead letters", wanted_sql, parameters, ARRAY_COUNT(parameters), &rows,
                       ret_fault))
@@ -114,8 +108,7 @@ static void read_letter(struct rows *rows, size_t row, const struct settings *se
 bool lease_take(struct database *database, const struct settings *settings, struct lease *lease,
                 struct fault *ret_fault)
 {
-    const struct sql_parameter parameters[] = {text_parameter(settings->group),
-                                               text_parameter(settings->topic)};
+    const struct sql_parameter parameters[] = {sql_text(settings->group), sql_text(settings->topic)};
     int64_t deadline_ms = clock_now_ms() + LEASE_MS;
     struct rows *rows = NULL;
     if (!database_run(database, "dead letters", take_sql, parameters, ARRAY_COUNT(parameters), &rows,
@@ -171,13 +164,13 @@ bool lease_mark(struct database *database, const struct settings *settings, cons
     struct marks marks = {0};
     fill_marks(&marks, lease);
     const struct sql_parameter parameters[] = {
-        text_parameter(settings->group),
-        text_parameter(settings->topic),
+        sql_text(settings->group),
+        sql_text(settings->topic),
         array_parameter(SQL_INT4_ARRAY, &marks.partitions),
         array_parameter(SQL_INT8_ARRAY, &marks.offsets),
         array_parameter(SQL_TEXT_ARRAY, &marks.errors),
         array_parameter(SQL_INT4_ARRAY, &marks.own),
-        text_parameter(lease->until),
+        sql_text(lease->until),
     };
     bool marked = database_run(database, "dead letters", mark_sql, parameters, ARRAY_COUNT(parameters), NULL,
                                ret_fault);

@@ -129,3 +129,10 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
     } while (written < 0 && errno == EINTR);
     errno = saved;
 }
+
+void log_init_quiet(const char *level_name, const char *role)
+{
+    enum log_level level = LOG_LEVEL_ERROR;
+    if (log_level_read(level_name, &level) && level != LOG_LEVEL_DEBUG) level = LOG_LEVEL_ERROR;
+    log_init(level, role);
+}

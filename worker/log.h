@@ -16,6 +16,10 @@ void log_init(enum log_level level, const char *role);
 /* Reads "error", "warning", "info" or "debug". */
 MUST_CHECK bool log_level_read(const char *text, enum log_level *ret_level);
 
+/* The same as log_init() for a command whose answer says what went wrong: errors only, or everything when the
+ * level is "debug". */
+void log_init_quiet(const char *level_name, const char *role);
+
 /* Prints a line by one write(2); beyond 4096 bytes it is cut. `event` names the log event in snake_case and
  * never changes once released; the rest is one sentence for a person. Control characters, quotes and
  * backslashes are escaped. Keeps errno. Safe in several threads. */

@@ -1,6 +1,6 @@
 /* The configuration of a process: flags over environment over file over defaults, read whole and checked
- * before anything starts. One table (settings.c) feeds the parser, --help, `config print`, `config example`
- * and the table in the README. */
+ * before anything starts. One table (settings_table.c) feeds the parser, --help, `config print`, `config
+ * example` and the table in the README. */
 #ifndef WINNOW_SETTINGS_H
 #define WINNOW_SETTINGS_H
 

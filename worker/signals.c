@@ -106,6 +106,12 @@ bool signals_stop_asked(void)
     return stop_asked;
 }
 
+bool signals_look_for_stop(void)
+{
+    while (signals_next() != 0) continue;
+    return stop_asked;
+}
+
 static void on_deadline(int number)
 {
     (void)number;

@@ -35,6 +35,9 @@ int signals_next(void);
 /* True once TERM, INT or QUIT was read. */
 bool signals_stop_asked(void);
 
+/* Reads what is pending and tells the same; for processes that only care about being asked to stop. */
+bool signals_look_for_stop(void);
+
 /* After stop was asked: ends the process with EXIT_TEMPORARY at the deadline, whatever hangs, and at once on
  * a second TERM or INT after the burst (but see signals_supervised()). Safe: a kill at any instant is. Call
  * it in the main thread; TERM and INT are not read by signals_next() any more. Only the first call counts. */

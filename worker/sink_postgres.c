@@ -77,11 +77,6 @@ void sink_close(struct sink *sink)
     free(sink);
 }
 
-static struct sql_parameter text_parameter(const char *text)
-{
-    return (struct sql_parameter){.type = SQL_TEXT, .data = text};
-}
-
 /* An integer as text, which the server converts to any integer type. */
 struct number_text {
     char text[24];
@@ -96,9 +91,8 @@ static struct sql_parameter number_parameter(struct number_text *scratch, uint32
 /* Finds or makes the stream's row. Another cluster's offsets mean nothing to this one. */
 static bool open_stream(struct sink *sink, struct fault *ret_fault)
 {
-    struct sql_parameter parameters[] = {text_parameter(sink->settings->group),
-                                         text_parameter(sink->settings->topic),
-                                         text_parameter(sink->cluster_id)};
+    struct sql_parameter parameters[] = {sql_text(sink->settings->group), sql_text(sink->settings->topic),
+                                         sql_text(sink->cluster_id)};
     struct rows *rows = NULL;
     if (!database_run(sink->database, "open stream", SQL_STREAM, parameters, ARRAY_COUNT(parameters), &rows,
                       ret_fault)) {
@@ -175,7 +169,7 @@ bool sink_claim(struct sink *sink, const int32_t *partitions, size_t count, cons
     struct array array = {0};
     struct sql_parameter parameters[] = {number_parameter(&stream, SQL_INT2, sink->stream_id),
                                          partitions_parameter(&array, partitions, count),
-                                         text_parameter(sink->owner)};
+                                         sql_text(sink->owner)};
     struct rows *rows = NULL;
     bool done = database_run(sink->database, "claim", SQL_CLAIM, parameters, ARRAY_COUNT(parameters), &rows,
                              ret_fault);
@@ -211,8 +205,8 @@ bool sink_halt(struct sink *sink, int32_t partition, int64_t epoch, const char *
     struct number_text numbers[3];
     struct sql_parameter parameters[] = {number_parameter(&numbers[0], SQL_INT2, sink->stream_id),
                                          number_parameter(&numbers[1], SQL_INT4, partition),
-                                         number_parameter(&numbers[2], SQL_INT8, epoch),
-                                         text_parameter(reason), text_parameter(detail)};
+                                         number_parameter(&numbers[2], SQL_INT8, epoch), sql_text(reason),
+                                         sql_text(detail)};
     struct rows *rows = NULL;
     if (!database_run(sink->database, "halt", SQL_HALT, parameters, ARRAY_COUNT(parameters), &rows,
                       ret_fault)) {
@@ -234,7 +228,7 @@ static bool ensure_month(struct sink *sink, int64_t bucket_us, struct fault *ret
     if (sink->months_ms[month] > now_ms) return true;
     char date[32];
     (void)snprintf(date, sizeof(date), "%04" PRId32 "-%02" PRId32 "-01", 1970 + month / 12, 1 + month % 12);
-    struct sql_parameter parameter = text_parameter(date);
+    struct sql_parameter parameter = sql_text(date);
     bool made = database_run(sink->database, "make partition", "SELECT winnow.ensure_event_month($1::date)",
                              &parameter, 1, NULL, ret_fault);
     bool locked = !made && strcmp(ret_fault->sqlstate, "55P03") == 0;

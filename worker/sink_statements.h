@@ -32,14 +32,21 @@
     "UPDATE winnow.processing_log SET state = 'halted', halt_reason = $4, halt_detail = $5, " \
     "updated_at = now() WHERE stream_id = $1 AND partition = $2 AND epoch = $3 RETURNING partition"
 
-/* The one statement of a batch, all or nothing (README, "How it works"):
- *   locked  the progress rows that are still ours and where we left them, locked in the order of partitions;
- *   held    whether that is all of them; everything below does nothing unless it is;
- *   fence   moves them;
- *   stored  inserts events in the order of the key (the arrays are sorted: two workers with the same events
- * cannot deadlock) and returns those that were new; rolled  adds up only what was new. The shard is the
- * batch's lowest partition, whose progress row this statement holds: no other worker writes that shard's rows
- * now; the rest writes dead letters and the audit row of each partition. */
+/* The one statement of a batch, all or nothing (README, "How it works").
+ *
+ * locked: the progress rows that are still ours and where we left them, locked in the order of partitions.
+ *
+ * held: whether that is all of them; everything below does nothing unless it is.
+ *
+ * fence: moves them.
+ *
+ * stored: inserts events in the order of the key (the arrays are sorted, so that two workers with the same
+ * events cannot deadlock) and returns those that were new.
+ *
+ * rolled: adds up only what was new. The shard is the batch's lowest partition, whose progress row this
+ * statement holds: no other worker writes that shard's rows now.
+ *
+ * buried, logged: dead letters, and the audit row of each partition. */
 #define SQL_APPLY                                                                                            \
     "WITH part AS MATERIALIZED (SELECT * FROM unnest($2::int4[], $3::int8[], $4::int8[], $5::int8[], "       \
     "    $6::bytea[], $7::int8[], $8::int8[], $9::int8[]) "                                                  \

@@ -129,8 +129,7 @@ static bool check_topic(const struct source *source, struct fault *ret_fault)
         int32_t count = 0;
         if (kafka_partition_count(source->client, source->topic, TOPIC_ATTEMPT_MS, &count, ret_fault))
             return true;
-        while (signals_next() != 0) continue;
-        bool over = clock_now_ms() >= deadline_ms || signals_stop_asked();
+        bool over = clock_now_ms() >= deadline_ms || signals_look_for_stop();
         if (ret_fault->status != STATUS_RETRY || over) return false;
     }
 }

@@ -30,8 +30,7 @@ static void failed(struct worker *worker, struct input *ret_input, bool of_write
 
 static bool take_signal(struct worker *worker, struct input *ret_input)
 {
-    while (signals_next() != 0) continue;
-    if (!signals_stop_asked() || worker->stop_told) return false;
+    if (!signals_look_for_stop() || worker->stop_told) return false;
     worker->stop_told = true;
     signals_arm_deadline(worker->options.settings->drain_timeout_ms);
     ret_input->kind = INPUT_STOP;

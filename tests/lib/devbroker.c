@@ -8,12 +8,21 @@
  * its parent dies, or on TERM. Commands come on standard input, one a line, each answered by a line "ok" or
  * "error …":
  *
- *   error REQUEST CODE [COUNT]    the next COUNT (1) requests fail; REQUEST: produce, fetch, list_offsets,
+ * error REQUEST CODE [COUNT] - the next COUNT (1) requests fail. REQUEST: produce, fetch, list_offsets,
  * metadata, offset_commit, offset_fetch, find_coordinator, join_group, heartbeat, leave_group, sync_group,
- * init_producer_id; CODE: a name (REQUEST_TIMED_OUT) or number clear REQUEST                 forget such
- * errors topic-error TOPIC CODE        the topic answers with that error in metadata; 0 mends it create TOPIC
- * PARTITIONS       make a topic leader TOPIC PARTITION BROKER move a partition to a broker (from 1) rtt MS
- * delay every answer down [BROKER] | up [BROKER]   stop or start one broker, or all */
+ * init_producer_id. CODE: a name (REQUEST_TIMED_OUT) or a number.
+ *
+ * clear REQUEST - forget such errors.
+ *
+ * topic-error TOPIC CODE - the topic answers with that error in metadata; 0 mends it.
+ *
+ * create TOPIC PARTITIONS - make a topic.
+ *
+ * leader TOPIC PARTITION BROKER - move a partition to a broker (from 1).
+ *
+ * rtt MS - delay every answer.
+ *
+ * down [BROKER], up [BROKER] - stop or start one broker, or all. */
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 

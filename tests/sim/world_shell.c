@@ -44,12 +44,7 @@ bool signals_wait(struct pollfd *descriptors, unsigned count, int64_t timeout_ms
     return true;
 }
 
-int signals_next(void)
-{
-    return 0;
-}
-
-bool signals_stop_asked(void)
+bool signals_look_for_stop(void)
 {
     return world->stop;
 }

@@ -45,17 +45,11 @@ static bool schema_is_missing(const struct fault *fault)
     return strcmp(fault->sqlstate, "3F000") == 0 || strcmp(fault->sqlstate, "42883") == 0;
 }
 
-static bool stop_is_asked(void)
-{
-    while (signals_next() != 0) continue;
-    return signals_stop_asked();
-}
-
 /* Waits; false when the process is asked to stop. */
 static bool rest(int64_t delay_ms)
 {
     const int64_t end_ms = clock_now_ms() + delay_ms;
-    while (!stop_is_asked()) {
+    while (!signals_look_for_stop()) {
         const int64_t left_ms = end_ms - clock_now_ms();
         if (left_ms <= 0) return true;
         if (signals_wait(NULL, 0, left_ms)) continue;
@@ -71,7 +65,7 @@ static int housekeep(const struct settings *settings)
     const int64_t end_ms = clock_now_ms() + GIVE_UP_MS;
     struct fault fault;
     while (!housekeep_once(settings, &fault)) {
-        if (stop_is_asked()) return EXIT_DRAINED;
+        if (signals_look_for_stop()) return EXIT_DRAINED;
         if (schema_is_missing(&fault)) return EXIT_BAD_CONFIG;
         if (fault.status != STATUS_RETRY || clock_now_ms() >= end_ms) {
             log_line(LOG_LEVEL_WARNING, "housekeep_failed",

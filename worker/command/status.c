@@ -152,21 +152,13 @@ static bool read_wait(int64_t *ret_wait_ms)
     return true;
 }
 
-/* What librdkafka logs is told with the lag, unless one wants to see it all. */
-static void quiet_log(const struct settings *settings)
-{
-    enum log_level level = LOG_LEVEL_ERROR;
-    if (log_level_read(settings->log_level, &level) && level != LOG_LEVEL_DEBUG) level = LOG_LEVEL_ERROR;
-    log_init(level, "status");
-}
-
 static int status(const struct settings *settings)
 {
     struct look look = {.settings = settings};
     struct fault fault;
     if (!read_wait(&look.wait_ms)) return EXIT_BAD_USAGE;
     if (!settings_require(settings, look.wait_ms > 0 ? "topic brokers" : "topic")) return EXIT_BAD_CONFIG;
-    quiet_log(settings);
+    log_init_quiet(settings->log_level, "status");
     if (settings->brokers != NULL && !kafka_offsets_open(settings, &look.offsets, &fault))
         return complain(&fault);
     int exit_code = look_around(&look);

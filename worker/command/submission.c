@@ -19,12 +19,6 @@ struct submission {
     int64_t heard_ms; /* when the last acknowledgement came, or the wait for it began */
 };
 
-static bool stop_is_asked(void)
-{
-    while (signals_next() != 0) continue;
-    return signals_stop_asked();
-}
-
 static void count_failure(struct submission *submission, const struct fault *fault)
 {
     if (submission->tally.failed == 0) submission->tally.first_fault = *fault;
@@ -53,7 +47,7 @@ static bool await_topic(struct submission *submission, struct fault *ret_fault)
         int ask_ms = left_ms < ASK_MS ? (int)left_ms : ASK_MS;
         if (producer_check_topic(submission->producer, ask_ms, &partition_count, ret_fault)) return true;
         if (ret_fault->status != STATUS_RETRY) return false;
-    } while (clock_now_ms() < deadline_ms && !stop_is_asked());
+    } while (clock_now_ms() < deadline_ms && !signals_look_for_stop());
     return false;
 }
 
@@ -110,7 +104,7 @@ static bool enqueue(struct submission *submission, const struct outgoing *messag
 {
     struct fault fault;
     while (!producer_send(submission->producer, message, &fault)) {
-        if (fault.status == STATUS_RETRY && !is_stalled(submission) && !stop_is_asked()) continue;
+        if (fault.status == STATUS_RETRY && !is_stalled(submission) && !signals_look_for_stop()) continue;
         count_failure(submission, &fault);
         return fault.status != STATUS_RETRY;
     }
@@ -147,7 +141,7 @@ void submission_finish(struct submission *submission)
     int64_t stop_ms = 0;
     submission->heard_ms = clock_now_ms();
     while (submission_serve(submission, 100) > 0 && !is_stalled(submission)) {
-        if (!stop_is_asked()) continue;
+        if (!signals_look_for_stop()) continue;
         if (stop_ms == 0) stop_ms = clock_now_ms();
         if (clock_now_ms() - stop_ms > STOP_WAIT_MS) break;
     }

@@ -303,20 +303,12 @@ static int connect_and_submit(const struct settings *settings, int64_t timeout_m
     return exit_code;
 }
 
-/* What librdkafka logs is told in the answer, unless one wants to see it all. */
-static void quiet_log(const struct settings *settings)
-{
-    enum log_level level = LOG_LEVEL_ERROR;
-    if (log_level_read(settings->log_level, &level) && level != LOG_LEVEL_DEBUG) level = LOG_LEVEL_ERROR;
-    log_init(level, "submit");
-}
-
 static int submit(const struct settings *settings, int count, char **arguments)
 {
     int64_t timeout_ms;
     if (!judge_arguments(count, arguments) || !read_timeout(&timeout_ms)) return EXIT_BAD_USAGE;
     if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
-    quiet_log(settings);
+    log_init_quiet(settings->log_level, "submit");
     const char *event = count == 1 ? arguments[0] : NULL;
     int fd = event == NULL ? open_input() : -1;
     if (event == NULL && fd < 0) return EXIT_BAD_USAGE;

@@ -77,10 +77,8 @@ static int check_schema(const struct settings *settings)
         int64_t wait_ms = backoff_next_ms(&backoff);
         log_line(LOG_LEVEL_WARNING, "waiting_for_database", "%s: %s; trying again in %" PRId64 " ms",
                  fault.site, fault.text, wait_ms);
-        if (signals_wait(NULL, 0, wait_ms)) {
-            while (signals_next() != 0) continue;
-        }
-        if (signals_stop_asked()) return EXIT_DRAINED;
+        (void)!signals_wait(NULL, 0, wait_ms);
+        if (signals_look_for_stop()) return EXIT_DRAINED;
     }
 }
 
