@@ -11,13 +11,15 @@ import re
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lib"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from nemesis import Nemesis                 # noqa: E402  pylint: disable=wrong-import-position
-from stream import Stream                   # noqa: E402  pylint: disable=wrong-import-position
+from stream import DUPLICATE_SHARE, Stream  # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test import check, letters      # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test.kafka import Kafka         # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test.poll import wait_until     # noqa: E402  pylint: disable=wrong-import-position
@@ -26,7 +28,7 @@ from winnow_test.postgres import Postgres   # noqa: E402  pylint: disable=wrong-
 from winnow_test.process import make_directory, remove_directory  # noqa: E402  pylint: disable=wrong-import-position
 
 TOPIC = "events"
-RATE = 400              # messages a second
+RATE = 800              # messages a second
 DRAIN_TIMEOUT_S = 180
 PUBLISH_TIMEOUT_S = 120  # a lease of 30 s, a back-off of 30 s
 SHORT_S = 40
@@ -127,47 +129,87 @@ def _storm(account, nemesis, stream, database, seconds):
             nemesis.pool.kill()
 
 
-def play(seed, seconds, workers=3, partitions=6, short=False, keep_log=None):
-    """One run; an Account."""
-    account = Account(seed)
+def _drop_unique_keys(database):
+    """Three shields keep an event single: the fence, its own key, and that of the account of its batch. Each hides what
+    the others let through; here the fence stands alone."""
+    database.run("ALTER TABLE winnow.event DROP CONSTRAINT event_pkey")
+    database.run("ALTER TABLE winnow.batch_log DROP CONSTRAINT batch_log_stream_id_partition_start_offset_key")
+
+
+def _prepare(options, server, broker):
+    """Topics and a database with the schema."""
+    database = server.new_database("winnow")
+    run("migrate", settings={"database": database.dsn}, check=True)
+    if options.without_unique:
+        _drop_unique_keys(database)
+    broker.create_topic(TOPIC, options.partitions, TOPIC_CONFIG)
+    broker.create_topic(f"{TOPIC}.dlq", 2, TOPIC_CONFIG)
+    return database
+
+
+def _play(options, server, broker, log_path):
+    account = Account(options.seed)
+    database = _prepare(options, server, broker)
+    settings = {"brokers": broker.brokers, "topic": TOPIC, "group": "chaos", "database": database.dsn}
+    nemesis = Nemesis(options, broker, server, database, TOPIC,
+                      {"settings": settings, "workers": options.workers, "log_path": log_path})
+    stream = Stream(broker.brokers, TOPIC, options.partitions, options.seed, RATE,
+                    0 if options.without_unique else DUPLICATE_SHARE)
+    _storm(account, nemesis, stream, database, options.seconds)
+    account.faults = nemesis.counts
+    account.recoveries_s += nemesis.recoveries_s
+    account.counters = _counters(Path(log_path).read_text(errors="replace"))
+    account.message_count = len(stream.acknowledged)
+    account.unknown_count = stream.unknown_count
+    if account.is_good:
+        _judge(account, broker, database, stream.acknowledged)
+    if not account.is_good:
+        account.notes += [f"fault      {line}" for line in nemesis.log]
+    return account
+
+
+@dataclass
+class Options:
+    """Of one run; by default the short one."""
+
+    seed: int
+    seconds: float = SHORT_S
+    workers: int = 3
+    partitions: int = 6
+    short: bool = True
+    log: Optional[str] = None
+    without_unique: bool = False
+
+
+def play(options):
+    """One run on servers of its own; an Account."""
     directory = make_directory("chaos")
-    log_path = keep_log or directory / "pool.log"
     with Postgres() as server, Kafka() as broker:
-        database = server.new_database("winnow")
-        run("migrate", settings={"database": database.dsn}, check=True)
-        broker.create_topic(TOPIC, partitions, TOPIC_CONFIG)
-        broker.create_topic(f"{TOPIC}.dlq", 2, TOPIC_CONFIG)
-        settings = {"brokers": broker.brokers, "topic": TOPIC, "group": "chaos", "database": database.dsn}
-        nemesis = Nemesis(seed, broker, server, database, TOPIC,
-                          {"settings": settings, "workers": workers, "log_path": log_path}, short)
-        stream = Stream(broker.brokers, TOPIC, partitions, seed, RATE)
-        _storm(account, nemesis, stream, database, seconds)
-        account.faults = nemesis.counts
-        account.recoveries_s += nemesis.recoveries_s
-        account.counters = _counters(Path(log_path).read_text(errors="replace"))
-        account.message_count = len(stream.acknowledged)
-        account.unknown_count = stream.unknown_count
-        if account.is_good:
-            _judge(account, broker, database, stream.acknowledged)
-        if not account.is_good:
-            account.notes += [f"fault      {line}" for line in nemesis.log]
+        account = _play(options, server, broker, options.log or directory / "pool.log")
     remove_directory(directory)
     return account
 
 
-def main():
+def _read_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=None, help="default: the clock")
-    parser.add_argument("--minutes", type=float, default=None, help="default: the short mode of make test")
-    parser.add_argument("--workers", type=int, default=3)
-    parser.add_argument("--partitions", type=int, default=6)
-    parser.add_argument("--log", default=None, help="keep the pools' log there")
-    options = parser.parse_args()
-    seed = options.seed if options.seed is not None else int(time.time())
-    print(f"chaos with seed {seed}", flush=True)
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="default: the clock")
+    parser.add_argument("--minutes", type=float, help="default: the short mode of make test, about one")
+    parser.add_argument("--workers", type=int, default=Options.workers)
+    parser.add_argument("--partitions", type=int, default=Options.partitions)
+    parser.add_argument("--without-unique", action="store_true", help="without the unique keys of winnow.event and "
+                        "winnow.batch_log: the fence alone; no event is sent twice")
+    parser.add_argument("--log", help="keep the pools' log there")
+    given = parser.parse_args()
+    seconds = SHORT_S if given.minutes is None else 60 * given.minutes
+    return Options(given.seed, seconds, given.workers, given.partitions, given.minutes is None, given.log,
+                   given.without_unique)
+
+
+def main():
+    options = _read_options()
+    print(f"chaos with seed {options.seed}", flush=True)
     begun = time.monotonic()
-    seconds = SHORT_S if options.minutes is None else 60 * options.minutes
-    account = play(seed, seconds, options.workers, options.partitions, options.minutes is None, options.log)
+    account = play(options)
     print(account.text())
     print(f"took       {time.monotonic() - begun:.0f} s")
     return 0 if account.is_good else 1

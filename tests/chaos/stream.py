@@ -18,12 +18,13 @@ class Stream:
     """Sends from a thread of its own; what was acknowledged is in `acknowledged`, also after the client had to be
     replaced. What was sent without an answer may or may not be in the topic."""
 
-    def __init__(self, brokers, topic, partitions, seed, rate):
+    def __init__(self, brokers, topic, partitions, seed, rate, duplicate_share=DUPLICATE_SHARE):
         self._brokers = brokers
         self._topic = topic
         self._partitions = partitions
         self._random = random.Random(f"stream {seed}")
         self._rate = rate
+        self._duplicate_share = duplicate_share
         self._events = []
         self._count = 0
         self._stopping = threading.Event()
@@ -48,7 +49,7 @@ class Stream:
         partition = self._random.randrange(self._partitions)
         if chance < POISON_SHARE:
             return self._poison(partition)
-        if chance < POISON_SHARE + DUPLICATE_SHARE and self._events:
+        if chance < POISON_SHARE + self._duplicate_share and self._events:
             return Message(self._random.choice(self._events), partition=partition)
         event = self._event()
         self._events.append(event)

@@ -1,0 +1,74 @@
+"""What several stories send and ask."""
+
+import itertools
+import re
+from datetime import datetime, timezone
+
+from winnow_test.poll import wait_until
+
+_numbers = itertools.count(1)
+
+SEED = '{"source":"client_A","payload":{"metric":"sale","amount":"1200","timestamp":"2024/01/01"}}'
+NEW_YEAR = datetime(2024, 1, 1, tzinfo=timezone.utc)
+
+
+def new_events(count, client="client_L", padding=0):
+    """Events that were never sent before."""
+    fill = ',"note":"' + "x" * padding + '"' if padding else ""
+    return ['{"client":"%s","metric":"load","amount":%d,"time":"2024-02-03"%s}' % (client, next(_numbers), fill)
+            for _ in range(count)]
+
+
+def batches(stage):
+    """(partition, start, end, received, stored, duplicate, dead) in order."""
+    return stage.database.rows(
+        "SELECT partition, start_offset, end_offset, received, stored, duplicate, dead FROM winnow.batch_log "
+        "ORDER BY partition, start_offset")
+
+
+def owners(stage):
+    """partition → pid of the worker that claimed it last."""
+    return {partition: int(owner.rsplit("/", 1)[1]) for partition, owner in stage.database.rows(
+        "SELECT partition, owner FROM winnow.processing_log WHERE owner IS NOT NULL")}
+
+
+def wait_for_owners(stage, pids, timeout_s=30):
+    """Waits until every partition is claimed by one of these workers, and each of them has one."""
+    wait_until(lambda: len(owners(stage)) == stage.partitions and set(owners(stage).values()) == set(pids), timeout_s,
+               f"{stage.topic} is shared by the workers {pids}", on_timeout=stage.logs)
+    return owners(stage)
+
+
+def message_state(stage, partition, offset, event_hash=None, event_time=None):
+    """analytics.message_state() as a dictionary."""
+    row = stage.database.rows(
+        "SELECT row_to_json(s) FROM analytics.message_state(%s, %s, %s, %s, %s, %s) AS s",
+        (stage.topic, partition, offset, event_hash, event_time, stage.settings["group"]))
+    return row[0][0]
+
+
+def final_counters(pool):
+    """The sum of the workers' own counters, as they told them when they ended."""
+    total = {}
+    for line in pool.log_text().splitlines():
+        if "event=worker_done" in line:
+            for name, value in re.findall(r"(\w+)=(\d+)", line.split("msg=", 1)[1]):
+                total[name] = total.get(name, 0) + int(value)
+    return total
+
+
+def warm_up(stage):
+    """One event in each partition: after it the table's month is there and every worker knows it."""
+    for partition in range(stage.partitions):
+        stage.send(*new_events(1), partition=partition)
+    stage.wait_until_caught_up()
+
+
+WAITING = ("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+           "AND query LIKE 'WITH part AS %%'")
+
+
+def wait_for_statements(stage, count):
+    """Waits until so many workers' statements wait for a lock that the test holds."""
+    wait_until(lambda: stage.database.value(WAITING, ()) == count, 30, f"{count} statements wait",
+               on_timeout=stage.logs)

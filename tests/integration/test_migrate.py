@@ -1,0 +1,187 @@
+"""winnow migrate: what it applies, what it refuses, and that two at once do no harm."""
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from winnow_test import pool
+from winnow_test.postgres import Postgres
+from winnow_test.process import ROOT
+
+MIGRATIONS = ROOT / "migrations"
+NAMES = sorted(path.name.removesuffix(".up.sql") for path in MIGRATIONS.glob("*.up.sql"))
+ROLES = ("winnow_worker", "winnow_operator", "winnow_analyst")
+
+
+def migrate(database, *arguments, dsn=None):
+    return pool.run("migrate", *arguments, settings={"database": dsn or database.dsn})
+
+
+def worker(database):
+    return pool.run("worker", settings={"database": database.dsn, "brokers": "127.0.0.1:1", "topic": "t"})
+
+
+@pytest.fixture
+def fresh_server():
+    """A server without the roles."""
+    with Postgres() as server:
+        yield server
+
+
+def test_applies_every_file_once(empty_database):
+    first = migrate(empty_database)
+    assert (first.exit_code, first.error) == (0, "")
+    assert [line.split()[1] for line in first.out.splitlines()] == NAMES
+    second = migrate(empty_database)
+    assert (second.exit_code, second.out) == (0, f"the schema is current (version {len(NAMES)})\n")
+    rows = empty_database.rows("SELECT name, sha256, execution_ms >= 0, applied_by FROM winnow.schema_migration "
+                               "ORDER BY version")
+    assert [row[0] for row in rows] == NAMES
+    assert all(len(row[1]) == 64 and row[2] and row[3] == "postgres" for row in rows)
+
+
+def test_recorded_checksum_is_that_of_the_file(database):
+    text = subprocess.run(["sha256sum", *[MIGRATIONS / f"{name}.up.sql" for name in NAMES]], check=True,
+                          capture_output=True, text=True).stdout
+    assert [row[0] for row in database.rows("SELECT sha256 FROM winnow.schema_migration ORDER BY version")] == [
+        line.split()[0] for line in text.splitlines()]
+
+
+def test_status_tells_by_exit_code_and_changes_nothing(empty_database):
+    before = migrate(empty_database, "status")
+    assert before.exit_code == 1
+    assert before.out.count(" pending") == len(NAMES)
+    assert empty_database.value("SELECT to_regnamespace('winnow') IS NULL")
+    assert migrate(empty_database).exit_code == 0
+    after = migrate(empty_database, "status")
+    assert after.exit_code == 0
+    assert after.out.count(" applied\n") == len(NAMES)
+
+
+def test_two_at_once_apply_each_file_once(empty_database):
+    with ThreadPoolExecutor(4) as executor:
+        results = list(executor.map(lambda _: migrate(empty_database), range(4)))
+    assert [result.exit_code for result in results] == [0] * 4, results
+    applied = [line.split()[1] for result in results for line in result.out.splitlines()
+               if line.startswith("applied ")]
+    assert sorted(applied) == NAMES
+
+
+def test_databases_of_one_cluster_migrate_at_the_same_time(fresh_server):
+    databases = [fresh_server.new_database() for _ in range(5)]
+    with ThreadPoolExecutor(5) as executor:
+        results = list(executor.map(migrate, databases))
+    assert [result.exit_code for result in results] == [0] * 5, results
+    for database in databases:
+        assert database.value("SELECT has_schema_privilege('winnow_worker', 'winnow', 'usage')")
+
+
+def test_changed_file_is_named(database):
+    database.run("UPDATE winnow.schema_migration SET sha256 = 'x' WHERE version = 2")
+    for result in (migrate(database), worker(database)):
+        assert result.exit_code == 78
+        assert NAMES[1] in result.error and "never changed" in result.error
+    status = migrate(database, "status")
+    assert status.exit_code == 1
+    assert [line.split()[1] for line in status.out.splitlines() if line.endswith(" changed")] == [NAMES[1]]
+
+
+def test_newer_schema_is_refused(database):
+    database.run("INSERT INTO winnow.schema_migration (version, name, sha256, execution_ms) VALUES (999, 'x', 'y', 1)")
+    for result in (migrate(database), worker(database)):
+        assert result.exit_code == 78
+        assert "newer winnow" in result.error and "999" in result.error
+    assert migrate(database, "status").exit_code == 1
+
+
+def test_worker_refuses_missing_and_old_schema(empty_database, database):
+    database.run("DELETE FROM winnow.schema_migration WHERE version = %s", (len(NAMES),))
+    for refused, words in ((empty_database, "empty"), (database, f"at version {len(NAMES) - 1}")):
+        result = worker(refused)
+        assert result.exit_code == 78
+        assert words in result.error and "run `winnow migrate`" in result.error
+
+
+def test_failing_file_leaves_the_version_before_it(empty_database):
+    empty_database.run("CREATE SCHEMA analytics")
+    result = migrate(empty_database)
+    assert result.exit_code == 78
+    assert "000004_views" in result.error and "42P06" in result.error
+    assert empty_database.value("SELECT max(version) FROM winnow.schema_migration") == 3
+    empty_database.run("DROP SCHEMA analytics")
+    assert migrate(empty_database).exit_code == 0
+
+
+def test_mistakes_have_exit_codes(empty_database, postgres):
+    assert migrate(empty_database, "stauts").exit_code == 64
+    unknown = migrate(None, dsn=postgres.dsn("no_such_database"))
+    assert (unknown.exit_code, "create the database" in unknown.error) == (78, True)
+    wrong = migrate(None, dsn=postgres.tcp_dsn("postgres", password="secret-that-is-wrong"))
+    assert (wrong.exit_code, "password" in wrong.error, "secret" in wrong.error) == (78, True, False)
+    nobody = migrate(None, dsn="host=127.0.0.1 port=1")
+    assert (nobody.exit_code, "Connection refused" in nobody.error) == (69, True)
+
+
+def test_owner_with_createrole_can_migrate(fresh_server):
+    with fresh_server.new_database() as admin:
+        admin.run("CREATE ROLE owner LOGIN CREATEROLE")
+        admin.run("CREATE DATABASE owned OWNER owner")
+    result = migrate(None, dsn=fresh_server.dsn("owned", user="owner"))
+    assert (result.exit_code, "warning" in result.out) == (0, False), result
+
+
+def test_owner_without_createrole_is_told_what_to_do(fresh_server):
+    with fresh_server.new_database() as admin:
+        admin.run("CREATE ROLE owner LOGIN")
+        admin.run("CREATE DATABASE owned OWNER owner")
+        result = migrate(None, dsn=fresh_server.dsn("owned", user="owner"))
+        assert result.exit_code == 0
+        for role in ROLES:
+            assert f"CREATE ROLE {role} NOLOGIN" in result.out
+            admin.run(f"CREATE ROLE {role} NOLOGIN")
+    subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-c", "SELECT winnow.grant_privileges()",
+                    fresh_server.dsn("owned", user="owner")], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-c", "SET ROLE winnow_analyst",
+                    "-c", "SELECT * FROM analytics.totals_by_client", fresh_server.dsn("owned")], check=True,
+                   stdout=subprocess.DEVNULL)
+
+
+def _psql(database, path):
+    subprocess.run(["psql", "-qX1", "-v", "ON_ERROR_STOP=1", "-f", path, database.dsn], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def _objects(database):
+    """Everything in the database that is not PostgreSQL's own."""
+    return database.rows(
+        "SELECT 'relation', relnamespace::regnamespace::text, relname::text FROM pg_class WHERE relnamespace >= 16384 "
+        "UNION ALL SELECT 'function', pronamespace::regnamespace::text, proname::text FROM pg_proc "
+        "WHERE pronamespace >= 16384 "
+        "UNION ALL SELECT 'schema', '', nspname::text FROM pg_namespace "
+        "WHERE nspname NOT IN ('information_schema', 'public') AND nspname !~ '^pg_' ORDER BY 1, 2, 3")
+
+
+def test_down_files_undo_the_up_files_one_by_one(empty_database):
+    states = []
+    for name in NAMES:
+        states.append(_objects(empty_database))
+        _psql(empty_database, MIGRATIONS / f"{name}.up.sql")
+    assert len(_objects(empty_database)) > 40
+    for name in reversed(NAMES):
+        _psql(empty_database, MIGRATIONS / f"{name}.down.sql")
+        assert _objects(empty_database) == states.pop(), name
+
+
+def test_down_file_is_known_to_migrate(database):
+    _psql(database, MIGRATIONS / f"{NAMES[-1]}.down.sql")
+    assert migrate(database, "status").out.count(" pending") == 1
+    assert migrate(database).out.startswith(f"applied {NAMES[-1]}")
+    assert migrate(database, "status").exit_code == 0
+
+
+def test_every_up_file_has_a_down_file():
+    assert {Path(name).name for name in NAMES} == {
+        path.name.removesuffix(".down.sql") for path in MIGRATIONS.glob("*.down.sql")}

@@ -1,0 +1,110 @@
+"""TERM drains: what is with the database is finished, and all processes are gone soon, with exit code 0."""
+
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from scenario import new_events, wait_for_owners, wait_for_statements, warm_up
+from winnow_test.poll import wait_until
+from winnow_test.process import wait_until_gone
+
+DRAIN_S = 5
+
+
+def stop_and_measure(stage, process, what):
+    pids = process.worker_pids()
+    begun = time.monotonic()
+    code = process.stop(timeout_s=20)
+    wait_until_gone(pids, DRAIN_S)
+    took = time.monotonic() - begun
+    print(f"{what}: ended with {code} after {took:.2f} s")
+    assert code == 0, process.log_tail()
+    assert took < DRAIN_S
+    assert "event=worker_killed" not in process.log_text()
+    # All that was taken and not written down is read again later, none of it is half done.
+    assert stage.database.rows("SELECT * FROM winnow.invariant_violation()") == []
+
+
+def takes_signals(pid):
+    """TERM is blocked: it is read, and no longer ends the process at once."""
+    mask = re.search(r"SigBlk:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return int(mask.group(1), 16) & 1 << (signal.SIGTERM - 1)
+
+
+def stored(stage):
+    return stage.database.value("SELECT coalesce(sum(received), 0) FROM winnow.batch_log")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_idle(stage, workers):
+    with stage.pool(workers=workers) as process:
+        process.wait_for_log("event=assigned")
+        wait_until(lambda: len(stage.database.rows("SELECT FROM winnow.processing_log WHERE owner IS NOT NULL")) == 4)
+        stop_and_measure(stage, process, f"idle, {workers} workers")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_busy(stage, workers):
+    stage.send(*new_events(30000))
+    with stage.pool(workers=workers, batch_rows=500) as process:
+        wait_until(lambda: stored(stage) > 0, 30, "the first batch", interval_s=0.002)
+        stop_and_measure(stage, process, f"busy, {workers} workers")
+        assert 0 < stored(stage) < 30000, "it was not busy any more"
+    with stage.pool(workers=2):
+        stage.wait_until_caught_up()
+    assert len(stage.events()) == 30000
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_just_started(stage, workers):
+    """Also a worker that the group has not let in yet."""
+    with stage.pool(workers=workers) as process:
+        wait_until(lambda: takes_signals(process.pid), interval_s=0.002)
+        stop_and_measure(stage, process, f"just started, {workers} workers")
+
+
+def test_without_database(stage, postgres):
+    with stage.pool(workers=2) as process:
+        wait_for_owners(stage, process.wait_for_workers(2))
+        postgres.stop("immediate")
+        stage.send(*new_events(1000))
+        process.wait_for_log("event=retrying")
+        begun = time.monotonic()
+        assert process.stop() == 0
+        assert time.monotonic() - begun < DRAIN_S
+    postgres.start()
+    with stage.pool(workers=1):
+        stage.wait_until_caught_up()
+
+
+def test_a_second_term_does_not_wait(stage, postgres):
+    """The database hangs, so the statement in flight does not end."""
+    with stage.pool(workers=1, properties={"session.timeout.ms": 2000}, drain_timeout_ms=600000) as process:
+        wait_for_owners(stage, process.wait_for_workers(1))
+        warm_up(stage)
+        lock = stage.database
+        lock.run("BEGIN")
+        lock.run("LOCK TABLE winnow.event IN EXCLUSIVE MODE")
+        try:
+            stage.send(*new_events(10))
+            wait_for_statements(stage, 1)
+            process.send_signal(signal.SIGTERM)
+            process.wait_for_log("event=pool_stopping")
+            begun = time.monotonic()
+
+            def asked_again():
+                process.send_signal(signal.SIGTERM)
+                return process.exit_code is not None
+
+            wait_until(asked_again, DRAIN_S, "the pool ends", interval_s=0.3, on_timeout=process.log_tail)
+            print(f"second TERM: ended with {process.exit_code} after {time.monotonic() - begun:.2f} s")
+            assert re.search("event=pool_killing", process.log_text())
+            assert process.exit_code == 75
+        finally:
+            lock.close()
+    with stage.pool(workers=1):
+        stage.wait_until_caught_up()
+    assert len(stage.events()) == 14
