@@ -76,6 +76,15 @@ static void absorb_revoked(struct machine *machine)
     machine->start_due = false;
 }
 
+static void tell_recovery(struct machine *machine, int64_t now_ms)
+{
+    const struct trouble trouble = machine->trouble;
+    if (trouble.attempts == 0) return;
+    machine->trouble = (struct trouble){0};
+    machine_say(machine, NOTE_INFO, "recovered", "after %" PRId64 " ms and %u attempts",
+                now_ms - trouble.since_ms, trouble.attempts);
+}
+
 static void absorb_claimed(struct machine *machine, const struct input *input, int64_t now_ms)
 {
     bool resumed = false;
@@ -92,6 +101,7 @@ static void absorb_claimed(struct machine *machine, const struct input *input, i
     }
     machine->claim_due = false;
     machine->recheck_ms = now_ms + OPERATOR_WAIT_MS;
+    if (!machine->trouble.of_write) tell_recovery(machine, now_ms);
 }
 
 static void absorb_taken(struct machine *machine, struct partition *partition, const struct input *input,
@@ -170,12 +180,13 @@ static void absorb_out_of_range(struct machine *machine, const struct input *inp
                 partition->number, lost, partition->cursor);
 }
 
-static void absorb_written(struct machine *machine, const struct input *input)
+static void absorb_written(struct machine *machine, const struct input *input, int64_t now_ms)
 {
     struct flight *flight = &machine->flight;
     flight_written(flight);
     machine->counters.batches++;
     machine->operator_told = false;
+    tell_recovery(machine, now_ms);
     backoff_reset(&machine->backoff);
     if (machine->rows_max < machine->options.limits.rows_max) machine->rows_max++;
     if (machine->orphaned) {
@@ -228,14 +239,25 @@ static void wait_for_operator(struct machine *machine, int64_t now_ms)
                 machine->fault.text, told ? "; SQLSTATE " : "", machine->fault.sqlstate, wait_ms / 1000);
 }
 
-static void retry(struct machine *machine, int64_t now_ms)
+static void tell_trouble(struct machine *machine, bool of_write, int64_t now_ms, int64_t wait_ms)
+{
+    struct trouble *trouble = &machine->trouble;
+    if (trouble->attempts == 0) trouble->since_ms = now_ms;
+    trouble->attempts++;
+    trouble->of_write = of_write;
+    if (trouble->attempts > 1 && now_ms - trouble->told_ms < TELL_AGAIN_MS) return;
+    trouble->told_ms = now_ms;
+    machine_say(machine, NOTE_WARNING, "retrying", "%s: %s; attempt %u, trying again in %" PRId64 " ms",
+                machine->fault.site, machine->fault.text, trouble->attempts, wait_ms);
+}
+
+static void retry(struct machine *machine, bool of_write, int64_t now_ms)
 {
     /* A statement that timed out may just be too large: shrink it, and grow back slowly. */
     if (strcmp(machine->fault.sqlstate, "57014") == 0 && machine->rows_max > 1) machine->rows_max /= 2;
     int64_t wait_ms = backoff_next_ms(&machine->backoff);
     resync(machine, now_ms, wait_ms);
-    machine_say(machine, NOTE_WARNING, "retrying", "%s: %s; trying again in %" PRId64 " ms",
-                machine->fault.site, machine->fault.text, wait_ms);
+    tell_trouble(machine, of_write, now_ms, wait_ms);
 }
 
 /* The circuit breaker counts it as well: a constraint that refuses everything must not drain the topic. */
@@ -286,7 +308,7 @@ static void absorb_failed(struct machine *machine, const struct input *input, in
         return;
     case STATUS_OK:
     case STATUS_RETRY:
-        retry(machine, now_ms);
+        retry(machine, input->of_write, now_ms);
         return;
     }
 }
@@ -315,7 +337,7 @@ void machine_absorb(struct machine *machine, const struct input *input, int64_t 
         absorb_claimed(machine, input, now_ms);
         return;
     case INPUT_WRITTEN:
-        absorb_written(machine, input);
+        absorb_written(machine, input, now_ms);
         return;
     case INPUT_FENCED:
         absorb_fenced(machine, now_ms);

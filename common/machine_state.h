@@ -10,6 +10,7 @@
 
 #define OPERATOR_FIRST_WAIT_MS 1000
 #define OPERATOR_WAIT_MS       30000 /* until an operator's fault, or a halted partition, is looked at again */
+#define TELL_AGAIN_MS          60000 /* a trouble that lasts is told that often */
 #define START_GAP_MS           1500
 #define WAITING_POLL_MS        100 /* while waiting, the source is served this often, or the group would drop us */
 
@@ -39,6 +40,12 @@ struct machine {
     bool orphaned;  /* the write in flight is of partitions that are no longer ours */
     bool source_idle;
     bool stopping;
+    struct trouble {
+        int64_t since_ms;
+        int64_t told_ms;
+        unsigned attempts; /* 0: none */
+        bool of_write;     /* the last one was of a write: only the next commit ends it */
+    } trouble;
     bool operator_told; /* since the last commit */
     bool failed;        /* for good */
 };

@@ -90,9 +90,8 @@ static bool is_conninfo(const char *text)
            strncmp(text, "postgresql://", 13) == 0;
 }
 
-/* False when libpq cannot read the conninfo. Its message may quote any part of it, so passwords too: all that
- * stands in quotes is left out. */
-static bool check_conninfo(const char *conninfo, bool *ret_names_service, struct fault *ret_fault)
+/* libpq's message may quote any part of the conninfo, so passwords too: what stands in quotes is left out. */
+bool database_check_conninfo(const char *conninfo, bool *ret_names_service, struct fault *ret_fault)
 {
     *ret_names_service = environment_has("PGSERVICE");
     if (!is_conninfo(conninfo)) return true;
@@ -183,7 +182,7 @@ static PGconn *start_connecting(const struct database_options *options, struct f
 {
     bool names_service;
     struct keywords keywords = {0};
-    if (!check_conninfo(options->conninfo, &names_service, ret_fault)) return NULL;
+    if (!database_check_conninfo(options->conninfo, &names_service, ret_fault)) return NULL;
     collect_keywords(options, names_service, &keywords);
     PGconn *connection = PQconnectStartParams(keywords.names, keywords.values, 1);
     if (connection == NULL) abort(); /* out of memory */

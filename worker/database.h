@@ -70,6 +70,11 @@ void database_close(struct database *database); /* takes NULL; does not wait */
 typedef void (*database_notice)(void *context, const char *severity, const char *text);
 void database_on_notice(struct database *database, database_notice notice, void *context);
 
+/* Whether libpq can read the conninfo, without connecting; STATUS_STOP when not. *ret_names_service tells
+ * whether it or the environment names a service. */
+MUST_CHECK bool database_check_conninfo(const char *conninfo, bool *ret_names_service,
+                                        struct fault *ret_fault);
+
 /* The socket, for signals_wait(); -1 once the connection is gone. */
 int database_fd(const struct database *database);
 

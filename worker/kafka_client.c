@@ -238,6 +238,14 @@ static const char *refusal_advice(const char *text)
            "since this librdkafka's SCRAM is refused there";
 }
 
+bool kafka_check_properties(const struct settings *settings, struct fault *ret_fault)
+{
+    rd_kafka_conf_t *conf = NULL;
+    if (!kafka_conf_new(settings, KAFKA_CONSUMER, &conf, ret_fault)) return false;
+    rd_kafka_conf_destroy(conf);
+    return true;
+}
+
 void kafka_fault(struct fault *fault, const char *site, rd_kafka_resp_err_t code, const char *detail)
 {
     char heard[TROUBLE_SIZE] = "";

@@ -5,9 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "attr.h"
 #include "settings.h"
+#include "status.h"
 
 #define KAFKA_SESSION_TIMEOUT_MS_DEFAULT "10000" /* session.timeout.ms, unless the user sets it */
+
+/* Whether librdkafka takes all properties of the settings, without connecting; STATUS_STOP when not. */
+MUST_CHECK bool kafka_check_properties(const struct settings *settings, struct fault *ret_fault);
 
 /* How long the group waits for a member that died: session.timeout.ms of the settings, in ms. */
 int64_t kafka_session_timeout_ms(const struct settings *settings);

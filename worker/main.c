@@ -1,14 +1,31 @@
 /* winnow reads loose JSON events from Kafka and stores each exactly once in PostgreSQL. The commands put
  * together what they need; all that is left here is to see that what they said was heard. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "exit_code.h"
 
+/* A descriptor that was closed by whoever started us would be given to the next file that is opened, and what
+ * is meant for standard output would end in it. In its place stands one that refuses the use it is meant for.
+ */
+static void occupy_standard_descriptors(void)
+{
+    static const int refusing[] = {
+        [STDIN_FILENO] = O_WRONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_RDONLY};
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0) continue;
+        if (open("/dev/null", refusing[fd]) != fd) abort();
+    }
+}
+
 int main(int argc, char **argv)
 {
+    occupy_standard_descriptors();
     int exit_code = cli_run(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         (void)fprintf(stderr, "winnow: cannot write to standard output: %s\n", strerror(errno));

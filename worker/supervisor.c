@@ -307,10 +307,16 @@ static struct roster_action perform_all(struct supervisor *supervisor)
     }
 }
 
+/* Not before the first worker has found the database right: one complaint is enough. */
+static bool housekeeping_is_on(const struct supervisor *supervisor)
+{
+    return supervisor->roster.checked && !supervisor->roster.stopping;
+}
+
 static void housekeep_when_due(struct supervisor *supervisor)
 {
     const int64_t now_ms = clock_now_ms();
-    if (supervisor->roster.stopping || now_ms < supervisor->housekeep_due_ms) return;
+    if (!housekeeping_is_on(supervisor) || now_ms < supervisor->housekeep_due_ms) return;
     supervisor->housekeep_due_ms = now_ms + supervisor->options->housekeep_interval_ms;
     if (supervisor->housekeeper > 0) return;
     const pid_t pid = spawn_role(supervisor->options, "housekeep", NULL, 0);
@@ -321,7 +327,8 @@ static void wait_for_more(const struct supervisor *supervisor, int64_t until_ms)
 {
     const struct roster *roster = &supervisor->roster;
     const int64_t now_ms = clock_now_ms();
-    if (!roster->stopping && supervisor->housekeep_due_ms < until_ms) until_ms = supervisor->housekeep_due_ms;
+    const bool timed = housekeeping_is_on(supervisor);
+    if (timed && supervisor->housekeep_due_ms < until_ms) until_ms = supervisor->housekeep_due_ms;
     const bool joining = roster_joined_count(roster) < roster_wanted_count(roster);
     if (joining && now_ms + JOINED_LOOK_MS < until_ms) until_ms = now_ms + JOINED_LOOK_MS;
     const int64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;

@@ -358,3 +358,20 @@ def test_input_that_cannot_be_read():
     finally:
         os.close(directory)
     assert said(result, 75) == "winnow explain: cannot read standard input: Is a directory\n"
+
+
+@pytest.mark.parametrize("command", [("explain", "--json"), ("submit", "-b", "localhost:1", "-t", "x", "--timeout", "1")])
+def test_closed_descriptors_are_not_taken_by_others(command):
+    line = " ".join((f"'{PROGRAM}'", *command))
+    result = subprocess.run(["/bin/sh", "-c", f"{line} <&-"], capture_output=True, timeout=60, check=False)
+    assert result.returncode != 0
+    assert result.stderr.startswith(f"winnow {command[0]}: ".encode())
+
+
+def test_check_asks_the_libraries():
+    given = ("config", "check", "-b", "localhost:9092", "-t", "events")
+    assert run(*given).returncode == 0
+    assert 'No such configuration property: "no.such"' in said(run(*given, "-X", "no.such=1"), 78)
+    assert "session.timeout.ms" in said(run(*given, "-X", "session.timeout.ms=abc"), 78)
+    text = said(run(*given, "-d", "host=h passwordd=hush"), 78)
+    assert "neither a conninfo" in text and "hush" not in text

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "database.h"
 #include "exit_code.h"
 #include "kafka_properties.h"
 #include "nearest.h"
@@ -31,6 +32,15 @@ static const char *origin_name(enum origin_kind kind)
 static int run_check(const struct settings_load *load)
 {
     if (!settings_require(&load->settings, "brokers topic")) return EXIT_BAD_CONFIG;
+    /* What the libraries have to say about their parts. */
+    struct fault kafka = {0};
+    struct fault database = {0};
+    bool names_service = false;
+    bool good = kafka_check_properties(&load->settings, &kafka);
+    bool readable = database_check_conninfo(load->settings.database, &names_service, &database);
+    if (!good) (void)fprintf(stderr, "winnow: %s: %s\n", kafka.site, kafka.text);
+    if (!readable) (void)fprintf(stderr, "winnow: database: %s\n", database.text);
+    if (!good || !readable) return EXIT_BAD_CONFIG;
     (void)printf("ok\n");
     return EXIT_DRAINED;
 }

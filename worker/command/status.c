@@ -34,7 +34,7 @@ static const struct command_usage usage = {
     .description =
         "Tells for each partition how far it is and what became of its messages, and whether it all adds "
         "up.\n"
-        "Exit code 0: complete and nothing halted; 1: something is halted, incomplete or not started;\n"
+        "Exit code 0: complete and nothing halted; 1: something is halted, incomplete, or unread;\n"
         "69: the database cannot be reached; 78: schema or topic is missing. Without brokers the lag is left "
         "out.\n\n"
         "  $ winnow status -b localhost:9092 -t events -d dbname=winnow",

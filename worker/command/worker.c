@@ -23,6 +23,7 @@
 #include "worker.h"
 
 #define PUBLISHER_STOP_MS 2000
+#define TELL_AGAIN_MS     60000 /* a wait that lasts is told that often */
 
 static const char *slot_fd_text;
 static const char *slot_text;
@@ -67,6 +68,7 @@ static int check_schema(const struct settings *settings)
     };
     struct backoff backoff;
     backoff_init(&backoff, 50, 5000, make_seed());
+    int64_t told_ms = 0;
     for (;;) {
         struct fault fault;
         struct database *database = NULL;
@@ -75,8 +77,10 @@ static int check_schema(const struct settings *settings)
         if (known) return EXIT_DRAINED;
         if (fault.status != STATUS_RETRY) return complain(&fault);
         int64_t wait_ms = backoff_next_ms(&backoff);
-        log_line(LOG_LEVEL_WARNING, "waiting_for_database", "%s: %s; trying again in %" PRId64 " ms",
-                 fault.site, fault.text, wait_ms);
+        bool tells = told_ms == 0 || clock_now_ms() - told_ms >= TELL_AGAIN_MS;
+        if (tells) told_ms = clock_now_ms();
+        log_line(tells ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "waiting_for_database",
+                 "%s: %s; trying again in %" PRId64 " ms", fault.site, fault.text, wait_ms);
         (void)!signals_wait(NULL, 0, wait_ms);
         if (signals_look_for_stop()) return EXIT_DRAINED;
     }

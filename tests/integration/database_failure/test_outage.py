@@ -66,6 +66,9 @@ def test_twenty_seconds_without_database(own_stage, own_postgres):
         own_postgres.start()
         begun = time.monotonic()
         stage.wait_until_caught_up(timeout_s=CATCH_UP_S)
+        log = workers.log_text()
+        assert 2 <= log.count("event=retrying") <= 8  # told, but not each of some fifty attempts
+        workers.wait_for_log("event=recovered")
         print(f"caught up {len(stage.sent)} events {time.monotonic() - begun:.1f} s after the outage")
         same_workers()
         assert workers.stop() == 0

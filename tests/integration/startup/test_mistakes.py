@@ -134,11 +134,12 @@ def test_pool_goes_on_trying_to_reach_the_brokers(ended):
 
 def test_database_that_does_not_answer_is_waited_for(stage, postgres):
     postgres.stop()
-    with stage.pool(workers=0) as worker:
-        worker.wait_for_log(r"level=warning .*event=waiting_for_database .*(?s:.*)trying again in \d{3}")
+    with stage.pool(workers=0, log_level="debug") as worker:
+        worker.wait_for_log(r"event=waiting_for_database .*(?s:.*)trying again in \d{3}")
         assert worker.is_running()
         lines = worker.log_text().splitlines()
         print(lines[0])
         assert all("waiting_for_database" in line for line in lines)
+        assert ["level=warning" in line for line in lines] == [True] + [False] * (len(lines) - 1)  # told once
         assert re.search(r"cannot connect to PostgreSQL: .* failed: .*; trying again in \d+ ms", lines[0])
         assert worker.stop() == 0

@@ -204,7 +204,7 @@ class Kafka(Broker):
 
     def _java(self, main_class, *arguments):
         return ["java", "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
-                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Djava.awt.headless=true",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Djava.awt.headless=true", f"-Djava.io.tmpdir={self.directory}",
                 "-cp", f"{self._jars}/*", main_class, *arguments]
 
     def _format(self):
