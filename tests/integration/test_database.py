@@ -9,6 +9,7 @@ import time
 import pytest
 
 from winnow_test import pool
+from winnow_test.poll import wait_until
 
 
 def status(conninfo, **environment):
@@ -113,13 +114,6 @@ def test_a_standby_is_passed_over_unless_asked_for(empty_database):
     assert status(empty_database.dsn, PGTARGETSESSIONATTRS="any").returncode == 1
 
 
-def _wait_until(condition, process):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_connecting(number, silent_port):
     with subprocess.Popen([str(pool.BINARY), "migrate", "-d", f"host=127.0.0.1 port={silent_port} connect_timeout=50"],
@@ -127,7 +121,8 @@ def test_a_signal_ends_connecting(number, silent_port):
         def is_connected():
             with open("/proc/net/tcp", encoding="ascii") as table:
                 return any(f":{silent_port:04X} 01 " in line for line in table)
-        _wait_until(is_connected, process)
+        wait_until(lambda: process.poll() is not None or is_connected(), 20, "it connects")
+        assert process.poll() is None
         process.send_signal(number)
         begin = time.monotonic()
         error = process.communicate(timeout=20)[1]
@@ -151,6 +146,6 @@ def test_a_connection_that_is_cut_is_told(database):
     with subprocess.Popen([str(pool.BINARY), "migrate", "-d", database.dsn], env=pool.environment({}),
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert "waiting for it" in process.stdout.readline()
-        _wait_until(lambda: database.terminate_backends("winnow migrate") == 1, process)
+        wait_until(lambda: database.terminate_backends("winnow migrate") == 1, 20, "it has a connection to end")
         error = process.communicate(timeout=20)[1]
         assert (process.returncode, "57P01" in error) == (75, True)

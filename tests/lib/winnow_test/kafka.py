@@ -1,6 +1,7 @@
 """Brokers: Apache Kafka from its jars (one node, KRaft), and what the tests ask of any broker."""
 
 import base64
+import json
 import os
 import signal
 import subprocess
@@ -206,6 +207,16 @@ class Kafka(Broker):
         return ["java", "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Djava.awt.headless=true", f"-Djava.io.tmpdir={self.directory}",
                 "-cp", f"{self._jars}/*", main_class, *arguments]
+
+    def delete_records(self, topic, before):
+        """Deletes what stands before an offset: {partition: offset}."""
+        partitions = [{"topic": topic, "partition": partition, "offset": offset} for partition, offset in before.items()]
+        path = self.directory / "delete-records.json"
+        path.write_text(json.dumps({"version": 1, "partitions": partitions}), encoding="ascii")
+        subprocess.run(self._java("org.apache.kafka.tools.DeleteRecordsCommand", "--bootstrap-server", self.brokers,
+                                  "--offset-json-file", path), check=True, stdout=subprocess.DEVNULL)
+        for partition, offset in before.items():
+            wait_until(lambda p=partition, o=offset: self.watermarks(topic, p)[0] == o, 30, f"{topic}/{partition} begins at {offset}")
 
     def _format(self):
         # Behind "=", since one id in 64 begins with a dash.
