@@ -95,7 +95,8 @@ def _hold_marks(database):
 
 
 def _waiting_marks(database):
-    return database.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    # On this very lock: those who make a partition wait for another.
+    return database.value(f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {LOCK} AND NOT granted")
 
 
 def test_death_between_lease_and_mark(make_stage, postgres):
