@@ -13,9 +13,6 @@
 
 #include "machine_state.h"
 
-#define RETRY_FLOOR_MS   50
-#define RETRY_CEILING_MS 5000
-
 struct machine *machine_new(const struct machine_options *options)
 {
     struct machine *machine = calloc(1, sizeof(*machine));
@@ -25,7 +22,7 @@ struct machine *machine_new(const struct machine_options *options)
     machine->identity = identity_new();
     batch_init(&machine->filling, &options->limits);
     flight_init(&machine->flight, &options->limits);
-    backoff_init(&machine->backoff, RETRY_FLOOR_MS, RETRY_CEILING_MS, options->seed);
+    backoff_init(&machine->backoff, BACKOFF_SERVER_FLOOR_MS, BACKOFF_SERVER_CEILING_MS, options->seed);
     machine->rows_max = options->limits.rows_max;
     return machine;
 }

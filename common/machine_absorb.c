@@ -132,6 +132,7 @@ static void absorb_record(struct machine *machine, const struct input *input, in
         partition_find(machine->partitions, machine->partition_count, input->record.partition);
     int64_t gap = 0;
     enum verdict verdict = VERDICT_DROP;
+    if (partition != NULL) partition_heard(partition, now_ms);
     if (partition != NULL) verdict = partition_judge(partition, &input->record, machine->identity, &gap);
     switch (verdict) {
     case VERDICT_TAKE:
@@ -178,6 +179,62 @@ static void absorb_out_of_range(struct machine *machine, const struct input *inp
                 "partition %" PRId32 ": %" PRId64 " messages before offset %" PRId64
                 " were deleted from the topic before they were read; the range is kept in winnow.batch_log",
                 partition->number, lost, partition->cursor);
+}
+
+static void absorb_end(struct machine *machine, const struct input *input, int64_t now_ms)
+{
+    struct partition *partition =
+        partition_find(machine->partitions, machine->partition_count, input->partition);
+    if (partition == NULL || partition->start_due) return; /* before the seek that is about to come */
+    partition_heard(partition, now_ms);
+    partition->silence.end = input->high_offset;
+}
+
+static void give_up_client(struct machine *machine, const struct partition *partition)
+{
+    machine->failed = true;
+    fault_set(&machine->fault, STATUS_RETRY, "stall",
+              "nothing comes of partition %" PRId32 " from offset %" PRId64
+              " on, though its log goes on, and reading it anew did not help: this needs a new client",
+              partition->number, partition->start_at);
+}
+
+/* The client stops fetching a partition now and then, for ever, while its membership of the group looks
+ * healthy. True when this one has: each is told with an action of its own, so the others wait for the next
+ * look. */
+static bool absorb_silence(struct machine *machine, struct partition *partition, int64_t log_end)
+{
+    switch (partition_judge_silence(partition, log_end)) {
+    case SILENCE_FINE:
+        break;
+    case SILENCE_REREAD:
+        machine->counters.rereads++;
+        break;
+    case SILENCE_STALLED:
+        machine->counters.stalled++;
+        machine_say(machine, NOTE_WARNING, "partition_stalled",
+                    "nothing comes of partition %" PRId32 " from offset %" PRId64
+                    " on, though its log goes on to %" PRId64 ": reading it anew",
+                    partition->number, partition->start_at, log_end);
+        return true;
+    case SILENCE_HOPELESS:
+        machine->counters.stalled++;
+        give_up_client(machine, partition);
+        return true;
+    }
+    return false;
+}
+
+/* To look may take a second: the pause counts from the answer, or a worker would do nothing else. */
+static void absorb_ends(struct machine *machine, const struct input *input, int64_t now_ms)
+{
+    machine_look_later(machine, now_ms);
+    for (size_t i = 0; i < input->count; i++) {
+        struct partition *partition =
+            partition_find(machine->partitions, machine->partition_count, input->ends[i].partition);
+        bool known = partition != NULL && input->ends[i].offset >= 0;
+        if (known && absorb_silence(machine, partition, input->ends[i].offset)) return;
+    }
 }
 
 static void absorb_written(struct machine *machine, const struct input *input, int64_t now_ms)
@@ -253,8 +310,11 @@ static void tell_trouble(struct machine *machine, bool of_write, int64_t now_ms,
 
 static void retry(struct machine *machine, bool of_write, int64_t now_ms)
 {
-    /* A statement that timed out may just be too large: shrink it, and grow back slowly. */
-    if (strcmp(machine->fault.sqlstate, "57014") == 0 && machine->rows_max > 1) machine->rows_max /= 2;
+    /* Nothing waits for it, and no claim would tell that it is over. */
+    if (machine->partition_count == 0 && !of_write) return;
+    /* A batch that timed out may just be too large: shrink it, and grow back slowly. */
+    bool too_slow = of_write && strcmp(machine->fault.sqlstate, "57014") == 0;
+    if (too_slow && machine->rows_max > 1) machine->rows_max /= 2;
     int64_t wait_ms = backoff_next_ms(&machine->backoff);
     resync(machine, now_ms, wait_ms);
     tell_trouble(machine, of_write, now_ms, wait_ms);
@@ -332,6 +392,12 @@ void machine_absorb(struct machine *machine, const struct input *input, int64_t 
         return;
     case INPUT_OUT_OF_RANGE:
         absorb_out_of_range(machine, input, now_ms);
+        return;
+    case INPUT_END:
+        absorb_end(machine, input, now_ms);
+        return;
+    case INPUT_ENDS:
+        absorb_ends(machine, input, now_ms);
         return;
     case INPUT_CLAIMED:
         absorb_claimed(machine, input, now_ms);

@@ -43,6 +43,7 @@ static struct action start_action(struct machine *machine, bool whole, int64_t n
         int64_t offset = from_start ? partition->start_at : partition->cursor;
         machine->positions[count++] = (struct position){.partition = partition->number, .offset = offset};
         partition->start_due = false;
+        partition_started(partition, now_ms);
     }
     if (whole) {
         machine->start_due = false;
@@ -80,6 +81,23 @@ static bool is_start_due(const struct partition *partition)
     return partition->start_due;
 }
 
+/* Only partitions of which nothing came for long though we would have taken it. */
+static struct action look_action(struct machine *machine, int64_t now_ms)
+{
+    int64_t timeout_ms = machine->options.stall_timeout_ms;
+    size_t count = 0;
+    for (size_t i = 0; now_ms - machine->reading_ms >= timeout_ms && i < machine->partition_count; i++) {
+        if (!partition_is_silent(&machine->partitions[i], now_ms, timeout_ms)) continue;
+        machine->numbers[count++] = machine->partitions[i].number;
+    }
+    return (struct action){.kind = ACTION_LOOK, .partitions = machine->numbers, .count = count};
+}
+
+static bool should_look(const struct machine *machine, int64_t now_ms)
+{
+    return machine->options.stall_timeout_ms > 0 && now_ms >= machine->look_ms;
+}
+
 static struct action write_action(struct machine *machine, int64_t now_ms)
 {
     machine->next_read_ms = now_ms + WAITING_POLL_MS;
@@ -107,6 +125,7 @@ static bool should_write(const struct machine *machine, int64_t now_ms)
 static struct action wait_action(struct machine *machine, int64_t now_ms)
 {
     int64_t until_ms = machine->wait_until_ms;
+    machine->reading_ms = now_ms;
     bool read = now_ms >= machine->next_read_ms;
     if (read) machine->next_read_ms = now_ms + WAITING_POLL_MS;
     if (machine->next_read_ms < until_ms) until_ms = machine->next_read_ms;
@@ -120,6 +139,7 @@ static struct action busy_action(struct machine *machine, int64_t now_ms)
     bool waits = machine_filling_is_full(machine) || now_ms < machine->wait_until_ms;
     if (machine->stopping) return poll_action(false, POLL_MS);
     if (!waits) return poll_action(true, POLL_MS);
+    machine->reading_ms = now_ms;
     bool read = now_ms >= machine->next_read_ms;
     if (read) machine->next_read_ms = now_ms + WAITING_POLL_MS;
     return poll_action(read, machine->next_read_ms - now_ms);
@@ -138,6 +158,11 @@ static struct action decide_free(struct machine *machine, int64_t now_ms)
         if (now_ms >= machine->start_after_ms) return start_action(machine, true, now_ms);
     } else if (first_partition(machine, is_start_due) != NULL) {
         return start_action(machine, false, now_ms);
+    }
+    if (should_look(machine, now_ms)) {
+        machine_look_later(machine, now_ms);
+        struct action action = look_action(machine, now_ms);
+        if (action.count > 0) return action;
     }
     if (should_write(machine, now_ms)) return write_action(machine, now_ms);
     if (now_ms >= machine->recheck_ms) {

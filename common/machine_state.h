@@ -33,6 +33,8 @@ struct machine {
     int64_t wait_until_ms;         /* nothing but serving the source before it */
     int64_t next_read_ms;          /* while waiting */
     int64_t recheck_ms;            /* when halted partitions are claimed again */
+    int64_t reading_ms;            /* since then, whatever came was taken at once */
+    int64_t look_ms;               /* when the ends of silent partitions are looked at again */
     int64_t started_ms;            /* when the whole set was positioned last */
     int64_t start_after_ms;        /* and before when it must not be again */
     bool claim_due;
@@ -61,6 +63,15 @@ void machine_say(struct machine *machine, enum note_level level, const char *nam
     PRINTF_LIKE(4, 5);
 
 void machine_forget_partitions(struct machine *machine);
+
+#define LOOK_PAUSE_MS_MIN 250
+
+/* Twice in each stall timeout is enough, since nothing is believed at the first look. */
+static inline void machine_look_later(struct machine *machine, int64_t now_ms)
+{
+    int64_t pause_ms = machine->options.stall_timeout_ms / 2;
+    machine->look_ms = now_ms + (pause_ms > LOOK_PAUSE_MS_MIN ? pause_ms : LOOK_PAUSE_MS_MIN);
+}
 
 /* The set of partitions that are read has changed, or a fetcher has ended: the whole set is to be positioned,
  * but not within START_GAP_MS of the last time. (librdkafka 2.0.2 may abort when partitions are assigned

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STALLS_BEFORE_GIVING_UP 2
+
 struct partition *partition_find(struct partition *partitions, size_t count, int32_t number)
 {
     size_t low = 0;
@@ -26,6 +28,7 @@ void partition_init(struct partition *partition, int32_t number, const struct ma
     *partition = (struct partition){
         .number = number,
         .jump_to = -1,
+        .silence = {.end = -1, .log_end = -1, .believed = -1},
         .breaker = {.window = options->breaker_window, .percent = options->breaker_percent},
     };
     if (options->breaker_window == 0) return;
@@ -55,6 +58,7 @@ void partition_reset(struct partition *partition)
     partition->halt_due = false;
     partition->lost = 0;
     partition->jump_to = -1;
+    partition->silence.believed = -1;
     breaker_reset(&partition->breaker);
 }
 
@@ -172,6 +176,52 @@ int64_t partition_out_of_range(struct partition *partition, int64_t low, int64_t
     partition->start_at = partition->cursor;
     partition->start_due = true;
     return lost;
+}
+
+void partition_heard(struct partition *partition, int64_t now_ms)
+{
+    partition->silence.heard_ms = now_ms;
+    partition->silence.log_end = -1;
+    partition->silence.stalls = 0;
+}
+
+void partition_started(struct partition *partition, int64_t now_ms)
+{
+    partition->silence.heard_ms = now_ms;
+    partition->silence.log_end = -1;
+    partition->silence.end = -1;
+}
+
+static bool is_read(const struct partition *partition)
+{
+    bool reads = partition->state == PARTITION_RUNNING || partition->state == PARTITION_TAIL;
+    return reads && !partition->start_due;
+}
+
+bool partition_is_silent(const struct partition *partition, int64_t now_ms, int64_t timeout_ms)
+{
+    const struct silence *silence = &partition->silence;
+    return is_read(partition) && now_ms - silence->heard_ms >= timeout_ms << silence->stalls;
+}
+
+enum silence_verdict partition_judge_silence(struct partition *partition, int64_t log_end)
+{
+    struct silence *silence = &partition->silence;
+    int64_t wanted = partition->state == PARTITION_TAIL ? partition->start_at : partition->cursor;
+    int64_t known_end = silence->log_end;
+    silence->log_end = log_end;
+    bool reached = silence->end >= known_end;
+    if (!is_read(partition) || known_end <= wanted) return SILENCE_FINE;
+    if (reached && silence->believed >= known_end) return SILENCE_FINE;
+    partition->start_at = wanted;
+    partition->start_due = true;
+    if (reached) { /* a transaction's marker, or messages that were skipped */
+        silence->believed = known_end;
+        return SILENCE_REREAD;
+    }
+    if (silence->stalls == STALLS_BEFORE_GIVING_UP) return SILENCE_HOPELESS;
+    silence->stalls++;
+    return SILENCE_STALLED;
 }
 
 bool partition_count(struct partition *partition, bool dead)

@@ -40,6 +40,13 @@ struct partition {
     char halt_detail[FAULT_TEXT_SIZE];
     uint8_t tail_fingerprint[FINGERPRINT_SIZE];
     struct breaker breaker;
+    struct silence {
+        int64_t heard_ms; /* when something came of it, or reading began */
+        int64_t end;      /* what reading reached since it began, by the source's word; -1: not told */
+        int64_t log_end;  /* of the log, when it was looked at in this silence; -1: never */
+        int64_t believed; /* offsets before it that never came are not there: read twice; -1: none */
+        unsigned stalls;  /* how often reading was begun again, and nothing came since */
+    } silence;
     size_t part; /* its index in the parts of the write being built */
 };
 
@@ -70,6 +77,25 @@ MUST_CHECK enum verdict partition_judge(struct partition *partition, const struc
 /* The log holds low .. high - 1, and where we wanted to read is outside. Decides where to go on, or halts.
  * Returns how many offsets retention has taken. */
 int64_t partition_out_of_range(struct partition *partition, int64_t low, int64_t high);
+
+/* Something came of it, or it is positioned anew: the silence is over. */
+void partition_heard(struct partition *partition, int64_t now_ms);
+void partition_started(struct partition *partition, int64_t now_ms);
+
+/* It is read, and nothing came of it for so long. The patience doubles with each stall: nothing comes either
+ * while the client passes over what an aborted transaction left, and beginning again undoes that work. */
+bool partition_is_silent(const struct partition *partition, int64_t now_ms, int64_t timeout_ms);
+
+enum silence_verdict {
+    SILENCE_FINE,     /* nothing is there to be read, or it came only now */
+    SILENCE_REREAD,   /* offsets at the end passed without a message: start_at is set, read them once more */
+    SILENCE_STALLED,  /* there is more, and nothing comes: start_at is set */
+    SILENCE_HOPELESS, /* even the third time */
+};
+
+/* What a silence means, the log ending where it does now. What counts is where it ended when it was last
+ * looked at in the same silence: a message of this instant is still on its way. */
+MUST_CHECK enum silence_verdict partition_judge_silence(struct partition *partition, int64_t log_end);
 
 /* Counts a taken message; true when the circuit breaker trips and the partition is halted. */
 MUST_CHECK bool partition_count(struct partition *partition, bool dead);

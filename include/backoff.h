@@ -5,6 +5,11 @@
 
 #include <stdint.h>
 
+/* Between attempts at a server. The ceiling is low, so that one that is back is in use again within two
+ * seconds, however long it was away. */
+#define BACKOFF_SERVER_FLOOR_MS   50
+#define BACKOFF_SERVER_CEILING_MS 1000
+
 struct backoff {
     int64_t floor_ms;
     int64_t ceiling_ms;

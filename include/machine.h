@@ -8,6 +8,7 @@
  *  - the database's next_offset is the only truth; a partition is consumed only under a claim (an epoch);
  *  - a partition begins at its last applied message, which must still carry the stored fingerprint;
  *  - a message behind the cursor is stale and dropped; a jump ahead is read once more before it is believed;
+ *  - a partition of which nothing comes though its log goes on is read again, and then by a new client;
  *  - after a lost fence or an unknown outcome nothing is guessed: buffers are dropped and claimed again;
  *  - a batch that the database refuses for its data is bisected, the row left over becomes a dead letter. */
 #ifndef WINNOW_MACHINE_H
@@ -31,12 +32,6 @@ struct claim {
     int64_t tail_offset; /* of the last applied message, -1: nothing to check */
     uint8_t tail_fingerprint[FINGERPRINT_SIZE];
     bool halted;
-};
-
-/* Where to go on reading. */
-struct position {
-    int32_t partition;
-    int64_t offset;
 };
 
 /* One partition's share of a write. Applied only where epoch and expected_offset are the row's. */
@@ -69,11 +64,19 @@ enum input_kind {
     INPUT_ASSIGNED,     /* .partitions: the whole new set */
     INPUT_REVOKED,      /* all partitions are gone */
     INPUT_OUT_OF_RANGE, /* .partition, .low_offset, .high_offset: the log holds low .. high - 1 */
-    INPUT_CLAIMED,      /* .claims answer ACTION_CLAIM */
-    INPUT_WRITTEN,      /* .receipt: committed */
-    INPUT_FENCED,       /* the write changed nothing: another epoch or offset stood in the database */
-    INPUT_FAILED,       /* .fault of the action in hand or of the write in flight */
-    INPUT_STOP,         /* the process was asked to end */
+    INPUT_END,          /* .partition: everything before .high_offset that can be read was handed out */
+    INPUT_ENDS,    /* .ends answer ACTION_LOOK: offsets behind the last ones in the logs, -1: not known */
+    INPUT_CLAIMED, /* .claims answer ACTION_CLAIM */
+    INPUT_WRITTEN, /* .receipt: committed */
+    INPUT_FENCED,  /* the write changed nothing: another epoch or offset stood in the database */
+    INPUT_FAILED,  /* .fault of the action in hand or of the write in flight */
+    INPUT_STOP,    /* the process was asked to end */
+};
+
+/* Where to go on reading, or where a log ends. */
+struct position {
+    int32_t partition;
+    int64_t offset;
 };
 
 /* Everything is borrowed for the duration of the step, the receipt until ACTION_ACK is performed. */
@@ -87,7 +90,8 @@ struct input {
     struct record record;
     const int32_t *partitions;
     const struct claim *claims;
-    size_t count; /* of partitions or claims */
+    const struct position *ends;
+    size_t count; /* of partitions, claims or ends */
     const struct receipt *receipt;
     const struct fault *fault;
 };
@@ -98,6 +102,7 @@ enum action_kind {
     ACTION_START, /* read .positions; .whole: they are all there is, else the others go on as they are */
     ACTION_WRITE, /* .write */
     ACTION_ACK,   /* .receipt, to the source */
+    ACTION_LOOK,  /* ask where the logs of .partitions end; no .ends when nobody answers soon */
     ACTION_HALT,  /* record that .partition is halted for .reason */
     ACTION_EXIT,  /* .drained, else for .fault */
 };
@@ -134,6 +139,7 @@ struct machine_options {
     size_t event_bytes_max;
     uint32_t breaker_window;  /* messages; 0: no circuit breaker */
     uint32_t breaker_percent; /* of the window; more dead than that halts the partition */
+    int64_t stall_timeout_ms; /* of silence while we read, until the log's end is looked at; 0: never */
     uint64_t seed;            /* of the back-off's jitter; anything but 0 */
 };
 
@@ -146,6 +152,7 @@ struct machine_counters {
     uint64_t resynced; /* times everything was claimed anew after a fault */
     uint64_t batches;  /* committed */
     uint64_t bisected; /* statements that the database refused for their data */
+    uint64_t stalled;  /* times that a partition was silent though there was more to read */
 };
 
 struct machine;

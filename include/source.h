@@ -10,7 +10,8 @@
 struct source;
 
 /* The next thing that happened, without waiting: INPUT_RECORD, INPUT_ASSIGNED, INPUT_REVOKED,
- * INPUT_OUT_OF_RANGE, INPUT_FAILED or INPUT_IDLE. What it points to is valid until the next call. */
+ * INPUT_OUT_OF_RANGE, INPUT_END, INPUT_FAILED or INPUT_IDLE. What it points to is valid until the next call.
+ */
 void source_next(struct source *source, struct input *ret_input);
 
 /* Readable when source_next() may have something. Never changes. */
@@ -23,6 +24,11 @@ MUST_CHECK bool source_start(struct source *source, const struct position *posit
 /* Where a partition without a row in the database is to begin. */
 MUST_CHECK bool source_first_offset(struct source *source, int32_t partition, int64_t *ret_offset,
                                     struct fault *ret_fault);
+
+/* Asks the leaders where the logs end, in the order of the partitions. Waits for a second at most; false when
+ * nobody answered. An end that is not known is -1. *ret_ends belongs to the source until the next call. */
+MUST_CHECK bool source_ends(struct source *source, const int32_t *partitions, size_t count,
+                            const struct position **ret_ends);
 
 /* Tells the source's lag monitors what is durable. A hint: errors are ignored. */
 void source_ack(struct source *source, const struct receipt *receipt);

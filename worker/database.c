@@ -212,6 +212,19 @@ static bool set_up_session(struct database *database, struct fault *ret_fault)
     return database_run(database, "connect", sql, NULL, 0, NULL, ret_fault);
 }
 
+static void drop(struct database *database)
+{
+    PQclear(database->answer);
+    PQclear(database->refusal);
+    PQfinish(database->connection);
+    database->connection = NULL;
+    database->answer = NULL;
+    database->refusal = NULL;
+    database->broken = true;
+    database->busy = false;
+    database->unsent = false;
+}
+
 bool database_open(const struct database_options *options, struct database **ret_database,
                    struct fault *ret_fault)
 {
@@ -246,9 +259,7 @@ void database_on_notice(struct database *database, database_notice notice, void 
 void database_close(struct database *database)
 {
     if (database == NULL) return;
-    PQclear(database->answer);
-    PQclear(database->refusal);
-    PQfinish(database->connection);
+    drop(database);
     free(database);
 }
 
@@ -274,22 +285,8 @@ static void begin(struct database *database, const char *site)
     database->site = site;
     database->unsent = false;
     database->deadline_ms = WAIT_NO_DEADLINE;
-    if (database->statement_timeout_ms > 0) {
+    if (database->statement_timeout_ms > 0)
         database->deadline_ms = clock_now_ms() + database->statement_timeout_ms + ANSWER_GRACE_MS;
-    }
-}
-
-static void drop(struct database *database)
-{
-    PQclear(database->answer);
-    PQclear(database->refusal);
-    PQfinish(database->connection);
-    database->connection = NULL;
-    database->answer = NULL;
-    database->refusal = NULL;
-    database->broken = true;
-    database->busy = false;
-    database->unsent = false;
 }
 
 static void keep_result(struct database *database, PGresult *result)
@@ -363,11 +360,11 @@ static void give_up(struct database *database, const char *why, struct fault *re
 
 static bool wait_answer(struct database *database, struct rows **ret_rows, struct fault *ret_fault)
 {
-    const bool stoppable = database->deadline_ms == WAIT_NO_DEADLINE;
     while (!advance(database)) {
         const short events = database->unsent ? POLLIN | POLLOUT : POLLIN;
         const enum wait_result result =
-            socket_wait(PQsocket(database->connection), events, database->deadline_ms, stoppable);
+            socket_wait(PQsocket(database->connection), events, database->deadline_ms,
+                        database->deadline_ms == WAIT_NO_DEADLINE);
         if (result == WAIT_READY) continue;
         give_up(database, result == WAIT_STOPPED ? "asked to stop" : "no answer in time", ret_fault);
         return false;
@@ -439,10 +436,19 @@ bool database_send(struct database *database, const char *site, const char *name
     return sent(database, result, ret_fault);
 }
 
+/* Between statements: what the server says unasked is taken in, for the next statement or for nobody. */
+static bool hears_of_loss(struct database *database, struct fault *ret_fault)
+{
+    if (database->broken || PQconsumeInput(database->connection) == 1) return false;
+    fault_from_loss(ret_fault, "connection", PQerrorMessage(database->connection));
+    drop(database);
+    return true;
+}
+
 enum database_progress database_poll(struct database *database, struct rows **ret_rows,
                                      struct fault *ret_fault)
 {
-    assert(database->busy);
+    if (!database->busy) return hears_of_loss(database, ret_fault) ? DATABASE_FAILED : DATABASE_BUSY;
     if (advance(database)) return settle(database, ret_rows, ret_fault) ? DATABASE_DONE : DATABASE_FAILED;
     if (database->deadline_ms == WAIT_NO_DEADLINE || clock_now_ms() < database->deadline_ms)
         return DATABASE_BUSY;
@@ -464,11 +470,6 @@ bool rows_is_null(const struct rows *rows, size_t row, unsigned column)
 const char *rows_text(const struct rows *rows, size_t row, unsigned column)
 {
     return rows_is_null(rows, row, column) ? "" : PQgetvalue(rows->result, (int)row, (int)column);
-}
-
-int64_t rows_int(const struct rows *rows, size_t row, unsigned column)
-{
-    return strtoll(rows_text(rows, row, column), NULL, 10);
 }
 
 struct slice rows_bytes(struct rows *rows, size_t row, unsigned column)

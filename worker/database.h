@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "attr.h"
 #include "slice.h"
@@ -97,7 +98,8 @@ MUST_CHECK bool database_send(struct database *database, const char *site, const
 enum database_progress { DATABASE_BUSY, DATABASE_DONE, DATABASE_FAILED };
 
 /* Looks for the answer to database_send() without waiting, and goes on sending what the socket did not take.
- * DATABASE_DONE gives the rows, DATABASE_FAILED the fault, also when the statement's deadline has passed. */
+ * DATABASE_DONE gives the rows, DATABASE_FAILED the fault, also when the statement's deadline has passed.
+ * Between statements it waits for nothing but the loss of the connection, which it tells once. */
 MUST_CHECK enum database_progress database_poll(struct database *database, struct rows **ret_rows,
                                                 struct fault *ret_fault);
 
@@ -110,7 +112,13 @@ bool database_is_alive(const struct database *database);
 size_t rows_count(const struct rows *rows);
 bool rows_is_null(const struct rows *rows, size_t row, unsigned column);
 const char *rows_text(const struct rows *rows, size_t row, unsigned column); /* "" for NULL */
-int64_t rows_int(const struct rows *rows, size_t row, unsigned column);      /* 0 for NULL */
+
+/* 0 for NULL. */
+static inline int64_t rows_int(const struct rows *rows, size_t row, unsigned column)
+{
+    return strtoll(rows_text(rows, row, column), NULL, 10);
+}
+
 /* Decodes a bytea. Borrowed from the rows; data NULL for NULL. */
 struct slice rows_bytes(struct rows *rows, size_t row, unsigned column);
 void rows_free(struct rows *rows); /* takes NULL */

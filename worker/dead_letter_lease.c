@@ -8,7 +8,11 @@
 /* $1 group, $2 topic */
 #define OUR_STREAM "(SELECT s.stream_id FROM winnow.stream AS s WHERE s.consumer_group = $1 AND s.topic = $2)"
 
-#define IS_FREE "d.published_at IS NULL AND (d.publish_lease_until IS NULL OR d.publish_lease_until < now())"
+/* No lease is given for more than an hour: one that ends later is from before the server's clock was set
+ * back, and nobody holds it. */
+#define IS_FREE                                                                                  \
+    "d.published_at IS NULL AND (d.publish_lease_until IS NULL OR d.publish_lease_until < now()" \
+    " OR d.publish_lease_until > now() + interval '61 minutes')"
 
 static const char wanted_sql[] =
     "SELECT EXISTS (SELECT FROM winnow.dead_letter AS d WHERE d.stream_id = " OUR_STREAM " AND " IS_FREE
@@ -27,7 +31,7 @@ static const char take_sql[] =
     " FROM free)"
     " UPDATE winnow.dead_letter AS d SET publish_lease_until = now() + interval '30 seconds' FROM summed AS s"
     " WHERE d.stream_id = s.stream_id AND d.partition = s.partition AND d.message_offset = s.message_offset"
-    " AND s.before < 4194304"
+    " AND s.before < 1048576"
     " RETURNING d.partition, d.message_offset,"
     " coalesce(floor(extract(epoch FROM d.message_time) * 1000)::bigint, -1), d.key,"
     " CASE WHEN octet_length(d.value) <= 12582912 THEN d.value END, d.headers, d.reason, d.detail,"

@@ -360,9 +360,9 @@ bool publisher_stop(struct publisher *publisher, int64_t timeout_ms)
     atomic_store(&publisher->stopping, true);
     publisher_poke(publisher);
     struct timespec deadline;
-    if (clock_gettime(CLOCK_REALTIME, &deadline) != 0) abort();
+    if (clock_gettime(CLOCK_MONOTONIC, &deadline) != 0) abort();
     deadline.tv_sec += timeout_ms / 1000 + 1;
-    if (pthread_timedjoin_np(publisher->thread, NULL, &deadline) != 0) return false;
+    if (pthread_clockjoin_np(publisher->thread, NULL, CLOCK_MONOTONIC, &deadline) != 0) return false;
     (void)close(publisher->wake_fd);
     buffer_done(&publisher->headers);
     free(publisher);

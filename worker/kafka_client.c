@@ -18,6 +18,7 @@
 #include "kafka_properties.h"
 #include "log.h"
 
+#define FETCH_BYTES_MAX     "4194304"
 #define TROUBLE_SIZE        256
 #define TROUBLE_FRESH_MS    INT64_C(60000)
 #define SAME_KIND_PAUSE_MS  INT64_C(60000)
@@ -104,6 +105,7 @@ static const struct property common_properties[] = {
 static const struct property consumer_properties[] = {
     {"enable.auto.commit", "false"},
     {"enable.auto.offset.store", "false"},
+    {"enable.partition.eof", "true"},
     {"auto.offset.reset", "error"},
     {"partition.assignment.strategy", "range,roundrobin"},
     {"isolation.level", "read_committed"},
@@ -111,8 +113,10 @@ static const struct property consumer_properties[] = {
     {"session.timeout.ms", KAFKA_SESSION_TIMEOUT_MS_DEFAULT},
     {"heartbeat.interval.ms", "1000"},
     {"max.poll.interval.ms", "300000"},
-    {"queued.min.messages", "10000"},
-    {"queued.max.messages.kbytes", "16384"}, /* a bound on memory */
+    /* Bounds on memory: up to the first two, whichever is met, and one answer more. 2.0.2 looks only once a
+     * second whether there is room again, so this is also what a worker can read in a second. */
+    {"queued.min.messages", "20000"},
+    {"queued.max.messages.kbytes", "16384"},
     {"fetch.message.max.bytes", "1048576"},
 };
 
@@ -144,11 +148,25 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct property *propert
     return true;
 }
 
-static bool set_role(rd_kafka_conf_t *conf, enum kafka_role role, struct fault *ret_fault)
+/* Of an answer, over all partitions. One that is set must not be less than message.max.bytes. */
+static bool bound_answers(rd_kafka_conf_t *conf, const struct settings *settings, struct fault *ret_fault)
+{
+    const char *bound = FETCH_BYTES_MAX;
+    for (size_t i = 0; i < settings->kafka_count; i++) {
+        const char *value = settings->kafka[i].value;
+        bool longer = strtoll(value, NULL, 10) > strtoll(FETCH_BYTES_MAX, NULL, 10);
+        if (longer && strcmp(settings->kafka[i].name, "message.max.bytes") == 0) bound = value;
+    }
+    return set_property(conf, "fetch.max.bytes", bound, ret_fault);
+}
+
+static bool set_role(rd_kafka_conf_t *conf, const struct settings *settings, enum kafka_role role,
+                     struct fault *ret_fault)
 {
     if (!set_properties(conf, common_properties, ARRAY_COUNT(common_properties), ret_fault)) return false;
     if (role == KAFKA_CONSUMER)
-        return set_properties(conf, consumer_properties, ARRAY_COUNT(consumer_properties), ret_fault);
+        return set_properties(conf, consumer_properties, ARRAY_COUNT(consumer_properties), ret_fault) &&
+               bound_answers(conf, settings, ret_fault);
     return set_properties(conf, producer_properties, ARRAY_COUNT(producer_properties), ret_fault);
 }
 
@@ -165,7 +183,7 @@ bool kafka_conf_new(const struct settings *settings, enum kafka_role role, rd_ka
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     bool grouped = role == KAFKA_CONSUMER && settings->group != NULL;
-    if (!set_role(conf, role, ret_fault) ||
+    if (!set_role(conf, settings, role, ret_fault) ||
         !set_property(conf, "bootstrap.servers", settings->brokers, ret_fault) ||
         (grouped && !set_property(conf, "group.id", settings->group, ret_fault)) ||
         !set_user(conf, settings, ret_fault)) {

@@ -2,6 +2,7 @@
  * together what they need; all that is left here is to see that what they said was heard. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +24,21 @@ static void occupy_standard_descriptors(void)
     }
 }
 
+/* What a message was in goes back to the system when the message is done. By itself the allocator gives every
+ * thread a heap of its own (librdkafka has one for each broker), and learns from the first large block that
+ * is freed to keep those to come in these heaps, where a backlog of large messages then leaves holes: a
+ * worker needs a third more memory for the same messages, and no message a second is won by it. */
+static void bound_heaps(void)
+{
+    (void)mallopt(M_ARENA_MAX, 2);
+    (void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+}
+
 int main(int argc, char **argv)
 {
     occupy_standard_descriptors();
+    bound_heaps();
     int exit_code = cli_run(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         (void)fprintf(stderr, "winnow: cannot write to standard output: %s\n", strerror(errno));

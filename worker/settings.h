@@ -21,6 +21,7 @@ struct settings {
     char *brokers;            /* -b, WINNOW_BROKERS: host:port[,…]; no default */
     char *topic;              /* -t, WINNOW_TOPIC; no default */
     char *group;              /* -g, WINNOW_GROUP: "winnow" */
+    int64_t stall_timeout_ms; /* 60000: of a partition's silence, until the client is suspected; 0: never */
     char *dead_letter_topic;  /* --dead-letter-topic: TOPIC.dlq */
     char *database;           /* -d, WINNOW_DATABASE: conninfo or URI; "": libpq's own PG* environment */
     int64_t workers;          /* -n: 4; of a pool */

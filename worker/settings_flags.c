@@ -60,11 +60,9 @@ static struct known find(const struct command_usage *usage, const struct written
 static bool complain(const struct written *option, const char *problem)
 {
     char shown[200];
-    (void)reject_escape(slice_of_text(option->text), shown, sizeof shown);
-    if (!is_letter(option))
-        shown[strcspn(shown, "=")] = '\0'; /* the value may be secret */
-    else if (shown[0] != '\0' && shown[1] != '\0')
-        shown[2] = '\0';
+    /* Only the name: the value may be secret. */
+    size_t size = is_letter(option) ? 2 : strcspn(option->text, "=");
+    (void)reject_escape(slice_of(option->text, size), shown, sizeof shown);
     (void)fprintf(stderr, "winnow %s: %s %s; see: winnow %s --help\n", option->command, shown, problem,
                   option->command);
     return false;

@@ -10,6 +10,8 @@
 #include "reject.h"
 #include "settings_check.h"
 
+#define PLACE_SIZE 4200 /* a path, a colon and the number of a line */
+
 static char *copy_text(const char *text)
 {
     char *copy = strdup(text);
@@ -27,13 +29,15 @@ static void origin_set(struct origin *to, struct origin from)
 void settings_load_complain(struct settings_load *load, struct origin origin, const char *format, ...)
 {
     char text[1024];
-    char shown[2048]; /* a name from a file may hold anything */
+    char place[PLACE_SIZE];
+    char shown[2048]; /* names from a file or the environment may hold anything */
     va_list values;
     va_start(values, format);
     (void)vsnprintf(text, sizeof text, format, values);
     va_end(values);
+    (void)reject_escape(slice_of_text(origin.place), place, sizeof place);
     (void)reject_escape(slice_of_text(text), shown, sizeof shown);
-    (void)fprintf(stderr, "winnow: %s: %s\n", origin.place, shown);
+    (void)fprintf(stderr, "winnow: %s: %s\n", place, shown);
     if (load->exit_code == 0) load->exit_code = origin.kind == ORIGIN_FLAG ? EXIT_BAD_USAGE : EXIT_BAD_CONFIG;
 }
 

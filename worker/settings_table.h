@@ -35,7 +35,7 @@ struct setting {
     bool has_secret; /* the value may hold a password */
 };
 
-#define SETTING_COUNT     15
+#define SETTING_COUNT     16
 #define SETTING_TEXT_SIZE 64 /* bytes that hold any flag or variable, with the terminating NUL */
 
 extern const struct setting setting_table[SETTING_COUNT];

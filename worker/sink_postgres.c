@@ -161,6 +161,26 @@ static void read_claim(struct rows *rows, size_t row, struct claim *ret_claim)
     }
 }
 
+/* lock_timeout, or a statement_timeout that is shorter. */
+static bool waited_in_vain(const struct fault *fault)
+{
+    return strcmp(fault->sqlstate, "55P03") == 0 || strcmp(fault->sqlstate, "57014") == 0;
+}
+
+/* After a claim that waited for locks in vain: the next one finds them free if nobody is using them. */
+static void end_stuck_sessions(struct sink *sink)
+{
+    struct fault fault;
+    struct rows *rows = NULL;
+    if (!database_run(sink->database, "end stuck sessions", SQL_END_STUCK, NULL, 0, &rows, &fault)) return;
+    if (rows_count(rows) > 0) {
+        log_line(LOG_LEVEL_WARNING, "stuck_sessions_ended",
+                 "%zu sessions of workers that stopped in the middle of a statement held our progress rows",
+                 rows_count(rows));
+    }
+    rows_free(rows);
+}
+
 bool sink_claim(struct sink *sink, const int32_t *partitions, size_t count, const struct claim **ret_claims,
                 size_t *ret_count, struct fault *ret_fault)
 {
@@ -174,6 +194,7 @@ bool sink_claim(struct sink *sink, const int32_t *partitions, size_t count, cons
     bool done = database_run(sink->database, "claim", SQL_CLAIM, parameters, ARRAY_COUNT(parameters), &rows,
                              ret_fault);
     array_done(&array);
+    if (!done && waited_in_vain(ret_fault)) end_stuck_sessions(sink);
     if (!done) return false;
     free(sink->claims);
     sink->claims = calloc(count == 0 ? 1 : count, sizeof(*sink->claims));
@@ -290,15 +311,15 @@ static void make_receipt(struct sink *sink, int64_t stored)
 void sink_poll(struct sink *sink, struct input *ret_input)
 {
     *ret_input = (struct input){.kind = INPUT_IDLE};
-    if (!sink->writing) return;
+    if (sink->database == NULL) return;
     struct rows *rows = NULL;
     switch (database_poll(sink->database, &rows, &sink->fault)) {
     case DATABASE_BUSY:
         return;
     case DATABASE_FAILED:
-        sink->writing = false;
         ret_input->kind = INPUT_FAILED;
-        ret_input->of_write = true;
+        ret_input->of_write = sink->writing;
+        sink->writing = false;
         ret_input->fault = &sink->fault;
         return;
     case DATABASE_DONE:
@@ -317,7 +338,9 @@ void sink_poll(struct sink *sink, struct input *ret_input)
 
 int sink_fd(const struct sink *sink)
 {
-    return sink->writing ? database_fd(sink->database) : -1;
+    /* One that is broken has told so, and may stay readable. */
+    bool listening = sink->database != NULL && (sink->writing || database_is_alive(sink->database));
+    return listening ? database_fd(sink->database) : -1;
 }
 
 bool sink_wants_write(const struct sink *sink)

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -23,11 +24,14 @@
 #define TOPIC_ATTEMPT_MS     500 /* between looks for a signal */
 #define WATERMARK_TIMEOUT_MS 10000
 #define CLUSTER_TIMEOUT_MS   10000
+#define ENDS_TIMEOUT_MS      1000
 /* 2.0.2 takes the seek's timeout for microseconds (librdkafka issue 4230): this is 10 s. */
 #define SEEK_TIMEOUT_MS 10000000
 /* Leaving the group is a courtesy to it. A member that is just joining cannot leave before the group lets it
  * in. */
-#define LEAVE_TIMEOUT_MS 1500
+#define LEAVE_TIMEOUT_MS (1500 + STOP_MS)
+/* How long fetchers may take to stop. */
+#define STOP_MS INT64_C(1000)
 
 struct source {
     rd_kafka_t *client;
@@ -37,8 +41,10 @@ struct source {
     rd_kafka_message_t *message; /* in hand, behind the last INPUT_RECORD */
     struct buffer headers;
     rd_kafka_topic_partition_list_t *reading; /* as assigned last */
+    int64_t stopped_ms;                       /* when fetchers were told to stop last, 0: never */
     int32_t *assigned;                        /* by the group, to be told */
     size_t assigned_count;
+    struct position *ends;
     int event_fd;
     bool assigned_due;
     bool revoked_due;
@@ -64,11 +70,24 @@ static void remember_reading(struct source *source, rd_kafka_topic_partition_lis
     source->reading = list;
 }
 
+/* To be called before rd_kafka_assign(): it stops the fetchers that run, and 2.0.2 aborts the process when
+ * one is told to stop a second time before it has (librdkafka issue 5573). The machine leaves a second
+ * between its own starts, but the group may take partitions back just after one. Nothing tells when a fetcher
+ * has stopped. */
+static void let_fetchers_stop(struct source *source)
+{
+    if (source->reading->cnt == 0) return;
+    int64_t until_ms = source->stopped_ms > 0 ? source->stopped_ms + STOP_MS : 0;
+    for (int64_t left_ms; (left_ms = until_ms - clock_now_ms()) > 0;) (void)poll(NULL, 0, (int)left_ms);
+    source->stopped_ms = clock_now_ms();
+}
+
 static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
                          void *opaque)
 {
     struct source *source = opaque;
     rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+    let_fetchers_stop(source);
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         on_assigned(source, list);
         (void)rd_kafka_assign(client, none);
@@ -206,6 +225,7 @@ bool source_close(struct source *source)
     rd_kafka_topic_partition_list_destroy(source->reading);
     buffer_done(&source->headers);
     free(source->assigned);
+    free(source->ends);
     free(source->topic);
     free(source);
     return true;
@@ -267,6 +287,12 @@ static void give_error(struct source *source, struct input *ret_input)
     rd_kafka_resp_err_t code = source->message->err;
     if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
         give_out_of_range(source, ret_input);
+        return;
+    }
+    if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        ret_input->kind = INPUT_END;
+        ret_input->partition = source->message->partition;
+        ret_input->high_offset = source->message->offset;
         return;
     }
     kafka_fault(&source->fault, "kafka", code, rd_kafka_message_errstr(source->message));
@@ -344,6 +370,7 @@ static bool reads_all_of(const struct source *source, const rd_kafka_topic_parti
 
 static bool assign(struct source *source, rd_kafka_topic_partition_list_t *list, struct fault *ret_fault)
 {
+    let_fetchers_stop(source);
     rd_kafka_resp_err_t code = rd_kafka_assign(source->client, list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         kafka_fault(ret_fault, "assign", code, source->topic);
@@ -394,6 +421,28 @@ bool source_first_offset(struct source *source, int32_t partition, int64_t *ret_
     }
     *ret_offset = low;
     return true;
+}
+
+bool source_ends(struct source *source, const int32_t *partitions, size_t count,
+                 const struct position **ret_ends)
+{
+    free(source->ends);
+    source->ends = calloc(count + 1, sizeof(*source->ends));
+    if (source->ends == NULL) abort();
+    for (size_t i = 0; i < count; i++) source->ends[i].partition = partitions[i];
+    *ret_ends = source->ends;
+    rd_kafka_topic_partition_list_t *list = make_list(source, source->ends, count);
+    for (int i = 0; i < list->cnt; i++) list->elems[i].offset = RD_KAFKA_OFFSET_END;
+    bool known =
+        rd_kafka_offsets_for_times(source->client, list, ENDS_TIMEOUT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (size_t i = 0; i < count && known; i++) {
+        const rd_kafka_topic_partition_t *found =
+            rd_kafka_topic_partition_list_find(list, source->topic, partitions[i]);
+        bool told = found != NULL && found->err == RD_KAFKA_RESP_ERR_NO_ERROR && found->offset >= 0;
+        source->ends[i].offset = told ? found->offset : -1;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return known;
 }
 
 void source_ack(struct source *source, const struct receipt *receipt)

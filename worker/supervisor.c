@@ -21,9 +21,9 @@
 #include "signals.h"
 #include "slot.h"
 
-#define KILL_DELAY_MS    1000 /* on top of the workers' own deadline, which they keep by themselves */
-#define JOINED_LOOK_MS   20   /* how often the shared page is looked at while someone has not joined */
-#define EXTRA_COUNT_MAX  4    /* arguments between the role and the options */
+#define KILL_DELAY_MS    500 /* on top of the workers' own deadline, which they keep by themselves */
+#define JOINED_LOOK_MS   20  /* how often the shared page is looked at while someone has not joined */
+#define EXTRA_COUNT_MAX  4   /* arguments between the role and the options */
 #define NUMBER_TEXT_SIZE 12
 
 static_assert(ROSTER_MEMBER_COUNT_MAX == SLOT_COUNT_MAX, "a member's index is its slot");

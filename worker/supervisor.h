@@ -11,7 +11,7 @@ struct supervisor_options {
     const char *program;           /* what is executed: "/proc/self/exe" */
     const char *const *options;    /* passed on to every process, ends with NULL */
     unsigned worker_count;         /* 1 .. SLOT_COUNT_MAX */
-    int64_t drain_timeout_ms;      /* of a worker; one second later it is killed */
+    int64_t drain_timeout_ms;      /* of a worker; half a second later it is killed */
     int64_t rejoin_ms;             /* the group's session timeout: see roster.h; 0: none */
     int64_t hold_ms;               /* how long the others wait for the first one's checks: see roster.h */
     int64_t housekeep_interval_ms; /* 0: no housekeeping */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "clock.h"
 #include "exit_code.h"
@@ -116,11 +117,14 @@ static bool perform_halt(struct worker *worker, const struct action *action)
                    &worker->fault)) {
         return false;
     }
+    bool another = strcmp(action->reason, "circuit_breaker") != 0;
     log_line(LOG_LEVEL_ERROR, "partition_halted",
-             "partition %" PRId32 " is halted: %s: %s; when it is mended, run as winnow_operator: "
-             "SELECT winnow.resume_partition('%s', %" PRId32 ", '%s');",
+             "partition %" PRId32
+             " is halted: %s: %s; when it is mended, to go on behind what is stored, run as "
+             "winnow_operator: SELECT winnow.resume_partition('%s', %" PRId32 ", '%s');%s",
              action->partition, action->reason, action->detail, settings->topic, action->partition,
-             settings->group);
+             settings->group,
+             another ? " or, to read all that the topic holds now, run with another group (-g)" : "");
     return true;
 }
 
@@ -131,6 +135,14 @@ static void perform_ack(struct worker *worker, const struct action *action)
     log_line(LOG_LEVEL_DEBUG, "batch", "stored=%" PRId64 " duplicate=%" PRId64 " dead=%" PRId64,
              receipt_stored(action->receipt), receipt_duplicate(action->receipt),
              receipt_dead(action->receipt));
+}
+
+/* A broker that does not answer is no news: the partition may well be silent for the same reason. */
+static void perform_look(struct worker *worker, const struct action *action, struct input *ret_input)
+{
+    bool told = source_ends(worker->options.source, action->partitions, action->count, &ret_input->ends);
+    ret_input->kind = INPUT_ENDS;
+    ret_input->count = told ? action->count : 0;
 }
 
 /* Every action but ACTION_EXIT. */
@@ -156,6 +168,9 @@ static void perform(struct worker *worker, const struct action *action, struct i
     case ACTION_ACK:
         perform_ack(worker, action);
         break;
+    case ACTION_LOOK:
+        perform_look(worker, action, ret_input);
+        return;
     case ACTION_HALT:
         done = perform_halt(worker, action);
         break;
@@ -196,9 +211,9 @@ static int finish(const struct worker *worker, const struct action *action)
     const struct machine_counters *counters = machine_counters(worker->machine);
     log_line(LOG_LEVEL_INFO, "worker_done",
              "taken=%" PRIu64 " batches=%" PRIu64 " stale=%" PRIu64 " gaps=%" PRIu64 " rereads=%" PRIu64
-             " fenced=%" PRIu64 " resynced=%" PRIu64 " bisected=%" PRIu64,
+             " fenced=%" PRIu64 " resynced=%" PRIu64 " bisected=%" PRIu64 " stalled=%" PRIu64,
              counters->taken, counters->batches, counters->stale, counters->gaps, counters->rereads,
-             counters->fenced, counters->resynced, counters->bisected);
+             counters->fenced, counters->resynced, counters->bisected, counters->stalled);
     if (action->drained) return EXIT_DRAINED;
     log_line(LOG_LEVEL_ERROR, "worker_failed", "%s: %s", action->fault->site, action->fault->text);
     /* A fatal word of the database stops the pool; one of the Kafka client only asks for a new client. */
@@ -215,6 +230,7 @@ static struct machine *make_machine(const struct worker_options *options)
         .event_bytes_max = (size_t)settings->event_bytes_max,
         .breaker_window = (uint32_t)settings->breaker_window,
         .breaker_percent = (uint32_t)settings->breaker_percent,
+        .stall_timeout_ms = settings->stall_timeout_ms,
         .seed = options->seed,
     };
     return machine_new(&machine);

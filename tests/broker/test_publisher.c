@@ -19,6 +19,7 @@
 #include "log.h"
 #include "migrate.h"
 #include "mock.h"
+#include "with_postgres.h"
 
 #define PATIENCE_MS INT64_C(20000)
 
@@ -401,11 +402,5 @@ static int run_tests(void)
 int main(int argc, char **argv)
 {
     (void)argc;
-    if (getenv("PGHOST") == NULL) {
-        static const char script[] = "tests/lib/with_postgres.py";
-        (void)execl("/usr/bin/python3", "python3", script, argv[0], (char *)NULL);
-        perror(script);
-        return EXIT_FAILURE;
-    }
-    return run_tests();
+    return with_postgres(argv[0], run_tests);
 }

@@ -43,6 +43,7 @@ void world_begin(size_t batch_rows)
         world->logs[i].reading = -1;
         world->logs[i].jump_at = -1;
         world->logs[i].stale_at = -1;
+        world->logs[i].pass_at = -1;
     }
 }
 
@@ -101,6 +102,26 @@ void world_jump_once(int32_t partition, int64_t offset)
     world->logs[partition].jump_at = offset;
 }
 
+void world_stick(int32_t partition, unsigned starts)
+{
+    world->logs[partition].stuck = starts;
+}
+
+void world_pass_over_once(int32_t partition, int64_t offset)
+{
+    world->logs[partition].pass_at = offset;
+}
+
+void world_hide_ends(bool hidden)
+{
+    world->ends_hidden = hidden;
+}
+
+void world_linger(void)
+{
+    world->linger = true;
+}
+
 void world_rebalance_after(unsigned messages)
 {
     world->rebalance_in = messages;
@@ -141,6 +162,11 @@ void world_trace_clear(void)
 int64_t world_now_ms(void)
 {
     return world->now_ms;
+}
+
+int64_t world_deadline_ms(void)
+{
+    return world->deadline_ms;
 }
 
 int64_t world_next_offset(int32_t partition)

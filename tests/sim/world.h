@@ -55,6 +55,18 @@ void world_slow_database(int64_t write_ms);
 /* The source hands out the message at `offset` in place of the one before it, once. */
 void world_jump_once(int32_t partition, int64_t offset);
 
+/* The source hands out nothing of the partition any more, until it was positioned that many times. */
+void world_stick(int32_t partition, unsigned starts);
+
+/* The source passes over the message once, without a word. */
+void world_pass_over_once(int32_t partition, int64_t offset);
+
+/* The broker does not tell where logs end. */
+void world_hide_ends(bool hidden);
+
+/* The run goes on to its limit, though all is done. */
+void world_linger(void);
+
 /* The group takes everything away and gives it again after that many messages. */
 void world_rebalance_after(unsigned messages);
 
@@ -79,6 +91,10 @@ const char *world_trace(void);
 void world_trace_clear(void);
 
 int64_t world_now_ms(void);
+
+/* The time that the worker gave itself to end, once it was asked to; 0 before. */
+int64_t world_deadline_ms(void);
+
 int64_t world_next_offset(int32_t partition);
 bool world_is_halted(int32_t partition, const char *reason);
 size_t world_stored(void);

@@ -40,7 +40,7 @@ bool signals_wait(struct pollfd *descriptors, unsigned count, int64_t timeout_ms
     int64_t until_ms = world->now_ms + (timeout_ms < 1 ? 1 : timeout_ms);
     if (world->writing && world->answer_ms < until_ms) until_ms = world->answer_ms;
     if (until_ms > world->now_ms) world->now_ms = until_ms;
-    if (all_done() || world->now_ms > world->limit_ms) world->stop = true;
+    if ((all_done() && !world->linger) || world->now_ms > world->limit_ms) world->stop = true;
     return true;
 }
 
@@ -51,7 +51,7 @@ bool signals_look_for_stop(void)
 
 void signals_arm_deadline(int64_t timeout_ms)
 {
-    (void)timeout_ms;
+    world->deadline_ms = timeout_ms;
 }
 
 void publisher_poke(struct publisher *publisher)
@@ -82,6 +82,7 @@ int world_run(int64_t limit_ms)
         .breaker_window = world->seed > 0 ? 0 : 20, /* in chaos, chance may cluster poison */
         .breaker_percent = 50,
         .drain_timeout_ms = 1000,
+        .stall_timeout_ms = 60000,
     };
     struct worker_options options = {
         .settings = &settings, .slot = slot_attach(-1, 0), .seed = world->seed + 7};

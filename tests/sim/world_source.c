@@ -50,6 +50,10 @@ static void move_on(struct log_partition *log)
     } else {
         log->straight = false;
     }
+    if (log->pass_at == log->reading) {
+        log->reading++;
+        log->pass_at = -1;
+    }
     while (log->reading < log->high && !log->messages[log->reading].there) log->reading++;
 }
 
@@ -68,10 +72,19 @@ static void give_record(int32_t partition, int64_t offset, struct input *ret_inp
     if (world_mishap_happens() && world_chance(20) == 0) world->revoked_due = true;
 }
 
+static bool give_end(int32_t partition, struct input *ret_input)
+{
+    struct log_partition *log = &world->logs[partition];
+    if (log->end_told == log->reading) return false;
+    log->end_told = log->reading;
+    *ret_input = (struct input){.kind = INPUT_END, .partition = partition, .high_offset = log->reading};
+    return true;
+}
+
 static bool give_from(int32_t partition, struct input *ret_input)
 {
     struct log_partition *log = &world->logs[partition];
-    if (log->reading < 0) return false;
+    if (log->reading < 0 || log->stuck > 0) return false;
     if (log->stale_at >= 0) {
         give_record(partition, log->stale_at, ret_input);
         log->stale_at = -1;
@@ -88,7 +101,7 @@ static bool give_from(int32_t partition, struct input *ret_input)
         return true;
     }
     move_on(log);
-    if (log->reading >= log->high) return false;
+    if (log->reading >= log->high) return give_end(partition, ret_input);
     give_record(partition, log->reading++, ret_input);
     return true;
 }
@@ -133,6 +146,8 @@ bool source_start(struct source *source, const struct position *positions, size_
                      world_mishap_happens();
         log->stale_at = stale ? log->reading : -1;
         log->out_of_range_told = false;
+        log->end_told = -1;
+        if (log->stuck > 0) log->stuck--;
         log->straight = true;
         log->reading = positions[i].offset;
         world_note(" %" PRId32 "@%" PRId64, positions[i].partition, positions[i].offset);
@@ -152,6 +167,22 @@ bool source_first_offset(struct source *source, int32_t partition, int64_t *ret_
     (void)source;
     (void)ret_fault;
     *ret_offset = world->logs[partition].low;
+    return true;
+}
+
+bool source_ends(struct source *source, const int32_t *partitions, size_t count,
+                 const struct position **ret_ends)
+{
+    (void)source;
+    if (world->ends_hidden) {
+        world->now_ms += 1000; /* the wait for an answer */
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int32_t partition = partitions[i];
+        world->ends[i] = (struct position){.partition = partition, .offset = world->logs[partition].high};
+    }
+    *ret_ends = world->ends;
     return true;
 }
 

@@ -27,6 +27,9 @@ struct log_partition {
     int64_t stale_at; /* a message from before a seek, still to come; -1: none */
     bool straight;    /* no random jump until one message came as it should */
     bool out_of_range_told;
+    int64_t end_told; /* where the end was told since the last start; -1: not yet */
+    unsigned stuck;   /* hands out nothing until it is positioned so often; 0: it works */
+    int64_t pass_at;  /* -1: none */
 };
 
 struct row {
@@ -63,8 +66,9 @@ struct world {
     struct receipt receipt;
     struct claim claim[WORLD_PARTITIONS];
     int64_t rebalance_at_ms, revoked_ms;
-    int64_t now_ms, down_from_ms, down_to_ms, limit_ms;
-    bool assigned_due, revoked_due, stop;
+    int64_t now_ms, down_from_ms, down_to_ms, limit_ms, deadline_ms;
+    bool assigned_due, revoked_due, stop, linger, ends_hidden;
+    struct position ends[WORLD_PARTITIONS];
     unsigned rebalance_in, stop_in;
     uint64_t seed;
     unsigned one_in;

@@ -46,6 +46,22 @@ static void test_details_of_the_message(void)
     expect_detail("[]", REJECT_NOT_AN_OBJECT, "M-7: value: found an array, expected an object");
 }
 
+/* The limit itself is still accepted. */
+static void test_limit_of_size(void)
+{
+    static const char value[] = "{\"client\":\"c\",\"metric\":\"m\"}";
+    struct normalizer *usual = normalizer;
+    struct event event;
+    struct reject reject;
+    normalizer = normalizer_new(sizeof value - 1);
+    CU_ASSERT_EQUAL(run(value, &event, &reject), STATUS_OK);
+    normalizer_free(normalizer);
+    normalizer = normalizer_new(sizeof value - 2);
+    expect_detail(value, REJECT_TOO_LARGE, "M-2: value: found 27 bytes, expected at most 26");
+    normalizer_free(normalizer);
+    normalizer = usual;
+}
+
 static void test_details_of_the_fields(void)
 {
     expect_detail("{}", REJECT_CLIENT_ID_MISSING, "C-1: client_id: expected client_id, client or source");
@@ -148,6 +164,7 @@ int main(void)
     if (CU_initialize_registry() != CUE_SUCCESS) return EXIT_FAILURE;
     CU_pSuite suite = CU_add_suite("normalize", NULL, NULL);
     CU_add_test(suite, "details of the message", test_details_of_the_message);
+    CU_add_test(suite, "limit of size", test_limit_of_size);
     CU_add_test(suite, "details of the fields", test_details_of_the_fields);
     CU_add_test(suite, "first failure is the reason", test_first_failure_is_the_reason);
     CU_add_test(suite, "findings", test_findings);

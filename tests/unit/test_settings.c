@@ -346,6 +346,10 @@ static void test_environment(void)
     CU_ASSERT_EQUAL(exit_code, 78);
     CU_ASSERT_TRUE(has_said("winnow: WINNOW_TOPPIC: no such setting; did you mean WINNOW_TOPIC?\n"));
     (void)unsetenv("WINNOW_TOPPIC");
+    (void)setenv("WINNOW_\x1b[2J", "x", 1);
+    CU_ASSERT_FALSE(READ(NULL));
+    CU_ASSERT_TRUE(has_said("winnow: WINNOW_\\x1b[2J: no such setting")); /* not sent to the terminal */
+    (void)unsetenv("WINNOW_\x1b[2J");
     (void)setenv("WINNOW_WORKERS", "0", 1);
     CU_ASSERT_FALSE(READ("-n", "3")); /* overridden, and wrong all the same */
     CU_ASSERT_EQUAL(exit_code, 78);
@@ -406,6 +410,7 @@ static void test_usage_errors(void)
         {{"-t", NULL}, "-t needs a value;"},
         {{"--json=yes", NULL}, "--json takes no value;"},
         {{"-jx", NULL}, "-j takes no value;"},
+        {{"-\xc3\xa9", NULL}, "winnow test: -\\xc3 is no option;"}, /* no half of a character */
         {{"-X", "nothing"}, "-X expects property=value;"},
         {{"-X=hunter2", NULL}, "-X expects property=value;"},
     };

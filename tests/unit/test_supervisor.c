@@ -130,6 +130,7 @@ struct pool_options {
     const char *behaviour;
     unsigned workers;
     int64_t drain_timeout_ms;
+    int64_t hold_ms;
     int64_t housekeep_interval_ms;
     bool subreaper; /* orphans come to it, as to a process 1 */
 };
@@ -142,6 +143,7 @@ static int pool_main(const struct pool_options *pool)
         .options = options,
         .worker_count = pool->workers,
         .drain_timeout_ms = pool->drain_timeout_ms,
+        .hold_ms = pool->hold_ms,
         .housekeep_interval_ms = pool->housekeep_interval_ms,
     };
     if (pool->subreaper && prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return 99;
@@ -296,10 +298,12 @@ static void test_temporary_end_is_started_again(void)
     check_stop(&pool);
 }
 
+/* The others are held back until the first one is there, or one of them might find everything right before.
+ */
 static void check_final(const char *behaviour, int exit_code)
 {
-    const struct pool pool = pool_start(
-        &(struct pool_options){.behaviour = behaviour, .workers = 3, .drain_timeout_ms = LONG_DRAIN_MS});
+    const struct pool pool = pool_start(&(struct pool_options){
+        .behaviour = behaviour, .workers = 3, .drain_timeout_ms = LONG_DRAIN_MS, .hold_ms = 10000});
     CU_ASSERT_EQUAL(end_of(pool.pid, 0), exit_code);
     CU_ASSERT_EQUAL(log_count(&pool, "worker 0 started"), 1);
     CU_ASSERT_EQUAL(log_count(&pool, "event=pool_stopping"), 1);

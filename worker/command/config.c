@@ -45,14 +45,18 @@ static int run_check(const struct settings_load *load)
     return EXIT_DRAINED;
 }
 
-/* A value as people can see it: control characters escaped. */
+/* A value, its name and its place as people can see them: control characters escaped. */
 static void print_value(const char *name, struct slice value, const struct origin *origin)
 {
+    char shown_name[1024];
     char shown[1024];
-    (void)reject_escape(value, shown, sizeof shown);
+    char shown_place[1024];
     const char *kind = origin->place != NULL ? origin_name(origin->kind) : "";
     const char *place = origin->place != NULL ? origin->place : "not given";
-    (void)printf("%-22s %-32s %s%s\n", name, shown, kind, place);
+    (void)reject_escape(slice_of_text(name), shown_name, sizeof shown_name);
+    (void)reject_escape(value, shown, sizeof shown);
+    (void)reject_escape(slice_of_text(place), shown_place, sizeof shown_place);
+    (void)printf("%-22s %-32s %s%s\n", shown_name, shown, kind, shown_place);
 }
 
 static int run_print(const struct settings_load *load)

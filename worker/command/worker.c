@@ -67,7 +67,7 @@ static int check_schema(const struct settings *settings)
         .statement_timeout_ms = settings->statement_timeout_ms,
     };
     struct backoff backoff;
-    backoff_init(&backoff, 50, 5000, make_seed());
+    backoff_init(&backoff, BACKOFF_SERVER_FLOOR_MS, BACKOFF_SERVER_CEILING_MS, make_seed());
     int64_t told_ms = 0;
     for (;;) {
         struct fault fault;

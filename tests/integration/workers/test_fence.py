@@ -94,7 +94,8 @@ def freeze_full_handed(stage, pids):
 
 
 def test_zombie(stage):
-    """Frozen beyond the session timeout; the other worker takes over; it wakes up and writes what it still holds."""
+    """Frozen beyond the session timeout; the other worker takes over; it wakes up with its hands full. Whether it writes
+    before it hears that it has lost the group is left to chance here; in chaos/test_zombie.py it always does."""
     properties = {"session.timeout.ms": 2000, "heartbeat.interval.ms": 300}
     with stage.pool(workers=2, properties=properties, batch_rows=500) as workers:
         pids = workers.wait_for_workers(2)
@@ -111,7 +112,6 @@ def test_zombie(stage):
         stage.wait_until_caught_up()
         assert set(workers.worker_pids()) == set(pids), workers.log_tail()
         assert workers.stop() == 0
-    assert final_counters(workers)["fenced"] >= 1, workers.log_text()
     assert len(stage.events()) == 21004
     assert stage.database.value("SELECT sum(duplicate) FROM winnow.batch_log") == 0
 

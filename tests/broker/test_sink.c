@@ -1,0 +1,475 @@
+// link: worker/sink_postgres.c worker/apply_parameters.c worker/array.c worker/database.c
+// link: worker/database_fault.c worker/socket_wait.c worker/signals.c worker/log.c worker/clock.c
+// link: migrations.c
+/* The sink on a real PostgreSQL: each shield of its statements alone. Without PGHOST it starts itself again
+ * below tests/lib/with_postgres.py. Each test has a stream of its own. */
+#include <CUnit/Basic.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "database.h"
+#include "identity.h"
+#include "log.h"
+#include "migrate.h"
+#include "sink_postgres.h"
+#include "with_postgres.h"
+
+#define PATIENCE_MS INT64_C(20000)
+#define DAY_US      INT64_C(86400000000)
+#define HOUR_US     INT64_C(3600000000)
+#define TIME_US     INT64_C(1704067200000000) /* 2024-01-01 */
+
+static struct database *database;
+static struct identity *identity;
+static char text_group[] = "g";
+static char text_database[] = "";
+static char text_topic[64];
+static struct settings settings = {
+    .group = text_group, .topic = text_topic, .database = text_database, .statement_timeout_ms = 10000};
+static struct sink *sink;
+static struct batch batch;
+static struct write_part parts[2];
+static struct write write_in_hand;
+static struct fault fault;
+
+static int64_t ask(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* Runs SQL and gives the first number of its answer, 0 without one. */
+static int64_t ask(const char *format, ...)
+{
+    char sql[2048];
+    struct rows *rows = NULL;
+    va_list values;
+    va_start(values, format);
+    (void)vsnprintf(sql, sizeof sql, format, values);
+    va_end(values);
+    if (!database_run(database, "test", sql, NULL, 0, &rows, &fault)) {
+        (void)fprintf(stderr, "%s: %s\n", sql, fault.text);
+        abort();
+    }
+    int64_t number = rows_count(rows) > 0 ? rows_int(rows, 0, 0) : 0;
+    rows_free(rows);
+    return number;
+}
+
+static int64_t count(const char *table)
+{
+    return ask("SELECT count(*) FROM winnow.%s WHERE stream_id = (SELECT stream_id FROM winnow.stream"
+               " WHERE topic = '%s')",
+               table, text_topic);
+}
+
+static int64_t progress(const char *column, int32_t partition)
+{
+    return ask("SELECT %s FROM winnow.processing_log JOIN winnow.stream USING (stream_id)"
+               " WHERE topic = '%s' AND partition = %" PRId32,
+               column, text_topic, partition);
+}
+
+static void expect_invariants(void)
+{
+    CU_ASSERT_EQUAL(ask("SELECT count(*) FROM winnow.invariant_violation()"), 0);
+}
+
+static struct claim claim(struct sink *of, int32_t partition)
+{
+    const struct claim *claims = NULL;
+    size_t claimed = 0;
+    CU_ASSERT_TRUE_FATAL(sink_claim(of, &partition, 1, &claims, &claimed, &fault));
+    CU_ASSERT_EQUAL_FATAL(claimed, 1);
+    return claims[0];
+}
+
+/* A sink that owns partitions 0 and 1 of a topic of that name, both empty. */
+static void begin(const char *name)
+{
+    (void)snprintf(text_topic, sizeof text_topic, "%s", name);
+    sink = sink_open(&settings, "cluster");
+    batch_init(&batch, &(struct batch_limits){.rows_max = 1000, .bytes_max = 1 << 20});
+    for (int32_t i = 0; i < 2; i++) {
+        CU_ASSERT_TRUE_FATAL(
+            sink_open_partition(sink, (struct position){.partition = i, .offset = 100}, &fault));
+        struct claim told = claim(sink, i);
+        parts[i] = (struct write_part){.partition = i,
+                                       .epoch = told.epoch,
+                                       .expected_offset = told.next_offset,
+                                       .next_offset = told.next_offset};
+    }
+}
+
+static void end(void)
+{
+    sink_close(sink);
+    batch_done(&batch);
+}
+
+/* The next message of the partition. The amount is what tells events apart. */
+static struct record next_record(int32_t partition)
+{
+    parts[partition].received++;
+    return (struct record){.partition = partition,
+                           .offset = parts[partition].next_offset++,
+                           .timestamp_ms = 1700000000000,
+                           .value = slice_of_text("{}")};
+}
+
+static void add_event(int32_t partition, const char *amount, int64_t time_us)
+{
+    struct record record = next_record(partition);
+    struct event event = {.client_id = slice_of_text(text_topic),
+                          .metric = slice_of_text("m"),
+                          .time_us = time_us,
+                          .bucket_us = time_us / DAY_US * DAY_US};
+    if (decimal_parse(slice_of_text(amount), &event.amount) != DECIMAL_OK) abort();
+    identity_hash(identity, &event);
+    batch_add_event(&batch, &record, &event, 1);
+}
+
+static void add_dead(int32_t partition)
+{
+    struct record record = next_record(partition);
+    struct reject reject;
+    reject_set(&reject, REJECT_EMPTY, "M-1", "value", slice_of(NULL, 0), "an object");
+    batch_add_dead(&batch, &record, &reject, 1);
+    parts[partition].dead++;
+}
+
+/* What became of the write of everything added so far; parts without messages are left out. */
+static struct input send_write(struct sink *to)
+{
+    static struct write_part sent[2];
+    size_t sent_count = 0;
+    struct input answer = {.kind = INPUT_FAILED};
+    for (int i = 0; i < 2; i++) {
+        if (parts[i].received > 0) sent[sent_count++] = parts[i];
+    }
+    write_in_hand =
+        (struct write){.batch = &batch, .row_end = batch.row_count, .parts = sent, .part_count = sent_count};
+    if (!sink_write(to, &write_in_hand, &fault)) return answer;
+    int64_t deadline_ms = clock_now_ms() + PATIENCE_MS;
+    do {
+        struct pollfd wait = {.fd = sink_fd(to), .events = POLLIN};
+        (void)poll(&wait, 1, 100);
+        sink_poll(to, &answer);
+    } while (answer.kind == INPUT_IDLE && clock_now_ms() < deadline_ms);
+    return answer;
+}
+
+static void accept_write(void)
+{
+    CU_ASSERT_EQUAL_FATAL(send_write(sink).kind, INPUT_WRITTEN);
+    batch_clear(&batch);
+    for (int i = 0; i < 2; i++) {
+        parts[i].expected_offset = parts[i].next_offset;
+        parts[i].received = parts[i].dead = parts[i].lost = 0;
+    }
+}
+
+static void expect_nothing_done(void)
+{
+    CU_ASSERT_EQUAL(count("event"), 0);
+    CU_ASSERT_EQUAL(count("rollup_hour"), 0);
+    CU_ASSERT_EQUAL(count("dead_letter"), 0);
+    CU_ASSERT_EQUAL(count("batch_log"), 0);
+}
+
+static void test_a_receipt_tells_what_is_durable(void)
+{
+    begin("receipt");
+    add_event(0, "1", TIME_US);
+    add_event(1, "2", TIME_US);
+    add_event(1, "2", TIME_US);
+    add_dead(1);
+    struct input answer = send_write(sink);
+    CU_ASSERT_EQUAL_FATAL(answer.kind, INPUT_WRITTEN);
+    size_t position_count = 0;
+    const struct position *positions = receipt_positions(answer.receipt, &position_count);
+    CU_ASSERT_EQUAL_FATAL(position_count, 2);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(positions[i].partition, i);
+        CU_ASSERT_EQUAL(positions[i].offset, i == 0 ? 101 : 103);
+        CU_ASSERT_EQUAL(progress("next_offset", i), positions[i].offset);
+        CU_ASSERT_EQUAL(progress("tail_offset", i), positions[i].offset - 1);
+    }
+    CU_ASSERT_EQUAL(receipt_stored(answer.receipt), 2);
+    CU_ASSERT_EQUAL(receipt_duplicate(answer.receipt), 1);
+    CU_ASSERT_EQUAL(receipt_dead(answer.receipt), 1);
+    expect_invariants();
+    end();
+}
+
+static void test_every_claim_raises_the_epoch(void)
+{
+    begin("claims");
+    struct claim first = claim(sink, 0);
+    struct claim second = claim(sink, 0);
+    CU_ASSERT_EQUAL(second.epoch, first.epoch + 1);
+    CU_ASSERT_EQUAL(progress("epoch", 0), second.epoch);
+    end();
+}
+
+/* The offset is still the expected one: only the epoch keeps this write out. */
+static void test_another_epoch_is_fenced(void)
+{
+    begin("epoch");
+    (void)ask("UPDATE winnow.processing_log SET epoch = epoch + 1 WHERE stream_id ="
+              " (SELECT stream_id FROM winnow.stream WHERE topic = 'epoch') AND partition = 0");
+    add_event(0, "1", TIME_US);
+    add_dead(0);
+    CU_ASSERT_EQUAL(send_write(sink).kind, INPUT_FENCED);
+    expect_nothing_done();
+    CU_ASSERT_EQUAL(progress("next_offset", 0), 100);
+    end();
+}
+
+static void test_another_workers_claim_fences(void)
+{
+    begin("rival");
+    struct sink *rival = sink_open(&settings, "cluster");
+    struct claim rivals = claim(rival, 0);
+    CU_ASSERT_EQUAL(rivals.next_offset, 100);
+    add_event(0, "1", TIME_US);
+    CU_ASSERT_EQUAL(send_write(sink).kind, INPUT_FENCED);
+    expect_nothing_done();
+    parts[0].epoch = rivals.epoch;
+    CU_ASSERT_EQUAL(send_write(rival).kind, INPUT_WRITTEN);
+    CU_ASSERT_EQUAL(count("event"), 1);
+    sink_close(rival);
+    end();
+}
+
+/* The epoch is still ours: only the offset keeps this write out. */
+static void test_another_offset_is_fenced(void)
+{
+    begin("offset");
+    (void)ask("UPDATE winnow.processing_log SET next_offset = 101 WHERE stream_id ="
+              " (SELECT stream_id FROM winnow.stream WHERE topic = 'offset') AND partition = 0");
+    add_event(0, "1", TIME_US);
+    add_event(0, "2", TIME_US);
+    CU_ASSERT_EQUAL(send_write(sink).kind, INPUT_FENCED);
+    expect_nothing_done();
+    CU_ASSERT_EQUAL(progress("next_offset", 0), 101);
+    (void)ask("UPDATE winnow.processing_log SET next_offset = start_offset WHERE next_offset = 101"
+              " AND tail_offset IS NULL"); /* for the invariants of other tests */
+    end();
+}
+
+/* One partition of two is lost: the other does not move either. */
+static void test_a_batch_is_fenced_as_a_whole(void)
+{
+    begin("whole");
+    (void)ask("UPDATE winnow.processing_log SET epoch = epoch + 1 WHERE stream_id ="
+              " (SELECT stream_id FROM winnow.stream WHERE topic = 'whole') AND partition = 1");
+    add_event(0, "1", TIME_US);
+    add_event(1, "2", TIME_US);
+    CU_ASSERT_EQUAL(send_write(sink).kind, INPUT_FENCED);
+    expect_nothing_done();
+    CU_ASSERT_EQUAL(progress("next_offset", 0), 100);
+    end();
+}
+
+/* Within a batch, across partitions, and in a later batch; also at another hour of the same day. */
+static void test_what_is_there_already_is_not_added_up(void)
+{
+    begin("twice");
+    add_event(0, "1.50", TIME_US);
+    add_event(0, "1.5", TIME_US + HOUR_US);
+    add_event(1, "1.5", TIME_US);
+    add_event(1, "2", TIME_US);
+    accept_write();
+    add_event(0, "2", TIME_US + HOUR_US);
+    add_event(0, "3", TIME_US);
+    accept_write();
+    CU_ASSERT_EQUAL(count("event"), 3);
+    CU_ASSERT_EQUAL(ask("SELECT sum(event_count) FROM winnow.rollup_hour WHERE client_id = 'twice'"), 3);
+    CU_ASSERT_EQUAL(ask("SELECT sum(amount_sum) * 10 FROM winnow.rollup_hour WHERE client_id = 'twice'"), 65);
+    CU_ASSERT_EQUAL(ask("SELECT sum(duplicate) FROM winnow.batch_log WHERE stream_id ="
+                        " (SELECT stream_id FROM winnow.stream WHERE topic = 'twice')"),
+                    3);
+    /* of equal ones the first read is stored */
+    CU_ASSERT_EQUAL(ask("SELECT origin_offset FROM winnow.event WHERE client_id = 'twice' AND amount = 1.5"),
+                    100);
+    expect_invariants();
+    end();
+}
+
+static void test_dead_letters_and_losses_are_booked(void)
+{
+    begin("dead");
+    add_event(0, "1", TIME_US);
+    add_dead(0);
+    parts[0].lost = 5;
+    parts[0].next_offset += 7; /* of them two a gap */
+    accept_write();
+    CU_ASSERT_EQUAL(count("dead_letter"), 1);
+    CU_ASSERT_EQUAL(ask("SELECT message_offset FROM winnow.dead_letter JOIN winnow.stream USING (stream_id)"
+                        " WHERE topic = 'dead' AND reason = 'empty' AND value = '{}'::bytea"),
+                    101);
+    CU_ASSERT_EQUAL(ask("SELECT 100 * lost + gap FROM winnow.batch_log JOIN winnow.stream USING (stream_id)"
+                        " WHERE topic = 'dead'"),
+                    502);
+    expect_invariants();
+    end();
+}
+
+static void test_a_halt_is_written_down_by_the_owner_only(void)
+{
+    begin("halt");
+    struct claim mine = claim(sink, 0);
+    CU_ASSERT_FALSE(sink_halt(sink, 0, mine.epoch - 1, "topic_changed", "told", &fault));
+    CU_ASSERT_EQUAL(fault.status, STATUS_RETRY);
+    CU_ASSERT_EQUAL(progress("(state = 'halted')::int", 0), 0);
+    CU_ASSERT_TRUE(sink_halt(sink, 0, mine.epoch, "topic_changed", "told", &fault));
+    CU_ASSERT_EQUAL(progress("(state = 'halted' AND halt_reason = 'topic_changed')::int", 0), 1);
+    CU_ASSERT_TRUE(claim(sink, 0).halted);
+    CU_ASSERT_FALSE(claim(sink, 1).halted);
+    end();
+}
+
+static void test_the_tail_comes_back_with_the_claim(void)
+{
+    begin("tail");
+    CU_ASSERT_EQUAL(claim(sink, 0).tail_offset, -1);
+    parts[0].epoch++;
+    memset(parts[0].tail_fingerprint, 0xA5, FINGERPRINT_SIZE);
+    add_event(0, "1", TIME_US);
+    accept_write();
+    struct claim told = claim(sink, 0);
+    CU_ASSERT_EQUAL(told.next_offset, 101);
+    CU_ASSERT_EQUAL(told.tail_offset, 100);
+    CU_ASSERT_EQUAL(memcmp(told.tail_fingerprint, parts[0].tail_fingerprint, FINGERPRINT_SIZE), 0);
+    end();
+}
+
+/* The offsets of another cluster mean nothing here. */
+static void test_another_cluster_is_refused(void)
+{
+    begin("cluster");
+    struct sink *other = sink_open(&settings, "another");
+    CU_ASSERT_FALSE(sink_connect(other, &fault));
+    CU_ASSERT_EQUAL(fault.status, STATUS_STOP);
+    sink_close(other);
+    end();
+}
+
+static void test_a_lost_connection_is_no_success(void)
+{
+    begin("lost");
+    (void)ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+              " WHERE application_name = 'winnow worker' AND datname = current_database()");
+    add_event(0, "1", TIME_US);
+    struct input answer = send_write(sink);
+    CU_ASSERT_EQUAL(answer.kind, INPUT_FAILED);
+    if (answer.fault != NULL) CU_ASSERT_EQUAL(answer.fault->status, STATUS_RETRY);
+    /* nor does it go out on a new session, before a claim has asked what became of it */
+    CU_ASSERT_EQUAL(send_write(sink).kind, INPUT_FAILED);
+    expect_nothing_done();
+    struct input idle;
+    sink_poll(sink, &idle);
+    CU_ASSERT_EQUAL(idle.kind, INPUT_IDLE);
+    CU_ASSERT_EQUAL(claim(sink, 0).next_offset, 100);
+    end();
+}
+
+static void expect_setting(struct database *session, const char *name, const char *expected)
+{
+    struct rows *rows = NULL;
+    struct sql_parameter parameter = sql_text(name);
+    CU_ASSERT_TRUE_FATAL(
+        database_run(session, "test", "SELECT pg_catalog.current_setting($1)", &parameter, 1, &rows, &fault));
+    CU_ASSERT_STRING_EQUAL(rows_text(rows, 0, 0), expected);
+    if (strcmp(rows_text(rows, 0, 0), expected) != 0)
+        (void)fprintf(stderr, "%s is \"%s\", not \"%s\"\n", name, rows_text(rows, 0, 0), expected);
+    rows_free(rows);
+}
+
+/* Whatever defaults the role or the database brings. */
+static void test_sessions_are_set_up(void)
+{
+    static const char *const expected[][3] = {
+        {"search_path", "", "public"},
+        {"TimeZone", "UTC", "Asia/Tokyo"},
+        {"DateStyle", "ISO, YMD", "German"},
+        {"standard_conforming_strings", "on", "off"},
+        {"statement_timeout", "12345ms", "77"},
+        {"lock_timeout", "10s", "0"},
+        {"idle_in_transaction_session_timeout", "10s", "0"},
+        {"default_transaction_isolation", "read committed", "serializable"},
+        {"plan_cache_mode", "force_generic_plan", "auto"},
+    };
+    const struct database_options options = {
+        .conninfo = "", .application_name = "winnow test", .statement_timeout_ms = 12345};
+    for (size_t i = 0; i < ARRAY_COUNT(expected); i++)
+        (void)ask("DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I SET %s = ''%s''', current_database()); END "
+                  "$$",
+                  expected[i][0], expected[i][2]);
+    struct database *session = NULL;
+    CU_ASSERT_TRUE_FATAL(database_open(&options, &session, &fault));
+    for (size_t i = 0; i < ARRAY_COUNT(expected); i++)
+        expect_setting(session, expected[i][0], expected[i][1]);
+    expect_setting(session, "client_encoding", "UTF8");
+    database_close(session);
+    (void)ask("DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I RESET ALL', current_database()); END $$");
+}
+
+static int start(void)
+{
+    log_init(LOG_LEVEL_ERROR, "test");
+    identity = identity_new();
+    if (!database_open(&(struct database_options){.conninfo = "", .application_name = "winnow test"},
+                       &database, &fault)) {
+        (void)fprintf(stderr, "%s\n", fault.text);
+        return 1;
+    }
+    for (size_t i = 0; i < migration_count; i++) {
+        if (database_run(database, "schema", (const char *)migrations[i].sql, NULL, 0, NULL, &fault))
+            continue;
+        (void)fprintf(stderr, "%s: %s\n", migrations[i].name, fault.text);
+        return 1;
+    }
+    return 0;
+}
+
+static int stop(void)
+{
+    identity_free(identity);
+    database_close(database);
+    return 0;
+}
+
+static int run_tests(void)
+{
+    if (CU_initialize_registry() != CUE_SUCCESS) return EXIT_FAILURE;
+    CU_pSuite suite = CU_add_suite("sink", start, stop);
+    CU_add_test(suite, "a receipt tells what is durable", test_a_receipt_tells_what_is_durable);
+    CU_add_test(suite, "every claim raises the epoch", test_every_claim_raises_the_epoch);
+    CU_add_test(suite, "another epoch is fenced", test_another_epoch_is_fenced);
+    CU_add_test(suite, "another worker's claim fences", test_another_workers_claim_fences);
+    CU_add_test(suite, "another offset is fenced", test_another_offset_is_fenced);
+    CU_add_test(suite, "a batch is fenced as a whole", test_a_batch_is_fenced_as_a_whole);
+    CU_add_test(suite, "what is there already is not added up", test_what_is_there_already_is_not_added_up);
+    CU_add_test(suite, "dead letters and losses are booked", test_dead_letters_and_losses_are_booked);
+    CU_add_test(suite, "a halt is written down by the owner only",
+                test_a_halt_is_written_down_by_the_owner_only);
+    CU_add_test(suite, "the tail comes back with the claim", test_the_tail_comes_back_with_the_claim);
+    CU_add_test(suite, "another cluster is refused", test_another_cluster_is_refused);
+    CU_add_test(suite, "a lost connection is no success", test_a_lost_connection_is_no_success);
+    CU_add_test(suite, "sessions are set up", test_sessions_are_set_up);
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    (void)CU_basic_run_tests();
+    unsigned failures = CU_get_number_of_failures();
+    CU_cleanup_registry();
+    return failures != 0;
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    return with_postgres(argv[0], run_tests);
+}

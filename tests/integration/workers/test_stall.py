@@ -1,0 +1,88 @@
+"""A client that stops reading a partition for good, while everything else looks healthy."""
+
+import re
+
+import pytest
+from confluent_kafka import Producer
+from winnow_test import shim
+from winnow_test.poll import wait_until
+
+STALL_TIMEOUT_MS = 1000  # 7 s until the third time
+
+
+@pytest.fixture
+def stuck(tmp_path):
+    """What the worker needs for partition 1 to be stuck; as long as the file is there."""
+    file = tmp_path / "stuck"
+    file.touch()
+    return shim.build(tmp_path, "stall_shim"), file, {"STALL_FILE": str(file), "STALL_PARTITION": "1"}
+
+
+def _event(number):
+    return {"client": "a", "metric": "m", "amount": number, "time": "2024-01-01"}
+
+
+def _send_to_each(stage, first):
+    for partition in range(stage.partitions):
+        stage.send(*(_event(first + 10 * partition + number) for number in range(3)), partition=partition)
+
+
+def _stalls(log):
+    """The partitions that were found stalled."""
+    return re.findall(r"event=partition_stalled msg=\"nothing comes of partition (\d+)", log)
+
+
+def test_reading_it_anew_helps(stage, stuck):
+    library, file, environment = stuck
+    pool = stage.pool(workers=0, stall_timeout_ms=STALL_TIMEOUT_MS)
+    with shim.preloaded(library, pool, **environment):
+        _send_to_each(stage, 0)
+        pool.wait_for_log("event=partition_stalled")
+        file.unlink()
+        stage.wait_until_caught_up()
+        _send_to_each(stage, 100)
+        stage.wait_until_caught_up()
+        assert pool.stop() == 0
+    assert _stalls(pool.log_text()) == ["1"]
+    assert re.search(r"event=worker_done.* stalled=1\b", pool.log_text())
+    stage.assert_exact()
+
+
+def test_a_new_client_takes_over(stage, stuck):
+    """The exit code lets the pool start the worker again, which is all there is to do."""
+    library, file, environment = stuck
+    pool = stage.pool(workers=1, stall_timeout_ms=STALL_TIMEOUT_MS)
+    with shim.preloaded(library, pool, **environment):
+        _send_to_each(stage, 0)
+        pool.wait_for_log("event=worker_ended .*exit code 75")
+        file.unlink()
+        stage.wait_until_caught_up()
+        assert pool.stop() == 0
+    assert _stalls(pool.log_text()) == ["1", "1"]
+    stage.assert_exact()
+
+
+def _send_transaction(stage, partition):
+    """Its marker is an offset behind the last message, which no reader ever gets."""
+    producer = Producer({"bootstrap.servers": stage.broker.brokers, "transactional.id": stage.topic, "log_level": 0})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(stage.topic, b'{"client":"a","metric":"m","amount":7,"time":"2024-01-01"}', partition=partition)
+    producer.commit_transaction(30)
+
+
+def test_a_marker_at_the_end_is_looked_at_once(stage, stuck):
+    """While partition 1 is watched in vain until the worker gives up, the others had as many chances to be blamed."""
+    library, file, environment = stuck
+    _send_transaction(stage, 0)
+    stage.send(_event(1), partition=1)
+    pool = stage.pool(workers=0, stall_timeout_ms=STALL_TIMEOUT_MS)
+    with shim.preloaded(library, pool, **environment):
+        wait_until(lambda: pool.exit_code == 75, 60, "the worker asks for a new client", on_timeout=pool.log_tail)
+    log = pool.log_text()
+    assert _stalls(log) == ["1", "1"]
+    assert re.search(r"event=worker_done.* rereads=1 ", log), log[-2000:]
+    file.unlink()
+    with stage.pool(workers=1):
+        wait_until(lambda: len(stage.events()) == 2, 60, "both are stored", on_timeout=stage.logs)
+    stage.assert_exact()
