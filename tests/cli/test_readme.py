@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-WINNOW = os.environ.get("WINNOW") or os.environ.get("WINNOW_BINARY") or str(ROOT / "build" / "winnow")
+WINNOW = os.environ.get("WINNOW") or str(ROOT / "build" / "winnow")
 
 
 def winnow(*arguments):

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Installs what is missing, and nothing else:   deps.sh build|demo|kafka|test
+# Installs what is missing, and nothing else:   deps.sh build|demo|kafka|test|coverage|fuzz
 # Says what and why. Needs root for Debian packages; without it, prints the command and ends with 69.
 set -euo pipefail
 
-goal=${1:?build, demo, kafka or test}
+goal=${1:?build, demo, kafka, test, coverage or fuzz}
 kafka_version=4.1.2
 kafka_jars=${XDG_CACHE_HOME:-$HOME/.cache}/winnow/kafka-$kafka_version
 
@@ -16,17 +16,22 @@ declare -A why=(
     [python3-pytest]='integration and chaos tests' [python3-yaml]='the check of docker-compose.yml'
     [libcunit1-dev]='C tests' [clang-format]='lint: formatting' [cppcheck]='lint: static analysis'
     [shellcheck]='lint: shell scripts' [git]='lint, and the version'
+    [patch]='chaos: the program without its fence'
+    [gcovr]='the sum of what gcov counted'
+    [clang]='fuzzing' [libclang-rt-dev]='fuzzing: libFuzzer and the sanitizers'
     [openjdk-17-jre-headless]='runs Apache Kafka' [maven]='fetches the jars of Apache Kafka'
 )
 build=(gcc make libc6-dev librdkafka-dev libjson-c-dev libpq-dev uuid-dev libssl-dev libinih-dev)
 demo=("${build[@]}" postgresql python3-psycopg2 python3-confluent-kafka)
+fuzz=("${build[@]}" clang libclang-rt-dev)
 kafka=("${demo[@]}" openjdk-17-jre-headless)
-test=("${kafka[@]}" python3-pytest python3-yaml libcunit1-dev clang-format cppcheck shellcheck git)
+test=("${kafka[@]}" python3-pytest python3-yaml libcunit1-dev clang-format cppcheck shellcheck git patch)
+coverage=("${test[@]}" gcovr)
 
 # A program found another way than by its Debian package is as good.
 installed_otherwise() {
     case $1 in
-    gcc | make | git | maven | clang-format | cppcheck | shellcheck)
+    gcc | make | git | patch | maven | clang-format | cppcheck | shellcheck)
         local program=${1/maven/mvn}
         command -v "$program" >/dev/null ;;
     openjdk-17-jre-headless) command -v java >/dev/null ;;
@@ -120,10 +125,12 @@ build) wanted=("${build[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
 kafka) wanted=("${kafka[@]}") ;;
 test) wanted=("${test[@]}") ;;
-*) echo "deps: build, demo, kafka or test, not '$goal'" >&2; exit 64 ;;
+coverage) wanted=("${coverage[@]}") ;;
+fuzz) wanted=("${fuzz[@]}") ;;
+*) echo "deps: build, demo, kafka, test, coverage or fuzz, not '$goal'" >&2; exit 64 ;;
 esac
 mapfile -t packages < <(missing_packages "${wanted[@]}")
 install_packages "${packages[@]}"
 case $goal in
-kafka | test) fetch_kafka ;;
+kafka | test | coverage) fetch_kafka ;;
 esac

@@ -3,9 +3,11 @@
 Each generator takes a random.Random and gives a value. Most of what they make must become a dead letter; which,
 `winnow explain` is asked. Timestamps are few, since each is a question of its own."""
 
+import functools
 import json
 import string
 
+from winnow_test.process import ROOT
 from winnow_test.produce import Message
 
 MIB = 1 << 20
@@ -50,7 +52,7 @@ def truncated(rng):
 
 def deep(rng):
     """At the limit of nesting, just beyond it, and so deep that recursion would end the process."""
-    depth = rng.choice([30, 31, 32, 33, 34, 100, 1000, 60000])
+    depth = 60000 if rng.random() < 0.02 else rng.choice([30, 31, 32, 33, 34, 100, 1000])
     shape = rng.randrange(4)
     if shape == 0:
         return b"[" * depth + b"]" * depth
@@ -63,7 +65,7 @@ def deep(rng):
 
 def long_text(rng):
     """Strings of the greatest size that is taken, and one byte more, in each place."""
-    size = rng.choice([199, 200, 201, 1000, 65536])
+    size = 65536 if rng.random() < 0.02 else rng.choice([199, 200, 201, 1000])
     field = rng.choice(["client", "metric", "amount", "time", "note"])
     event = {"client": "a", "metric": "m", "amount": 1, "time": "2024-01-01"}
     event[field] = rng.choice(["x", "é", "9", " "]) * size
@@ -71,8 +73,10 @@ def long_text(rng):
 
 
 def huge(rng):
-    """About the greatest message that is taken: 1 MiB."""
+    """About the greatest message that is taken: 1 MiB. In a value, or in a key of the object."""
     begin = b'{"client":"big","metric":"m","time":"2024-01-01","amount":%d,"note":"' % rng.randrange(10**6)
+    if rng.random() < 0.2:
+        begin = begin[:-len(b'note":"')]
     filling = rng.choice([b"x", b"9", b"["])
     return begin + filling * (MIB + rng.choice([-1, 0, 1, 2 * MIB]) - len(begin) - 2) + b'"}'
 
@@ -153,6 +157,28 @@ def mutated(rng):
     return bytes(value)
 
 
+@functools.lru_cache(maxsize=None)
+def _corpus():
+    return tuple(path.read_bytes() for path in sorted((ROOT / "tests" / "fuzz" / "corpus").glob("*/*")))
+
+
+def from_corpus(rng):
+    """What the fuzz targets found worth keeping, changed by a few bytes or joined to another."""
+    value = bytearray(rng.choice(_corpus()))
+    for _ in range(rng.randrange(4)):
+        at = rng.randrange(len(value) + 1)
+        value[at:at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
+    return bytes(value if rng.random() < 0.8 else value + rng.choice(_corpus()))
+
+
+def random_bytes(rng):
+    return rng.randbytes(rng.choice([1, 2, 5, 6, 16, 100, 1000]))
+
+
+def empty(_rng):
+    return b""
+
+
 def tombstone(_rng):
     return None
 
@@ -162,25 +188,30 @@ GENERATORS = {
     "truncated": (truncated, 12), "deep": (deep, 6), "long_text": (long_text, 4), "bad_utf8": (bad_utf8, 10),
     "huge_number": (huge_number, 12), "nul": (nul, 8), "binary": (binary, 10), "duplicate_key": (duplicate_key, 8),
     "not_an_object": (not_an_object, 6), "wrong_field": (wrong_field, 14), "mutated": (mutated, 30), "tombstone": (tombstone, 3),
+    "from_corpus": (from_corpus, 16), "random_bytes": (random_bytes, 6), "empty": (empty, 2),
 }
 HUGE_COUNT = 24  # a MiB each, so they are counted
+MANY_HEADERS_SHARE = 0.0005
 
 
 def odd_key(rng):
-    return rng.choice([None, None, b"", b"client_7", b"\x00", b"\xff\xfe", rng.randbytes(rng.randrange(1, 200)), b"k" * 20000])
+    return rng.choice([None, None, b"", b"client_7", b"\x00", b"\xff\xfe", rng.randbytes(rng.randrange(1, 200)),
+                       b"k" * (20000 if rng.random() < 0.02 else 300)])
 
 
 def odd_headers(rng):
     """Names twice, no value, an empty one, bytes, names of ours and of other tools."""
     some = [("trace", b"abc"), ("trace", rng.randbytes(16)), ("", b"no name"), ("no value", None), ("empty", b""),
             ("größe", "ß".encode()), ("winnow-id", b"somebody/1/2"), ("__connect.errors.topic", b"elsewhere"),
-            ("kafka_dlt-original-offset", b"\x00\x00"), ("content-type", b"application/json"), ("big", b"\x00" * 5000),
-            ("n" * 300, b"\xff")]
-    return [rng.choice(some) for _ in range(rng.choice([0, 0, 0, 1, 2, 5, 60]))]
+            ("kafka_dlt-original-offset", b"\x00\x00"), ("content-type", b"application/json"), ("n\r\n: \x7f", b"v"), ("n" * 300, b"\xff"),
+            ("big", b"\x00" * 5000)]
+    count = rng.randrange(1000, 4000) if rng.random() < MANY_HEADERS_SHARE else rng.choice([0, 0, 0, 1, 2, 5, 60])
+    # The one that is long is rare, or headers are all there is.
+    return [rng.choice(some if rng.random() < 0.05 else some[:-2]) for _ in range(count)]
 
 
 def hostile(rng, count):
-    """A list of (kind, Message)."""
+    """A list of (kind, Message); every one has a timestamp of its producer's."""
     kinds = rng.choices(list(GENERATORS), [weight for _, weight in GENERATORS.values()], k=count - HUGE_COUNT)
     made = [(kind, GENERATORS[kind][0](rng)) for kind in kinds] + [("huge", huge(rng)) for _ in range(HUGE_COUNT)]
     rng.shuffle(made)

@@ -36,10 +36,15 @@ class Broker:
 
     def create_topic(self, name, partitions=1, config=None):
         """Creates the topic and waits until its partitions have leaders."""
+        self.create_topics([name], partitions, config)
+
+    def create_topics(self, names, partitions=1, config=None):
+        """The same for several at once."""
         admin = self.admin()  # must outlive its answers
-        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {})
-        admin.create_topics([new], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
-        wait_until(lambda: self._has_leaders(name, partitions), ADMIN_TIMEOUT_S, f"topic {name} has leaders")
+        new = [NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {}) for name in names]
+        for created in admin.create_topics(new, operation_timeout=ADMIN_TIMEOUT_S).values():
+            created.result(ADMIN_TIMEOUT_S)
+        wait_until(lambda: self._have_leaders(names, partitions), ADMIN_TIMEOUT_S, f"topics {names[:3]} have leaders")
 
     def delete_topic(self, name):
         admin = self.admin()
@@ -50,7 +55,7 @@ class Broker:
         admin = self.admin()
         new = NewPartitions(name, total)
         admin.create_partitions([new], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
-        wait_until(lambda: self._has_leaders(name, total), ADMIN_TIMEOUT_S, f"topic {name} has {total} partitions")
+        wait_until(lambda: self._have_leaders([name], total), ADMIN_TIMEOUT_S, f"topic {name} has {total} partitions")
 
     def alter_topic(self, name, config):
         """Sets the topic's configuration (those not named fall back to their defaults)."""
@@ -58,20 +63,21 @@ class Broker:
         admin = self.admin()
         admin.alter_configs([resource])[resource].result(ADMIN_TIMEOUT_S)
 
-    def _has_leaders(self, name, partitions):
-        topic = self._metadata(name)
-        return topic is not None and len(topic.partitions) == partitions and all(
-            partition.leader >= 0 for partition in topic.partitions.values())
+    def _have_leaders(self, names, partitions):
+        topics = self._metadata()
+        found = [topics.get(name) for name in names]
+        return all(topic is not None and len(topic.partitions) == partitions and
+                   all(partition.leader >= 0 for partition in topic.partitions.values()) for topic in found)
 
-    def _metadata(self, name):
+    def _metadata(self):
+        """Of all topics, since asking for one by name may create it on some brokers."""
         try:
-            # All topics, since asking for one by name may create it on some brokers.
-            return self.admin().list_topics(timeout=5).topics.get(name)
+            return self.admin().list_topics(timeout=5).topics
         except KafkaException:
-            return None
+            return {}
 
     def partition_count(self, name):
-        topic = self._metadata(name)
+        topic = self._metadata().get(name)
         return len(topic.partitions) if topic is not None else 0
 
     def cluster_id(self):
@@ -111,6 +117,10 @@ class Broker:
 
         Up to the ends as they are when it begins; messages that compaction or aborted transactions removed are
         not there."""
+        return [message for some in self.read_pieces(topic, timeout_s) for message in some]
+
+    def read_pieces(self, topic, timeout_s=60):
+        """The same, as it comes: lists of messages. timeout_s is for each of them."""
         reader = self._reader()
         try:
             wanted = {}
@@ -119,36 +129,36 @@ class Broker:
                 if high > low:
                     wanted[partition] = (low, high)
             reader.assign([TopicPartition(topic, partition, low) for partition, (low, _) in wanted.items()])
-            return _read_until_ends(reader, wanted, timeout_s)
+            yield from _read_until_ends(reader, wanted, timeout_s)
         finally:
             reader.close()
 
 
 def _read_until_ends(reader, wanted, timeout_s):
-    messages = []
     unfinished = set(wanted)
 
-    def read_some():
-        for message in reader.consume(10000, timeout=0.2):
+    def pick(some):
+        for message in some:
             partition = message.partition()
             if message.error() is None and message.offset() < wanted[partition][1]:
-                messages.append(message)
+                yield message
             elif message.error() is not None and message.error().code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(message.error())
             if message.error() is not None or message.offset() >= wanted[partition][1] - 1:
                 unfinished.discard(partition)
-        return not unfinished
 
-    wait_until(read_some, timeout_s, "the whole topic is read", interval_s=0)
-    return messages
+    while unfinished:
+        yield list(pick(wait_until(lambda: reader.consume(10000, timeout=0.2), timeout_s, "more of the topic is read",
+                                   interval_s=0)))
 
 
 class Kafka(Broker):
     """`with Kafka() as broker:` is a fresh Apache Kafka on 127.0.0.1.
 
-    kill() is kill -9; start() afterwards takes the same directories and ports."""
+    kill() is kill -9; start() afterwards takes the same directories and ports. through: a Proxy, whose target
+    becomes a listener of its own; clients of proxied_brokers are told no other address than the proxy's."""
 
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, through=None):
         self.directory = make_directory("kafka")
         self.log_path = self.directory / "kafka.log"
         self.port = free_port()
@@ -157,7 +167,9 @@ class Kafka(Broker):
         self._process = None
         self._jars = jars_directory()
         self._properties = self.directory / "server.properties"
-        self._write_properties(settings or {})
+        self.proxied_brokers = None
+        proxied = self._proxied(through) if through is not None else {}
+        self._write_properties({**proxied, **(settings or {})})
         self._format()
 
     def __enter__(self):
@@ -170,6 +182,14 @@ class Kafka(Broker):
 
     def __exit__(self, *_):
         self.close()
+
+    def _proxied(self, proxy):
+        proxy.target = free_port()
+        self.proxied_brokers = f"127.0.0.1:{proxy.port}"
+        direct = f"PLAINTEXT://127.0.0.1:{self.port}"
+        return {"listeners": f"{direct},PROXIED://127.0.0.1:{proxy.target},CONTROLLER://127.0.0.1:{self.controller_port}",
+                "advertised.listeners": f"{direct},PROXIED://{self.proxied_brokers}",
+                "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT"}
 
     def _write_properties(self, settings):
         properties = {
@@ -190,8 +210,9 @@ class Kafka(Broker):
             "transaction.state.log.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
             "group.min.session.timeout.ms": 1000,
-            # Back soon after kill -9: the controller must first see the broker that was as gone.
-            "broker.session.timeout.ms": 1500,
+            # Back soon after kill -9: the controller must first see the broker that was as gone. Less, and on a machine
+            # that does other things a broker that is there is taken for gone, and its groups stand still.
+            "broker.session.timeout.ms": 4000,
             "broker.heartbeat.interval.ms": 300,
             "num.network.threads": 2,
             "num.io.threads": 2,
@@ -241,6 +262,10 @@ class Kafka(Broker):
             return len(self.admin().list_topics(timeout=1).brokers) > 0
         except KafkaException:
             return False
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def is_running(self):
         return self._process is not None and self._process.is_running()

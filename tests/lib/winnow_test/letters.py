@@ -51,6 +51,13 @@ def decode_headers(encoded):
     return headers
 
 
+def encode_headers(headers):
+    """The inverse of decode_headers()."""
+    return b"".join(part for name, value in headers for part in (
+        struct.pack(">I", len(name.encode())), name.encode(),
+        b"\xff\xff\xff\xff" if value is None else struct.pack(">I", len(value)) + value))
+
+
 def stored(database):
     """(partition, offset) → Letter."""
     rows = database.rows(
@@ -114,11 +121,15 @@ def differences(database, messages):
 def publishing_differences(database, broker, topic, dead_letter_topic, timestamps_ms=KEPT_TIMESTAMPS_MS):
     """What the dead-letter topic lacks, has too much, or changed, as lines. What a header calls omitted is not looked
     at, and timestamps neither unless they are in timestamps_ms (the topic may take no others)."""
+    return copy_differences(database, topic, published(broker, dead_letter_topic), timestamps_ms)
+
+
+def copy_differences(database, topic, by_id, timestamps_ms=KEPT_TIMESTAMPS_MS):
+    """The same of messages by winnow-id, wherever they were read."""
     found = []
     letters = stored(database)
-    by_id = published(broker, dead_letter_topic)
     ids = {f"{topic}/{partition}/{offset}": letter for (partition, offset), letter in letters.items()}
-    found += [f"{name} is not in {dead_letter_topic}" for name in ids.keys() - by_id.keys()]
+    found += [f"{name} was not published" for name in ids.keys() - by_id.keys()]
     found += [f"{name} is no dead letter" for name in by_id.keys() - ids.keys()]
     for name in ids.keys() & by_id.keys():
         letter = ids[name]

@@ -9,8 +9,8 @@ from pathlib import Path
 from .poll import wait_until
 from .process import ROOT, Process, children_of, make_directory, remove_directory, wait_until_gone
 
-# Another build of it, for instance with sanitizers: WINNOW_BINARY=build/san/winnow
-BINARY = ROOT / os.environ.get("WINNOW_BINARY", "build/winnow")
+# Another build of it, for instance with sanitizers: WINNOW=build/san/winnow
+BINARY = ROOT / os.environ.get("WINNOW", "build/winnow")
 
 # So that a worker that was killed is noticed soon. Brokers have a lower limit (group.min.session.timeout.ms).
 FAST_GROUP = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500"}
@@ -56,10 +56,12 @@ def run(*arguments, stdin=b"", settings=None, timeout_s=60, check=False, binary=
 class Pool:
     """A `winnow pool` (or, with workers=0, one `winnow worker` in the foreground), from `with` to its end.
 
-    settings: brokers, topic, group, database, ... as in WINNOW_…; properties: -X for librdkafka."""
+    settings: brokers, topic, group, database, ... as in WINNOW_…; properties: -X for librdkafka; variables: more of
+    the environment, which nothing else gets."""
 
-    def __init__(self, settings, workers=2, properties=None, arguments=(), log_path=None, binary=None):
+    def __init__(self, settings, workers=2, properties=None, arguments=(), log_path=None, binary=None, variables=None):
         self.settings = settings
+        self.variables = variables or {}
         self._directory = None if log_path is not None else make_directory("pool")
         self.log_path = Path(log_path or self._directory / "pool.log")
         command = ["worker"] if workers == 0 else ["pool", "-n", str(workers)]
@@ -77,7 +79,7 @@ class Pool:
 
     def start(self):
         # TERM lets the pool end its workers itself, should we be killed.
-        self.process = Process(self._argv, self.log_path, env=environment(self.settings),
+        self.process = Process(self._argv, self.log_path, env={**environment(self.settings), **self.variables},
                                death_signal=signal.SIGTERM)
         return self
 

@@ -10,7 +10,7 @@ import subprocess
 import psycopg2
 
 from .poll import wait_until
-from .process import (Process, children_of, free_port, make_directory, remove_directory,
+from .process import (Process, children_of, free_port, is_alive, make_directory, remove_directory,
                       wait_until_gone)
 
 SUPERUSER = "postgres"
@@ -22,7 +22,7 @@ SETTINGS = {
     "synchronous_commit": "on",
     "full_page_writes": "off",
     "shared_buffers": "64MB",
-    "max_connections": "100",
+    "max_connections": "200",
     "max_wal_size": "512MB",
     "log_line_prefix": "'%m %p %d %a '",
     "log_min_duration_statement": "5s",
@@ -75,17 +75,21 @@ class Postgres:
         password_file = self.directory / "password"
         password_file.touch(mode=0o600)
         password_file.write_text(self.password + "\n")
-        credentials = {}
-        if self._user is not None:
-            credentials = {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
-            for path in (self.socket_directory, self.data, password_file):
-                os.chown(path, self._user.pw_uid, self._user.pw_gid)
+        credentials = self._give_to_user(self.socket_directory, self.data, password_file)
         subprocess.run(
             [f"{self._programs}/initdb", "-D", self.data, "-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8",
              "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password_file}", "--no-sync",
              "--no-instructions"],
             check=True, stdout=subprocess.DEVNULL, cwd=self.directory, **credentials)
         password_file.unlink()
+
+    def _give_to_user(self, *paths):
+        """The server's user owns them then; the credentials for subprocess.run() of its programs."""
+        if self._user is None:
+            return {}
+        for path in paths:
+            os.chown(path, self._user.pw_uid, self._user.pw_gid)
+        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
 
     def start(self, timeout_s=60):
         """Starts it and waits until it answers; does nothing when it runs."""
@@ -127,6 +131,21 @@ class Postgres:
             self._process.kill()
             wait_until_gone(children)
 
+    def pause(self):
+        """Freezes the server: connections stay open and nothing is answered. Returns what resume() takes."""
+        # The postmaster first, or it would start new ones meanwhile.
+        pids = [self._process.pid]
+        os.kill(pids[0], signal.SIGSTOP)
+        for pid in children_of(pids[0]):
+            os.kill(pid, signal.SIGSTOP)
+            pids.append(pid)
+        return pids
+
+    def resume(self, pids):
+        for pid in pids:
+            if is_alive(pid):
+                os.kill(pid, signal.SIGCONT)
+
     def restart(self, mode="fast"):
         self.stop(mode)
         self.start()
@@ -145,8 +164,9 @@ class Postgres:
         """Over the socket, without a password."""
         return f"host={self.socket_directory} port={self.port} dbname={database} user={user}"
 
-    def tcp_dsn(self, database, user=SUPERUSER, password=None):
-        return (f"host=127.0.0.1 port={self.port} dbname={database} user={user} "
+    def tcp_dsn(self, database, user=SUPERUSER, password=None, port=None):
+        """With the password. port: another one, of a proxy that leads here."""
+        return (f"host=127.0.0.1 port={port or self.port} dbname={database} user={user} "
                 f"password={password if password is not None else self.password}")
 
     def psql(self, database):

@@ -1,6 +1,5 @@
 """Libraries that are preloaded into workers, to make happen what else hardly ever does."""
 
-import os
 import subprocess
 from contextlib import contextmanager
 
@@ -19,13 +18,8 @@ def build(directory, name):
 @contextmanager
 def preloaded(library, pool, **environment):
     """Runs the pool with the library, and with more in its environment, which nothing else gets."""
-    added = {"LD_PRELOAD": str(library), **environment}
-    os.environ.update(added)
-    try:
-        pool.start()
-    finally:
-        for name in added:
-            del os.environ[name]
+    pool.variables.update({"LD_PRELOAD": str(library), **environment})
+    pool.start()
     try:
         yield pool
     finally:
