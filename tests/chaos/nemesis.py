@@ -1,4 +1,6 @@
-"""What goes wrong: faults in an order, and of durations, that follow from the seed alone."""
+"""What goes wrong: faults in an order, and of durations, that follow from the seed alone.
+
+The big ones come here, one at a time, each kind once a round; the small ones at the same time from fronts of their own."""
 
 import os
 import random
@@ -8,18 +10,26 @@ from collections import Counter
 
 import psycopg2
 
+import shields
+from front_network import DatabaseFront, KafkaFront
+from front_process import ProcessFront, signal_worker
 from winnow_test import check
 from winnow_test.pool import Pool
 from winnow_test.postgres import Database
 from winnow_test.process import is_alive, wait_until_gone
-from winnow_test.poll import wait_until
+from winnow_test.poll import DeadlinePassed, wait_until
 
 SESSION_TIMEOUT_S = 6        # winnow_test.pool.FAST_GROUP
-RECOVERY_TIMEOUT_S = 120
+RECOVERY_TIMEOUT_S = 180
+REPLACED_TIMEOUT_S = 2 * SESSION_TIMEOUT_S
 GATHER_S = 0.7               # in which workers fill a batch behind the one that waits
-WAIT_FOR_RECOVERY_SHARE = 0.4
-SECOND_FAULT_SHARE = 0.35
+WAIT_FOR_RECOVERY_SHARE = 0.35
+WAIT_FOR_RECOVERY_SHARE_SHORT = 0.15
 WORKERS_MAX = 8
+PARTITIONS_ADDED_MAX = 6
+DOWN_S = (5, 60)
+# So that new partitions are met, and connections on which nothing comes are given up, within a short run.
+PROPERTIES = {"topic.metadata.refresh.interval.ms": "3000", "socket.timeout.ms": "10000"}
 
 
 class NoRecovery(AssertionError):
@@ -27,84 +37,65 @@ class NoRecovery(AssertionError):
 
 
 class Nemesis:
-    """Faults come in rounds: each kind once, shuffled. A fault that lasts may have a second one in its middle."""
+    """`proxies`: the pool's only way to Kafka, and to PostgreSQL."""
 
-    def __init__(self, options, broker, server, database, topic, pool_options):
-        self._random = random.Random(f"nemesis {options.seed}")
-        self._partitions = options.partitions
-        self._short = options.short
-        self._broker = broker
-        self._server = server
-        self._database = database
-        self._topic = topic
-        self._pool_options = pool_options
+    KINDS = ("grow", "shrink", "kill_supervisor", "freeze_worker", "freeze_worker_beyond_session",
+             "freeze_worker_mid_batch", "restart_postgres", "take_postgres_down", "kill_broker", "freeze_broker",
+             "add_partition", "recreate_dead_letter_topic")
+
+    def __init__(self, scene, settings, log_path, binary, proxies):
+        self._scene = scene
+        self._random = random.Random(f"nemesis {scene.options.seed}")
+        self._pool_options = {"settings": settings, "workers": scene.options.workers, "log_path": log_path,
+                              "binary": binary, "properties": PROPERTIES}
+        self._proxies = proxies
+        self._kafka_front = KafkaFront(scene, "kafka", proxies[0])
+        self._database_front = DatabaseFront(scene, "database", proxies[1])
+        self._process_front = ProcessFront(scene)
+        self._fronts = (self._kafka_front, self._database_front, self._process_front)
         self._orphans = []
         self._round = []
-        self.pool = None
-        self.counts = Counter()
-        self.recoveries_s = []
-        self.log = []
+        self._counts = Counter()
 
     # ---- the pool ----------------------------------------------------------------------------------------
 
-    def start_pool(self):
-        self.pool = Pool(**self._pool_options).start()
+    def start(self):
+        self._start_pool()
+        for front in self._fronts:
+            front.start()
 
-    def _worker(self):
-        """A worker's pid, None when there is none just now."""
-        pids = self.pool.worker_pids()
-        return self._random.choice(pids) if pids else None
-
-    def _signal_worker(self, number):
-        pid = self._worker()
-        try:
-            if pid is not None and "winnow" in os.readlink(f"/proc/{pid}/exe"):
-                os.kill(pid, number)
-                return pid
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-        return None
+    def _start_pool(self):
+        self._scene.pool = Pool(**self._pool_options).start()
 
     # ---- faults of an instant ----------------------------------------------------------------------------
 
     # Each returns whether it hit anything.
 
-    def kill_worker(self):
-        return self._signal_worker(signal.SIGKILL) is not None
-
-    def terminate_backends(self):
-        whose = self._random.choice(["winnow%", "winnow worker", "winnow publisher"])
-        try:
-            return self._database.terminate_backends(whose) > 0
-        except psycopg2.Error:
-            return False  # the server is down in the middle of another fault
-
     def grow(self):
-        if len(self.pool.worker_pids()) >= WORKERS_MAX:
+        if len(self._scene.pool.worker_pids()) >= WORKERS_MAX:
             return False
-        self.pool.send_signal(signal.SIGTTIN)
+        self._scene.pool.send_signal(signal.SIGTTIN)
         return True
 
     def shrink(self):
-        self.pool.send_signal(signal.SIGTTOU)
+        if len(self._scene.pool.worker_pids()) <= 1:
+            return False
+        self._scene.pool.send_signal(signal.SIGTTOU)
         return True
-
-    def raise_epoch(self):
-        """An operator resumes a partition that is running: whatever its worker is about to write must change nothing."""
-        partition = self._random.randrange(self._partitions)
-        try:
-            self._database.run("SELECT winnow.resume_partition(%s, %s, %s)",
-                               (self._topic, partition, self._pool_options["settings"]["group"]))
-            return True
-        except psycopg2.Error:
-            self._database.close()
-            return False  # the server is down, or nobody has met the partition yet
 
     def kill_supervisor(self):
         """Its workers are told by the kernel, and a new pool begins while they end."""
-        self._orphans += self.pool.worker_pids()
-        self.pool.process.kill()
-        self.start_pool()
+        self._orphans += self._scene.pool.worker_pids()
+        self._scene.pool.process.kill()
+        self._start_pool()
+        return True
+
+    def add_partition(self):
+        places = self._scene.places
+        if places.count >= self._scene.options.partitions + PARTITIONS_ADDED_MAX:
+            return False
+        self._scene.broker.add_partitions(self._scene.topic, places.count + 1)
+        places.count += 1
         return True
 
     # ---- faults that last --------------------------------------------------------------------------------
@@ -118,97 +109,147 @@ class Nemesis:
 
     def freeze_worker_mid_batch(self):
         """The same with one batch at the database and the next one in hand, which it then tries to write though others
-        have long done so: what the fence is for."""
-        try:
-            with Database(self._server, self._database.name) as holder:
-                holder.run("BEGIN; LOCK TABLE winnow.processing_log IN EXCLUSIVE MODE")
+        have long done so: what the fence is for. Its connection must last, so the small faults wait."""
+        with self._kafka_front, self._database_front, self._process_front, \
+                Database(self._scene.server, self._scene.database.name) as database:
+            try:
+                database.run("BEGIN; LOCK TABLE winnow.processing_log IN EXCLUSIVE MODE")
                 time.sleep(GATHER_S)
-                pid = self._signal_worker(signal.SIGSTOP)
-        except psycopg2.Error:
-            return False
-        return self._thaw_after(pid, SESSION_TIMEOUT_S + self._seconds(1, 3))
+                pid = self._stop_owner(database)
+                database.run("COMMIT")
+            except psycopg2.Error:
+                return False
+            if pid is None:
+                return False
+            self._wait_until_replaced(database, pid)
+            return self._thaw_after(pid, self._seconds(0.2, 1))
+
+    def _stop_owner(self, database):
+        """The pid of a worker that has partitions, and stands still now; None when there is none."""
+        pids = set(self._scene.pool.worker_pids())
+        owners = sorted({int(owner.rsplit("/")[-1]) for owner, in database.rows(
+            "SELECT owner FROM winnow.processing_log WHERE owner IS NOT NULL")} & pids)
+        if not owners:
+            return None
+        pid = self._random.choice(owners)
+        os.kill(pid, signal.SIGSTOP)
+        return pid
+
+    @staticmethod
+    def _wait_until_replaced(database, pid):
+        """Until others have claimed all it had; not for ever, since it may be the only one."""
+        try:
+            wait_until(lambda: database.value("SELECT count(*) FROM winnow.processing_log WHERE owner LIKE %s",
+                                              (f"%/{pid}",)) == 0, REPLACED_TIMEOUT_S)
+        except DeadlinePassed:
+            pass
 
     def _freeze_worker(self, seconds):
-        return self._thaw_after(self._signal_worker(signal.SIGSTOP), seconds)
+        return self._thaw_after(signal_worker(self._scene.pool, self._random, signal.SIGSTOP), seconds)
 
-    def _thaw_after(self, pid, seconds):
-        self._last(seconds)
-        if pid is not None and is_alive(pid):
+    @staticmethod
+    def _thaw_after(pid, seconds):
+        if pid is None:
+            return False
+        time.sleep(seconds)
+        if is_alive(pid):
             os.kill(pid, signal.SIGCONT)
-        return pid is not None
+        return True
 
     def restart_postgres(self):
-        self._server.restart("immediate")
+        self._scene.server.restart("immediate")
         return True
 
     def take_postgres_down(self):
-        self._server.stop(self._random.choice(["immediate", "fast"]))
-        self._last(self._seconds(3, 8))
-        self._server.start()
+        """Mostly for seconds, now and then for a minute."""
+        least, most = DOWN_S
+        self._scene.server.stop(self._random.choice(["immediate", "fast"]))
+        time.sleep(least + (0 if self._scene.options.short else (most - least) * self._random.random() ** 3))
+        self._scene.server.start()
         return True
 
     def kill_broker(self):
-        self._broker.kill()
-        self._last(self._seconds(0, 3))
-        self._broker.start()
+        self._scene.broker.kill()
+        time.sleep(self._seconds(0, 3))
+        self._scene.broker.start()
         return True
 
     def freeze_broker(self):
-        self._broker.pause()
-        self._last(self._seconds(2, 8))
-        self._broker.resume()
+        self._scene.broker.pause()
+        time.sleep(self._seconds(2, 8))
+        self._scene.broker.resume()
+        return True
+
+    def recreate_dead_letter_topic(self):
+        """Letters wait in their table meanwhile."""
+        with self._kafka_front:
+            self._scene.dead_letter_topic.delete()
+        time.sleep(self._seconds(0.2, 6))
+        self._scene.dead_letter_topic.create()
         return True
 
     # ---- the order of things -----------------------------------------------------------------------------
 
-    INSTANT = ("kill_worker", "terminate_backends", "raise_epoch", "grow", "shrink", "kill_supervisor")
-    LASTING = ("freeze_worker", "freeze_worker_beyond_session", "freeze_worker_mid_batch", "restart_postgres",
-               "take_postgres_down", "kill_broker", "freeze_broker")
-    # More often than once a round: they are cheap and hit where it hurts.
-    AGAIN = ("kill_worker", "kill_worker", "terminate_backends", "terminate_backends", "raise_epoch")
-
     def _seconds(self, least, most):
         seconds = self._random.uniform(least, most)
-        return least + (seconds - least) / 3 if self._short else seconds
-
-    def _last(self, seconds):
-        """A fault goes on, perhaps with a second one in its middle."""
-        second = self._random.choice(self.INSTANT) if self._random.random() < SECOND_FAULT_SHARE else None
-        at = self._random.random()
-        time.sleep(seconds * at)
-        if second is not None:
-            self._strike(second)
-        time.sleep(seconds * (1 - at))
+        return least + (seconds - least) / 3 if self._scene.options.short else seconds
 
     def _strike(self, kind):
         begun = time.monotonic()
         hit = getattr(self, kind)()
-        self.counts[kind] += hit
-        self.log.append(f"{time.strftime('%H:%M:%S')} {kind} {time.monotonic() - begun:.1f} s{'' if hit else ', hit nothing'}")
+        self._counts[kind.replace("_", " ")] += hit
+        took_s = time.monotonic() - begun
+        self._scene.log.append(f"{time.strftime('%H:%M:%S')} {kind} {took_s:.1f} s{'' if hit else ', hit nothing'}")
 
-    def step(self):
+    def step(self, account):
         """A pause, the next fault, and sometimes the wait until the pool has caught up."""
         if not self._round:
-            self._round = [*self.INSTANT, *self.LASTING, *self.AGAIN]
+            self._round = list(self.KINDS)
+            if self._scene.options.shield == shields.NO_FENCE:
+                self._round += ["freeze_worker_mid_batch"] * 2  # what the missing fence would have kept out
             self._random.shuffle(self._round)
-        time.sleep(self._seconds(0.2, 2.5))
+        time.sleep(self._seconds(0.2, 1.5))
         kind = self._round.pop()
         self._strike(kind)
-        if self._random.random() < WAIT_FOR_RECOVERY_SHARE:
-            self.recoveries_s.append((self.recover(), kind))
-        if not self.pool.is_running():
-            raise NoRecovery(f"the pool ended with {self.pool.exit_code}\n{self.pool.log_tail()}")
+        if self._random.random() < (WAIT_FOR_RECOVERY_SHARE_SHORT if self._scene.options.short else WAIT_FOR_RECOVERY_SHARE):
+            self.recover(account, kind.replace("_", " "))
+        self._demand_life()
 
-    def recover(self):
-        """Seconds until everything that is in the topic now is accounted for."""
-        begun = time.monotonic()
-        check.wait_until_caught_up(self._database, self._topic, self._broker, RECOVERY_TIMEOUT_S, self.pool.log_tail)
-        return time.monotonic() - begun
+    def _demand_life(self):
+        pool = self._scene.pool
+        if not pool.is_running():
+            raise NoRecovery(f"the pool ended with {pool.exit_code}\n{pool.log_tail()}")
+        for front in self._fronts:
+            front.demand_no_error()
+
+    def recover(self, account, kind):
+        """Waits until everything that is in the topic now is accounted for. No new small faults come meanwhile."""
+        with self._kafka_front, self._database_front, self._process_front:
+            begun = time.monotonic()
+            check.wait_until_caught_up(self._scene.database, self._scene.topic, self._scene.broker, RECOVERY_TIMEOUT_S,
+                                       self._scene.pool.log_tail)
+            account.add_recovery(kind, time.monotonic() - begun)
+
+    def faults(self):
+        return sum((front.counts for front in self._fronts), self._counts)
+
+    def end(self):
+        """However it came."""
+        for front in self._fronts:
+            front.stop()
+        if self._scene.pool is not None:
+            self._scene.pool.kill()
 
     def make_peace(self):
         """Everything runs again, and workers of pools that were killed have ended."""
-        self._broker.resume()
-        self._broker.start()
-        self._server.start()
-        wait_until(self.pool.is_running, 1, "the pool runs")
-        wait_until_gone([pid for pid in self._orphans if pid not in self.pool.worker_pids()], 30)
+        for front in self._fronts:
+            front.stop()
+            front.demand_no_error()
+        for proxy in self._proxies:
+            proxy.heal()
+        self._scene.broker.resume()
+        self._scene.broker.start()
+        self._scene.server.start()
+        pool = self._scene.pool
+        wait_until(pool.is_running, 1, "the pool runs")
+        wait_until_gone([pid for pid in self._orphans if pid not in pool.worker_pids()], 30)

@@ -1,116 +1,124 @@
-"""The producer: a continuous stream in which every fifth event was sent before and every hundredth is poison."""
+"""The producers, each in a thread of its own: a stream that doubles nothing by itself, a sender whose own retries
+double messages, and one that works in transactions (transactions.py).
 
-import json
-import random
-import threading
+What a producer was told decides what may not be lost. What it sent without an answer may or may not be there."""
+
 import time
 
-from winnow_test.produce import Message, NotSent, Sender
+from feed import ACKNOWLEDGED_TIMEOUT_S, Feed
+from mixture import Mixture
+from transactions import TransactionalStream
+from winnow_test.produce import Sender
 
-DUPLICATE_SHARE = 0.20
-POISON_SHARE = 0.01
-REMEMBERED = 5000       # events that a duplicate may be of
 SLICE_S = 0.05
-ACKNOWLEDGED_TIMEOUT_S = 150
+RETRY_KEY = b"sent-with-retries"
 
 
-class Stream:
-    """Sends from a thread of its own; what was acknowledged is in `acknowledged`, also after the client had to be
-    replaced. What was sent without an answer may or may not be in the topic."""
+class Stream(Feed):
+    """The bulk, at so many messages a second whatever happens. Idempotent."""
 
-    def __init__(self, brokers, topic, partitions, seed, rate, duplicate_share=DUPLICATE_SHARE):
-        self._brokers = brokers
-        self._topic = topic
-        self._partitions = partitions
-        self._random = random.Random(f"stream {seed}")
+    properties = {}
+
+    def __init__(self, brokers, topic, places, mixture, rate):
+        super().__init__(brokers, topic, places)
+        self._mixture = mixture
         self._rate = rate
-        self._duplicate_share = duplicate_share
-        self._events = []
-        self._count = 0
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._sender = None
-        self.acknowledged = []
-        self.sent_count = 0
-        self.unknown_count = 0
-        self.error = None
 
-    def start(self):
-        self._thread.start()
-        return self
+    def _send_all(self):
+        while not self._stopping.is_set():
+            self._live()
 
-    @property
-    def now_acknowledged_count(self):
-        sender = self._sender
-        return len(self.acknowledged) + (sender.acknowledged_count if sender is not None else 0)
+    def _next(self, partitions):
+        return self._mixture.next(partitions)
 
-    def _next(self):
-        chance = self._random.random()
-        partition = self._random.randrange(self._partitions)
-        if chance < POISON_SHARE:
-            return self._poison(partition)
-        if chance < POISON_SHARE + self._duplicate_share and self._events:
-            return Message(self._random.choice(self._events), partition=partition)
-        event = self._event()
-        self._events.append(event)
-        del self._events[:-REMEMBERED]
-        return Message(event, partition=partition)
-
-    def _event(self):
-        """Different from all others by its amount. In two months, several hours."""
-        self._count += 1
-        day, hour = self._random.randrange(1, 60), self._random.randrange(24)
-        body = {"metric": self._random.choice(["sale", "refund", "view"]), "amount": f"{self._count}.25",
-                "timestamp": f"2024-0{1 + day // 30}-{1 + day % 28:02}T{hour:02}:00:00Z"}
-        event = {"source": f"client_{self._random.randrange(8)}", "payload": body}
-        return json.dumps(event).encode()
-
-    def _poison(self, partition):
-        self._count += 1
-        return Message(b'{"source":"client_1","payload":{"metric":"sale","amount":"poison %d"}}' % self._count,
-                       b"poison", partition, [("number", b"%d" % self._count)])
-
-    def _run(self):
-        try:
-            while not self._stopping.is_set():
-                self._send_until_trouble()
-            self._end_each_partition_with_poison()
-        except Exception as error:  # pylint: disable=broad-except
-            self.error = error
-
-    def _send_until_trouble(self):
-        """One client's life: idempotent, so that its own retries double nothing."""
-        with Sender(self._brokers, self._topic) as self._sender:
+    def _live(self):
+        """The life of one client, which ends when it gave up a message, or when there are more partitions."""
+        partitions = self._places.count
+        with Sender(self._brokers, self._topic, properties=self.properties) as sender:
             debt = 0.0
             before = time.monotonic()
-            while not self._stopping.wait(SLICE_S) and not self._sender.failed_count:
+            while not self._stopping.wait(SLICE_S) and not sender.failed_count and partitions == self._places.count:
                 now = time.monotonic()
                 debt += min(now - before, 1) * self._rate
                 before = now
                 while debt >= 1:
                     debt -= 1
-                    self._sender.send(self._next())
-                self._sender.poll(0)
-            self._collect()
+                    sender.send(self._next(partitions))
+                sender.poll(0)
+            self._collect(sender)
 
-    def _collect(self):
-        sender, self._sender = self._sender, None
+    def _collect(self, sender):
         acknowledged = sender.finish(ACKNOWLEDGED_TIMEOUT_S, must_succeed=False)
         self.acknowledged += acknowledged
-        self.sent_count += sender.sent_count
         self.unknown_count += sender.sent_count - len(acknowledged)
 
-    def _end_each_partition_with_poison(self):
-        with Sender(self._brokers, self._topic) as self._sender:
-            for partition in range(self._partitions):
-                self._sender.send(self._poison(partition))
-            self._collect()
+    def end_with_poison(self):
+        """When no other sends any more: each partition's last message."""
+        with Sender(self._brokers, self._topic) as sender:
+            for partition in range(self._places.count):
+                sender.send(self._mixture.poison(partition))
+            sent = sender.finish(ACKNOWLEDGED_TIMEOUT_S)
+        self.acknowledged += sent
+
+
+class RetryingStream(Stream):
+    """Without idempotence: what is sent again, because the connection was lost before the answer, is there twice."""
+
+    properties = {"enable.idempotence": False, "acks": "all", "retry.backoff.ms": 50}
+
+    def _next(self, partitions):
+        message = self._mixture.next(partitions)
+        if message.key is None:
+            message.key = RETRY_KEY
+        return message
+
+
+class Producers:
+    """All of them. has_retries: also the one whose retries double messages."""
+
+    def __init__(self, broker, topic, places, seed, rate, duplicate_share, has_retries=True):
+        def mixture(name, cents):
+            return Mixture(name, seed, cents, duplicate_share)
+
+        self._stream = Stream(broker.brokers, topic, places, mixture("stream", 25), rate)
+        self._transactions = TransactionalStream(broker.brokers, topic, places, seed, duplicate_share)
+        self._retries = None
+        self._feeds = [self._transactions, self._stream]
+        if has_retries:
+            self._retries = RetryingStream(broker.proxied_brokers, topic, places, mixture("retries", 50), rate / 20)
+            self._feeds.insert(0, self._retries)
+
+    def start(self):
+        for feed in self._feeds:
+            feed.start()
 
     def finish(self):
-        """Ends the stream; all partitions end with poison then."""
-        self._stopping.set()
-        self._thread.join(2 * ACKNOWLEDGED_TIMEOUT_S)
-        if self._thread.is_alive():
-            raise NotSent("the producer does not come to its end")
-        if self.error is not None:
-            raise self.error
+        """Ends them; each partition then ends with poison."""
+        for feed in self._feeds:
+            feed.stop()
+        self._stream.end_with_poison()
+
+    @property
+    def acknowledged(self):
+        return [sent for feed in self._feeds for sent in feed.acknowledged]
+
+    @property
+    def unknown_count(self):
+        return sum(feed.unknown_count for feed in self._feeds)
+
+    @property
+    def committed_count(self):
+        return self._transactions.committed_count
+
+    @property
+    def aborted_count(self):
+        return self._transactions.aborted_count
+
+
+def count_sent_twice(messages):
+    """Messages that a client's own retry put into the topic once more: the same, and of the same millisecond."""
+    times = {}
+    for message in messages:
+        if message.key() == RETRY_KEY:
+            times.setdefault((message.partition(), message.value()), []).append(message.timestamp()[1])
+    return sum(len(each) - len(set(each)) for each in times.values())

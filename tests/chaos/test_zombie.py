@@ -1,9 +1,11 @@
-"""A worker that was given up for dead writes its batch after all: the fence alone must keep it out."""
+"""A worker that was given up for dead writes its batch after all: the fence alone must keep it out, and so must the key
+of events. With neither, the tests must see what it did."""
 
 import re
 
 import pytest
 
+import shields
 from winnow_test import check, shim
 from winnow_test.poll import wait_until
 from winnow_test.pool import Pool
@@ -13,32 +15,48 @@ COUNT = 50
 IMPATIENT = {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300", "max.poll.interval.ms": "3000"}
 
 
-@pytest.fixture
-def library(tmp_path):
+@pytest.fixture(name="library")
+def _library(tmp_path):
     return shim.build(tmp_path, "hold_shim")
 
 
-def _drop_other_shields(database):
-    """The keys of events and of batches would refuse a second copy as well, and so hide a broken fence."""
-    database.run("ALTER TABLE winnow.event DROP CONSTRAINT event_pkey")
-    database.run("ALTER TABLE winnow.batch_log DROP CONSTRAINT batch_log_stream_id_partition_start_offset_key")
-
-
-def test_a_zombies_batch_changes_nothing(stage, library, tmp_path):
-    _drop_other_shields(stage.database)
+def _let_a_zombie_write(stage, library, tmp_path, binary=None):
+    """What the zombie logged, after all is over."""
     stage.send(*[{"client": "a", "metric": "m", "amount": number, "time": "2024-01-01"} for number in range(COUNT)])
     hold = tmp_path / "hold"
     hold.touch()
-    zombie = Pool(stage.settings, workers=0, properties=IMPATIENT)
+    zombie = Pool(stage.settings, workers=0, properties=IMPATIENT, binary=binary)
     with shim.preloaded(library, zombie, HOLD_FILE=str(hold)):
         wait_until((tmp_path / "hold.held").exists, 30, "the worker has a batch in hand", on_timeout=zombie.log_tail)
         with stage.pool(workers=1, properties=IMPATIENT):
             stage.wait_until_caught_up()
             hold.unlink()
-            wait_until(lambda: zombie.log_text().count("event=assigned") == 2, 30, "the worker is back in its group",
+            wait_until(lambda: zombie.log_text().count("event=assigned") >= 2, 30, "the worker is back in its group",
                        on_timeout=zombie.log_tail)
         assert zombie.stop() == 0
-    assert re.search(r"event=worker_done.* fenced=1 ", zombie.log_text()), zombie.log_tail()
+    return zombie.log_text()
+
+
+def test_a_zombies_batch_changes_nothing(stage, library, tmp_path):
+    shields.drop_unique_keys(stage.database)
+    log = _let_a_zombie_write(stage, library, tmp_path)
+    assert re.search(r"event=worker_done.* fenced=[1-9]", log), log
     assert len(stage.events()) == COUNT
     check.assert_invariants(stage.database)
     stage.assert_exact()
+
+
+def test_without_the_fence_the_key_of_events_keeps_them_single(stage, library, tmp_path):
+    shields.drop_keys_of_the_account(stage.database)
+    _let_a_zombie_write(stage, library, tmp_path, shields.binary_without_fence())
+    assert shields.overlap_count(stage.database) > 0
+    findings = check.find_events(stage.database, stage.broker.read_topic(stage.topic), stage.sent)
+    assert not findings.lines, findings.lines
+
+
+def test_without_either_the_oracle_sees_events_twice(stage, library, tmp_path):
+    """Those of the batch that the zombie had in hand."""
+    shields.drop_unique_keys(stage.database)
+    _let_a_zombie_write(stage, library, tmp_path, shields.binary_without_fence())
+    assert check.find_events(stage.database, stage.broker.read_topic(stage.topic), stage.sent).double > 0
+    assert any(line.startswith("I1") for line in check.invariant_violations(stage.database))

@@ -1,0 +1,75 @@
+"""What keeps an event single: the fence, the unique key of events, and that of the account of batches. Each hides what
+the others let through, so runs go without some of them."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from winnow_test.process import ROOT
+
+ALL = "all"
+NO_UNIQUE = "no-unique"     # the fence alone; nothing may be sent twice then
+NO_FENCE = "no-fence"       # the key of events alone; events and totals are exact, the account of offsets is not
+SHIELDS = (ALL, NO_UNIQUE, NO_FENCE)
+
+PATCH = Path(__file__).with_name("no_fence.patch")
+PARTS = ("Makefile", "common", "include", "migrations", "worker")
+
+
+def binary_without_fence():
+    """Builds a copy of the program with the fence taken out; its path."""
+    copy = ROOT / "build" / "no_fence"
+    fresh = ROOT / "build" / "no_fence.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, fresh / part)
+        else:
+            shutil.copy2(ROOT / part, fresh / part)
+    subprocess.run(["patch", "-p1", "--quiet", "-i", PATCH], cwd=fresh, check=True)
+    _take_over(fresh, copy)
+    shutil.rmtree(fresh)
+    subprocess.run(["make", "build/winnow"], cwd=copy, check=True, stdout=subprocess.DEVNULL)
+    return copy / "build" / "winnow"
+
+
+def _take_over(fresh, copy):
+    """Writes only what is different, so that make builds only that."""
+    wanted = {path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file()}
+    for part in PARTS:
+        for path in (copy / part).rglob("*"):
+            if path.is_file() and path.relative_to(copy) not in wanted:
+                path.unlink()
+    for name in wanted:
+        target = copy / name
+        if target.exists() and target.read_bytes() == (fresh / name).read_bytes():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(fresh / name, target)
+
+
+def drop_key_of_batches(database):
+    database.run("ALTER TABLE winnow.batch_log DROP CONSTRAINT batch_log_stream_id_partition_start_offset_key")
+
+
+def drop_unique_keys(database):
+    """The fence stands alone."""
+    database.run("ALTER TABLE winnow.event DROP CONSTRAINT event_pkey")
+    drop_key_of_batches(database)
+
+
+def drop_keys_of_the_account(database):
+    """The key of events stands alone, once the fence is gone too. The account of batches then has holes and overlaps,
+    and a message can have two dead letters."""
+    drop_key_of_batches(database)
+    database.run("ALTER TABLE winnow.dead_letter DROP CONSTRAINT dead_letter_pkey; "
+                 "CREATE INDEX ON winnow.dead_letter (stream_id, partition, message_offset)")
+
+
+def overlap_count(database):
+    """Batches of which another one had an offset already: what a fence would have kept out."""
+    return database.value(
+        "SELECT count(*) FROM (SELECT start_offset, max(end_offset) OVER (PARTITION BY stream_id, partition "
+        "ORDER BY start_offset, end_offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before "
+        "FROM winnow.batch_log) AS b WHERE start_offset < before")
