@@ -1,19 +1,12 @@
-/* Any bytes as a JSON text. What the strict scanner takes, json-c must take too, and see the same value of
- * each key it shows; every string it passes must decode. */
+/* Any bytes as a JSON text. The scanner takes exactly what a second strict reader takes, and finds it as
+ * deep; what it takes, json-c must take too, and see the same value of each key it shows; every string it
+ * passes must decode. */
 #include <json-c/json.h>
-#include <stdint.h>
-#include <stdlib.h>
 
 #include "json_string.h"
 #include "json_text.h"
-#include "utf8.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)         \
-    do {                           \
-        if (!(condition)) abort(); \
-    } while (0)
+#include "require.h"
+#include "strict_json.h"
 
 #define DEPTH_OF_JSON_C 64
 
@@ -56,10 +49,24 @@ static void on_member(void *context, bool inner, const struct jsontext_token *ke
         shown->outer++;
 }
 
-static void require_utf8(struct slice text)
+static bool is_utf8(struct slice text)
 {
     const char *end = text.data + text.size;
-    for (const char *at = text.data; at < end; at += utf8_size(at, end)) REQUIRE(utf8_size(at, end) > 0);
+    for (const char *at = text.data; at < end; at += utf8_size(at, end))
+        if (utf8_size(at, end) == 0) return false;
+    return true;
+}
+
+static void compare_with_strict(struct slice text, enum jsontext_result result,
+                                const struct jsontext_report *report)
+{
+    struct strict strict;
+    bool good = strict_json(text, &strict);
+    if (strict.deepest == STRICT_DEPTH_MAX) return;
+    REQUIRE(good == (result != JSONTEXT_INVALID));
+    if (!good) return;
+    REQUIRE(strict.deepest == report->depth);
+    REQUIRE((is_utf8(text) && !strict.lone) == (result == JSONTEXT_OK));
 }
 
 static enum jsontext_kind kind_of(struct json_object *value)
@@ -106,10 +113,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum jsontext_result result = jsontext_scan(&scanner, shown.text, &visitor, &report);
     REQUIRE(report.offset <= size);
     REQUIRE((report.expected != NULL) == (result == JSONTEXT_INVALID));
-    if (result == JSONTEXT_OK) {
-        require_utf8(shown.text);
-        if (report.depth < DEPTH_OF_JSON_C) compare_with_json_c(shown.text, &report, &shown);
-    }
+    compare_with_strict(shown.text, result, &report);
+    if (result == JSONTEXT_OK && report.depth < DEPTH_OF_JSON_C)
+        compare_with_json_c(shown.text, &report, &shown);
     jsontext_done(&scanner);
     jsonstring_free(shown.decoder);
     buffer_done(&shown.decoded);

@@ -1,24 +1,54 @@
-/* Any bytes as a message: the answer is the same twice, a reject can be read, an event keeps its promises.
+/* Any bytes as a message: the answer is the same twice, a reject can be read, an event keeps its
+ * promises, and written down in the canonical form it is the same event again.
  * The first byte chooses the client's rules. */
-#include <stdint.h>
-#include <stdlib.h>
-
+#include "buffer.h"
 #include "instant.h"
 #include "normalize.h"
-#include "utf8.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)         \
-    do {                           \
-        if (!(condition)) abort(); \
-    } while (0)
+#include "require.h"
 
 static void require_printable(struct slice text)
 {
-    const char *end = text.data + text.size;
-    for (const char *at = text.data; at < end; at += utf8_size(at, end))
-        REQUIRE(utf8_size(at, end) > 0 && !utf8_is_control(at, end));
+    REQUIRE(is_printable(text.data, text.data + text.size));
+}
+
+static void add_text(struct buffer *out, const char *text)
+{
+    (void)buffer_add(out, text, strlen(text));
+}
+
+static void add_member(struct buffer *out, const char *key, struct slice value)
+{
+    add_text(out, out->size == 0 ? "{\"" : ",\"");
+    add_text(out, key);
+    add_text(out, "\":\"");
+    for (size_t i = 0; i < value.size; i++) {
+        if (value.data[i] == '"' || value.data[i] == '\\') add_text(out, "\\");
+        (void)buffer_add(out, value.data + i, 1);
+    }
+    add_text(out, "\"");
+}
+
+/* The canonical event is an event like any other, whatever the client's rules. */
+static void check_canonical(struct normalizer *normalizer, const struct event *event,
+                            const struct client_rules *rules)
+{
+    char amount[DECIMAL_TEXT_SIZE];
+    char time[INSTANT_TEXT_SIZE];
+    struct event again;
+    struct reject reject;
+    struct buffer text = {0};
+    add_member(&text, "client_id", event->client_id);
+    add_member(&text, "metric", event->metric);
+    add_member(&text, "amount", slice_of(amount, decimal_print(&event->amount, amount)));
+    add_member(&text, "timestamp", slice_of(time, instant_print(event->time_us, time)));
+    add_text(&text, "}");
+    struct record record = {.timestamp_ms = -1, .value = slice_of(text.data, text.size)};
+    REQUIRE(normalize(normalizer, &record, rules, &again, &reject) == STATUS_OK);
+    REQUIRE(memcmp(again.hash, event->hash, EVENT_HASH_SIZE) == 0);
+    REQUIRE(slice_equals(again.client_id, event->client_id) && slice_equals(again.metric, event->metric));
+    REQUIRE(memcmp(&again.amount, &event->amount, sizeof again.amount) == 0);
+    REQUIRE(again.time_us == event->time_us && again.bucket_us == event->bucket_us);
+    buffer_done(&text);
 }
 
 static void check_event(const struct event *event, const struct client_rules *rules)
@@ -76,6 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_event(&first, &rules);
         REQUIRE(memcmp(first.hash, second.hash, EVENT_HASH_SIZE) == 0);
         REQUIRE(slice_equals(first.client_id, second.client_id) && slice_equals(first.metric, second.metric));
+        check_canonical(fresh, &first, &rules); /* the first borrows from the other one */
     } else {
         REQUIRE(status == STATUS_REJECT);
         check_reject(&first_reject);
