@@ -22,8 +22,12 @@ endif
 STANDARD := -std=c17 -D_GNU_SOURCE
 INCLUDES := -Iinclude -Iworker -Icommon -I$(BUILD)/generated
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
-            -Wformat=2 -Wcast-qual -Wvla $(if $(CI)$(SANITIZE),-Werror)
-ifeq ($(SANITIZE),)
+            -Wformat=2 -Wcast-qual -Wvla
+# Not among the flags below: an object that was built without it is as good.
+ERRORS   := $(if $(CI)$(SANITIZE),-Werror)
+ifneq ($(COVERAGE),)
+HARDENED := -O0 -g --coverage -fprofile-update=atomic
+else ifeq ($(SANITIZE),)
 HARDENED := -O2 -g -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fvisibility=hidden
 else
 HARDENED := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -U_FORTIFY_SOURCE
@@ -42,7 +46,7 @@ WORKER_SOURCES := $(wildcard worker/*.c worker/*/*.c)
 MIGRATIONS     := $(sort $(wildcard migrations/*.up.sql))
 TEST_SOURCES   := $(wildcard $(addsuffix /test_*.c,tests/unit tests/golden tests/property tests/sim tests/broker))
 FUZZ_SOURCES   := $(wildcard tests/fuzz/fuzz_*.c)
-BENCH_SOURCES  := $(wildcard tests/bench/bench_*.c)
+BENCH_SOURCES  := $(wildcard tests/bench/bench_*.c tests/differential/answers.c)
 LINKED_SOURCES := $(TEST_SOURCES) $(FUZZ_SOURCES) $(BENCH_SOURCES)
 
 COMMON_OBJECTS := $(COMMON_SOURCES:%.c=$(BUILD)/obj/%.o)
@@ -64,7 +68,7 @@ $(BUILD)/libcommon.a: $(COMMON_OBJECTS) $(BUILD)/sources
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/generated/version.h
 	@mkdir -p $(@D)
-	$(call Q,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call Q,CC,$<)$(CC) $(ALL_CFLAGS) $(ERRORS) -MMD -MP -c -o $@ $<
 
 # The SQL files travel inside the binary.
 $(BUILD)/migrations.c: migrations/embed.sh $(MIGRATIONS)
@@ -73,7 +77,7 @@ $(BUILD)/migrations.c: migrations/embed.sh $(MIGRATIONS)
 
 $(BUILD)/obj/migrations.o: $(BUILD)/migrations.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call Q,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call Q,CC,$<)$(CC) $(ALL_CFLAGS) $(ERRORS) -MMD -MP -c -o $@ $<
 
 # Files that are looked at in every run and written only when their text changes, so that what depends on them is
 # rebuilt then and only then: the version, the compiler with its flags, and the list of sources.
@@ -125,7 +129,7 @@ programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(
 sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
 
 # ---- to run ------------------------------------------------------------------------------------------------
-.PHONY: demo test lint unit golden property replay sim broker cli integration chaos sanitize fuzz
+.PHONY: demo test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-micro
 demo: ## the whole thing in 20 seconds; KAFKA=real: on Apache Kafka; KEEP=1: leave it running
 	@tests/lib/deps.sh $(if $(filter real,$(KAFKA)),kafka,demo)
 	@$(MAKE) $(BUILD)/winnow $(if $(filter real,$(KAFKA)),,$(BUILD)/devbroker)
@@ -141,26 +145,76 @@ lint: ## purity, include cycles, foreign headers, sizes, formatting, static anal
 unit golden property replay sim broker cli: ## one suite alone (replay: the fuzz corpus)
 	@$(PYTHON) tests/run $@
 
+differential: ## JSON, amounts, timestamps and hashes against a second implementation; SEED= ROUNDS=
+	@tests/lib/deps.sh test
+	@$(PYTHON) tests/run $@
+
 integration: ## the scenarios, on a real Kafka and a real PostgreSQL
 	@tests/lib/deps.sh test
 	@$(PYTHON) tests/run $@
 
-chaos: ## kill -9, restarts of both servers …, then the account; SEED= MINUTES= WORKERS= PARTITIONS= for more
+crash: ## a worker ends at each socket call and each step of one batch, in every way
 	@tests/lib/deps.sh test
-ifeq ($(SEED)$(MINUTES)$(WORKERS)$(PARTITIONS),)
+	@$(PYTHON) tests/run $@
+
+chaos: ## kill -9, restarts, cut connections …, then the account; SEED= MINUTES= WORKERS= PARTITIONS= SHIELD= for more
+	@tests/lib/deps.sh test
+ifeq ($(SEED)$(MINUTES)$(WORKERS)$(PARTITIONS)$(SHIELD),)
 	@$(PYTHON) tests/run $@
 else
 	@$(MAKE) $(BUILD)/winnow
 	@$(PYTHON) tests/chaos/chaos.py $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
-	  $(if $(WORKERS),--workers $(WORKERS)) $(if $(PARTITIONS),--partitions $(PARTITIONS))
+	  $(if $(WORKERS),--workers $(WORKERS)) $(if $(PARTITIONS),--partitions $(PARTITIONS)) $(if $(SHIELD),--shield $(SHIELD))
 endif
+
+mutants: ## take out one line of defence after the other; a named test must notice; MUTANTS='NAME …' for some
+	@tests/lib/deps.sh test
+	@$(PYTHON) tests/mutants/run.py $(MUTANTS)
+
+COUNT ?= 1000000
+hostile: ## COUNT=1000000 hostile messages through a pool of 4: each a row, a duplicate or a dead letter; SEED=
+	@tests/lib/deps.sh test
+	@$(MAKE) $(BUILD)/winnow
+	@$(PYTHON) tests/integration/hostile/hostile.py --count $(COUNT) $(if $(SEED),--seed $(SEED))
+
+recovery: ## how long it takes to be back after kill -9, a restart, TERM; KILLS=50 RESTARTS=20 STOPS=10 SEED=
+	@tests/lib/deps.sh test
+	@$(MAKE) $(BUILD)/winnow
+	@$(PYTHON) tests/chaos/recovery.py $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS)) \
+	  $(if $(RESTARTS),--restarts $(RESTARTS)) $(if $(STOPS),--stops $(STOPS))
+
+campaign: ## 10 runs of chaos of MINUTES=6.5 each, or one for each of SEEDS="…"; results are in build/campaign.jsonl
+	@tests/lib/deps.sh test
+	@$(MAKE) $(BUILD)/winnow
+	@$(PYTHON) tests/chaos/campaign.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEEDS),--seeds $(SEEDS))
+
+soak: ## full load for MINUTES=10 with WORKERS=2: memory and open files must stay flat, the account exact
+	@tests/lib/deps.sh test
+	@$(MAKE) $(BUILD)/winnow
+	@$(PYTHON) tests/soak/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(WORKERS),--workers $(WORKERS))
 
 sanitize: ## unit, golden, property, corpus and simulation under ASan and UBSan
 	@$(PYTHON) tests/run $@
 
+coverage: ## which lines of common/ and worker/ all suites together run; build/coverage.txt lists the others
+	@tests/lib/deps.sh coverage
+	@$(PYTHON) tests/run $@
+
+# EVENTS= WORKLOAD= WORKERS= REPEAT= SEED= and BENCH_… reach it through the environment.
+bench: ## speed on real servers, as a ratio to COPY; WORKLOAD="live loose" WORKERS="2 4" EVENTS= REPEAT= SEED= to narrow
+	@tests/lib/deps.sh test
+	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce $(BUILD)/tests/bench/bench_copy
+	@$(PYTHON) -B tests/bench/bench.py
+
+bench-micro: ## JSON check, normalization, hash, encoding: ns an event
+	@$(MAKE) $(BUILD)/tests/bench/bench_micro
+	@for part in json normalize hash encode; do $(BUILD)/tests/bench/bench_micro $$part; done
+
+
 FUZZ_SECONDS ?= 60
-fuzz: ## libFuzzer (clang) on each target for FUZZ_SECONDS=60
-	@$(PYTHON) tests/run $@ --seconds $(FUZZ_SECONDS)
+fuzz: ## libFuzzer (clang) on each target for FUZZ_SECONDS=60, with executions, coverage and findings
+	@tests/lib/deps.sh fuzz
+	@$(PYTHON) tests/fuzz/fuzz.py --seconds $(FUZZ_SECONDS)
 
 # ---- housekeeping ------------------------------------------------------------------------------------------
 .PHONY: deps format clean help
@@ -174,7 +228,7 @@ clean: ## remove build/
 	rm -rf build
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z][a-z ]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | \
+	@awk -F ':.*## ' '/^[a-z][a-z -]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | \
 	 sed 's/make unit golden property replay sim broker cli/make unit golden …/'
 
 ifeq ($(filter clean help format deps,$(MAKECMDGOALS)),)
