@@ -10,7 +10,9 @@ Each NAME.patch here begins with
 and goes on as a unified diff. It is applied to a copy of the tree in build/mutants, which is removed at the end. The test
 must pass in the copy without the patch and fail with it: a patch that does not apply, changes nothing or does not
 build, a test that is not there, is skipped or does not end, and a mutant that survives are failures. --fast: only
-those whose test needs no server. Ends with 1 unless every mutant was caught; the last line is "N mutants, N caught".
+those whose test needs no server; of the others only whether the patch still applies and changes something, and one
+that does not is a mutant that was not caught. Ends with 1 unless every mutant was caught; the last line is "N mutants,
+N caught".
 """
 
 import argparse
@@ -21,7 +23,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 from patches import Patch, PatchError  # noqa: E402  pylint: disable=wrong-import-position
-from room import Room                  # noqa: E402  pylint: disable=wrong-import-position
+from room import ROOT, Room            # noqa: E402  pylint: disable=wrong-import-position
 
 HERE = Path(__file__).resolve().parent
 
@@ -53,27 +55,43 @@ def run_all(patches):
     return caught
 
 
+def count_stale(patches):
+    """How many do not fit the tree any more; each is told."""
+    count = 0
+    for patch in patches:
+        try:
+            list(patch.changes(ROOT))
+        except PatchError as error:
+            count += 1
+            print(f"{patch.name}  FAILED: {error}", flush=True)
+    return count
+
+
 def chosen(arguments):
+    """Those to run, and those of which only the patch is looked at."""
     patches = [Patch(path) for path in sorted(HERE.glob("*.patch"))]
     unknown = set(arguments.names) - {patch.name for patch in patches}
     if unknown:
         sys.exit(f"no mutant {sorted(unknown)[0]}")
     if arguments.names:
-        return [patch for patch in patches if patch.name in arguments.names]
-    return [patch for patch in patches if not arguments.fast or patch.is_fast()]
+        return [patch for patch in patches if patch.name in arguments.names], []
+    if arguments.fast:
+        return [patch for patch in patches if patch.is_fast()], [patch for patch in patches if not patch.is_fast()]
+    return patches, []
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fast", action="store_true", help="only those whose test needs no server")
+    parser.add_argument("--fast", action="store_true", help="run only those whose test needs no server")
     parser.add_argument("names", nargs="*", metavar="NAME")
     try:
-        patches = chosen(parser.parse_args())
+        patches, others = chosen(parser.parse_args())
+        stale = count_stale(others)
         caught = run_all(patches)
     except PatchError as error:
         sys.exit(str(error))
-    print(f"{len(patches)} mutants, {caught} caught")
-    return 0 if patches and caught == len(patches) else 1
+    print(f"{len(patches) + stale} mutants, {caught} caught")
+    return 0 if patches and caught == len(patches) + stale else 1
 
 
 if __name__ == "__main__":
