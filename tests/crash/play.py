@@ -12,7 +12,8 @@ from winnow_test.poll import wait_until
 from winnow_test.pool import Pool
 
 # A member that is gone is missed soon. Brokers have a lower limit (group.min.session.timeout.ms).
-IMPATIENT = {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300", "max.poll.interval.ms": "10000"}
+# Not so soon that one that waits for a processor is taken for gone.
+IMPATIENT = {"session.timeout.ms": "4000", "heartbeat.interval.ms": "300", "max.poll.interval.ms": "10000"}
 TIMEOUT_S = 90
 INTERVAL_S = 0.1
 
@@ -181,8 +182,8 @@ class Play:
                        "the partition that was halted is read")
         self._wait(self._is_published, "the dead letters are published")
         for worker in self.others:
-            assert worker.stop() == 0, f"another worker ended with {worker.exit_code}"
-        code = self.victim.stop()
+            assert worker.stop(TIMEOUT_S) == 0, f"another worker ended with {worker.exit_code}"
+        code = self.victim.stop(TIMEOUT_S)
         assert code == (-signal.SIGKILL if self.point.way == "kill" else 0), f"the worker ended with {code}"
 
     def _assert_exact(self):

@@ -6,8 +6,9 @@ from typing import Callable, Optional
 from winnow_test import produce
 
 PARTITIONS = 2
-# Rows go out when the source has no more at hand, and never for their age: one batch.
-SETTINGS = {"batch_age_ms": 60000}
+# Rows go out when the source has no more at hand, and never for their age: one batch. A worker that is frozen while it
+# ends has more than the time that others need to take over.
+SETTINGS = {"batch_age_ms": 60000, "drain_timeout_ms": 120000}
 POISON_BYTES = 7000
 
 

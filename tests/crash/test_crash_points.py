@@ -21,6 +21,10 @@ from winnow_test import check, produce, shim
 WAYS = ("kill", "stop", "reset")
 # The publisher is a thread with connections of its own; what it left is taken up by another after the lease.
 OF_PUBLISHER = ("lease", "produce", "deliver", "mark", "again")
+# What the points of a whole run must be of, so that none goes missing without a word; those not of these steps are
+# of none.
+NAMES = {"claim", "open", "halt", "write", "socket", "assign", "seek", "message", "commit", "leave", "exit", *OF_PUBLISHER}
+POINTS_AT_LEAST = 250
 AT_ONCE = 14
 CHOSEN = re.compile(os.environ.get("CRASH_POINTS_CHOSEN", ""))
 
@@ -103,6 +107,9 @@ def test_every_point_is_visited(campaign, capsys):
         print(f"\n{len(campaign.points)} points, {len(visited)} visited; {dict(by_way)}; {dict(by_name)}; "
               f"fenced={fenced}; {time.monotonic() - campaign.began:.1f} s")
     assert len(visited) == len(campaign.points) > 0
+    if not CHOSEN.pattern:
+        assert {point.place.split(":")[0] for point in campaign.points} == NAMES
+        assert len(campaign.points) >= POINTS_AT_LEAST
     # A worker that was frozen with its statement in hand must have been kept out.
     assert fenced > 0 or not any(point.way == "stop" and point.place.startswith("write:1") for point in campaign.points)
 
