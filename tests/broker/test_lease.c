@@ -1,5 +1,6 @@
 // link: worker/dead_letter_lease.c worker/database.c worker/database_fault.c worker/socket_wait.c
 // link: worker/signals.c worker/array.c worker/log.c worker/clock.c migrations.c
+// link: tests/broker/schema.c
 /* Leases of dead letters on a real PostgreSQL, without a broker. Without PGHOST it starts itself again below
  * tests/lib/with_postgres.py. */
 #include <CUnit/Basic.h>
@@ -10,30 +11,17 @@
 
 #include "database.h"
 #include "dead_letter_lease.h"
-#include "migrate.h"
+#include "schema.h"
 #include "with_postgres.h"
 
 #define LETTERS 5
 
-static struct database *database;
 static char text_group[] = "g";
 static char text_topic[] = "t";
 static struct settings settings = {.group = text_group, .topic = text_topic};
 static struct lease lease;
 static struct lease other;
 static struct fault fault;
-
-static int64_t ask(const char *sql)
-{
-    struct rows *rows = NULL;
-    if (!database_run(database, "test", sql, NULL, 0, &rows, &fault)) {
-        (void)fprintf(stderr, "%s: %s\n", sql, fault.text);
-        abort();
-    }
-    int64_t number = rows_count(rows) > 0 ? rows_int(rows, 0, 0) : 0;
-    rows_free(rows);
-    return number;
-}
 
 static void begin(void)
 {
@@ -118,24 +106,14 @@ static void test_a_refused_letter_has_to_wait(void)
 
 static int start(void)
 {
-    if (!database_open(&(struct database_options){.conninfo = "", .application_name = "winnow test"},
-                       &database, &fault)) {
-        (void)fprintf(stderr, "%s\n", fault.text);
-        return 1;
-    }
-    for (size_t i = 0; i < migration_count; i++) {
-        if (database_run(database, "schema", (const char *)migrations[i].sql, NULL, 0, NULL, &fault))
-            continue;
-        (void)fprintf(stderr, "%s: %s\n", migrations[i].name, fault.text);
-        return 1;
-    }
+    if (schema_start() != 0) return 1;
     (void)ask("INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('g', 't', 'c')");
     return 0;
 }
 
 static int stop(void)
 {
-    database_close(database);
+    schema_stop();
     return 0;
 }
 

@@ -1,12 +1,11 @@
 // link: worker/dead_letter_publisher.c worker/dead_letter_lease.c worker/dead_letter_headers.c
 // link: worker/producer.c worker/kafka_client.c worker/database.c worker/database_fault.c
 // link: worker/socket_wait.c worker/signals.c worker/array.c worker/log.c worker/clock.c
-// link: migrations.c tests/broker/mock.c
+// link: migrations.c tests/broker/schema.c tests/broker/mock.c
 /* The publisher, between a real PostgreSQL and the development broker. Without PGHOST it starts itself again
  * below tests/lib/with_postgres.py. Each test has a stream and a dead-letter topic of its own. */
 #include <CUnit/Basic.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +16,13 @@
 #include "dead_letter_publisher.h"
 #include "headers.h"
 #include "log.h"
-#include "migrate.h"
 #include "mock.h"
+#include "schema.h"
 #include "with_postgres.h"
 
 #define PATIENCE_MS INT64_C(20000)
 
 static struct mock *mock;
-static struct database *database;
 static struct topic topic;
 static char text_group[] = "g";
 static char text_database[] = "";
@@ -32,27 +30,6 @@ static char text_topic[64];
 static char text_dead[70];
 static struct settings settings = {
     .group = text_group, .topic = text_topic, .dead_letter_topic = text_dead, .database = text_database};
-
-static int64_t ask(const char *format, ...) PRINTF_LIKE(1, 2);
-
-/* Runs SQL and gives the first number of its answer, 0 without one. */
-static int64_t ask(const char *format, ...)
-{
-    char sql[2048];
-    struct rows *rows = NULL;
-    struct fault fault;
-    va_list values;
-    va_start(values, format);
-    (void)vsnprintf(sql, sizeof sql, format, values);
-    va_end(values);
-    if (!database_run(database, "test", sql, NULL, 0, &rows, &fault)) {
-        (void)fprintf(stderr, "%s: %s\n", sql, fault.text);
-        abort();
-    }
-    int64_t number = rows_count(rows) > 0 ? rows_int(rows, 0, 0) : 0;
-    rows_free(rows);
-    return number;
-}
 
 static void begin(const char *name)
 {
@@ -346,22 +323,11 @@ static int start(void)
         "kinds.dlq:1",    "two.dlq:1",       "poke.dlq:1", "missing.dlq:1",    "away.dlq:1",
         "large.dlq:1",    "forbidden.dlq:1", "huge.dlq:1", "terminated.dlq:1", "leased.dlq:1",
         "hopeless.dlq:1", "stop.dlq:1",      NULL};
-    struct fault fault;
     const char *level = getenv("TEST_LOG");
     enum log_level log_level = LOG_LEVEL_ERROR;
     if (level != NULL && !log_level_read(level, &log_level)) return 1;
     log_init(log_level, "test");
-    if (!database_open(&(struct database_options){.conninfo = "", .application_name = "winnow test"},
-                       &database, &fault)) {
-        (void)fprintf(stderr, "%s\n", fault.text);
-        return 1;
-    }
-    for (size_t i = 0; i < migration_count; i++) {
-        if (database_run(database, "schema", (const char *)migrations[i].sql, NULL, 0, NULL, &fault))
-            continue;
-        (void)fprintf(stderr, "%s: %s\n", migrations[i].name, fault.text);
-        return 1;
-    }
+    if (schema_start() != 0) return 1;
     mock = mock_start(topics);
     settings.brokers = strdup(mock_address(mock));
     return 0;
@@ -372,7 +338,7 @@ static int stop(void)
     topic_done(&topic);
     mock_stop(mock);
     free(settings.brokers);
-    database_close(database);
+    schema_stop();
     return 0;
 }
 

@@ -1,12 +1,11 @@
 // link: worker/sink_postgres.c worker/apply_parameters.c worker/array.c worker/database.c
 // link: worker/database_fault.c worker/socket_wait.c worker/signals.c worker/log.c worker/clock.c
-// link: migrations.c
+// link: migrations.c tests/broker/schema.c
 /* The sink on a real PostgreSQL: each shield of its statements alone. Without PGHOST it starts itself again
  * below tests/lib/with_postgres.py. Each test has a stream of its own. */
 #include <CUnit/Basic.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,7 @@
 #include "database.h"
 #include "identity.h"
 #include "log.h"
-#include "migrate.h"
+#include "schema.h"
 #include "sink_postgres.h"
 #include "with_postgres.h"
 
@@ -25,7 +24,6 @@
 #define HOUR_US     INT64_C(3600000000)
 #define TIME_US     INT64_C(1704067200000000) /* 2024-01-01 */
 
-static struct database *database;
 static struct identity *identity;
 static char text_group[] = "g";
 static char text_database[] = "";
@@ -37,26 +35,6 @@ static struct batch batch;
 static struct write_part parts[2];
 static struct write write_in_hand;
 static struct fault fault;
-
-static int64_t ask(const char *format, ...) PRINTF_LIKE(1, 2);
-
-/* Runs SQL and gives the first number of its answer, 0 without one. */
-static int64_t ask(const char *format, ...)
-{
-    char sql[2048];
-    struct rows *rows = NULL;
-    va_list values;
-    va_start(values, format);
-    (void)vsnprintf(sql, sizeof sql, format, values);
-    va_end(values);
-    if (!database_run(database, "test", sql, NULL, 0, &rows, &fault)) {
-        (void)fprintf(stderr, "%s: %s\n", sql, fault.text);
-        abort();
-    }
-    int64_t number = rows_count(rows) > 0 ? rows_int(rows, 0, 0) : 0;
-    rows_free(rows);
-    return number;
-}
 
 static int64_t count(const char *table)
 {
@@ -422,24 +400,14 @@ static int start(void)
 {
     log_init(LOG_LEVEL_ERROR, "test");
     identity = identity_new();
-    if (!database_open(&(struct database_options){.conninfo = "", .application_name = "winnow test"},
-                       &database, &fault)) {
-        (void)fprintf(stderr, "%s\n", fault.text);
-        return 1;
-    }
-    for (size_t i = 0; i < migration_count; i++) {
-        if (database_run(database, "schema", (const char *)migrations[i].sql, NULL, 0, NULL, &fault))
-            continue;
-        (void)fprintf(stderr, "%s: %s\n", migrations[i].name, fault.text);
-        return 1;
-    }
+    if (schema_start() != 0) return 1;
     return 0;
 }
 
 static int stop(void)
 {
     identity_free(identity);
-    database_close(database);
+    schema_stop();
     return 0;
 }
 
