@@ -2,7 +2,7 @@
 """libFuzzer (clang, with ASan and UBSan) on every fuzz target:   tests/fuzz/fuzz.py [--seconds N] [--merge] [TARGET…]
 
 As many targets at a time as there are processors. New inputs are kept in build/fuzz/TARGET/corpus; what breaks a
-promise is left in build/fuzz/TARGET as crash-…, leak-…, oom-… or timeout-…, and is replayed with
+promise is left, until the next run, in build/fuzz/TARGET as crash-…, leak-…, oom-… or timeout-…, and is replayed with
 build/fuzz/TARGET/program FILE. --merge puts those of the new inputs that reach something new into tests/fuzz/corpus.
 Prints executions, coverage and findings of each; ends with 1 when there was a finding."""
 
@@ -49,17 +49,23 @@ def _last(pattern, text):
     return int(found[-1]) if found else 0
 
 
+def _findings(folder):
+    return sorted(path for pattern in FINDINGS for path in folder.glob(pattern))
+
+
 def fuzz(source, seconds):
     """A line for a person, and whether all was well."""
     try:
         program = build(source)
         folder = program.parent
+        for finding in _findings(folder):  # of earlier runs
+            finding.unlink()
         code, out = _run(program, f"-max_total_time={seconds}", "-timeout=10",
                          f"-max_len={LENGTH_MAX.get(source.stem, 65536)}", "-print_final_stats=1",
                          f"-artifact_prefix={folder}/", folder / "corpus", CORPUS / source.stem, timeout_s=seconds + 300)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         return f"{source.stem:<16} {error}", False
-    findings = sorted(path.name for pattern in FINDINGS for path in folder.glob(pattern))
+    findings = [finding.name for finding in _findings(folder)]
     executions = _last(r"^stat::number_of_executed_units: (\d+)", out)
     edges = _last(r" cov: (\d+)", out)
     features = _last(r" ft: (\d+)", out)
