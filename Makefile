@@ -210,7 +210,6 @@ bench-micro: ## JSON check, normalization, hash, encoding: ns an event
 	@$(MAKE) $(BUILD)/tests/bench/bench_micro
 	@for part in json normalize hash encode; do $(BUILD)/tests/bench/bench_micro $$part; done
 
-
 FUZZ_SECONDS ?= 60
 fuzz: ## libFuzzer (clang) on each target for FUZZ_SECONDS=60, with executions, coverage and findings
 	@tests/lib/deps.sh fuzz
