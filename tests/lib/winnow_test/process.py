@@ -1,6 +1,7 @@
 """Child processes that end with their parent, temporary directories, free ports."""
 
 import ctypes
+import fcntl
 import os
 import random
 import shutil
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 from .poll import DeadlinePassed, wait_until
@@ -15,7 +17,9 @@ from .poll import DeadlinePassed, wait_until
 ROOT = Path(__file__).resolve().parents[3]
 PR_SET_PDEATHSIG = 1
 DIRECTORY_PREFIX = "winnow-run-"
+PORTS = range(15000, 32000)
 
+_ports_given = set()
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -125,17 +129,31 @@ def wait_until_gone(pids, timeout_s=30):
 
 
 def free_port():
-    """A port on 127.0.0.1 below the range from which the kernel picks, so that a server that is restarted
-    finds its own port free again."""
+    """A port on 127.0.0.1 below the range from which the kernel picks, and that no other process of tests gets as long
+    as we live, so that a server that is restarted finds its own port free again."""
     for _ in range(200):
-        port = random.randrange(15000, 32000)
+        port = random.choice(PORTS)
+        if port not in _ports_given and _is_free(port):
+            _ports_given.add(port)
+            return port
+    raise RuntimeError(f"no free port between {PORTS.start} and {PORTS.stop} on 127.0.0.1")
+
+
+def _is_free(port):
+    """Takes the port's byte of a file in which each process locks those of its ports: its server may be down just now.
+    The file is opened once, for to close it would give up all our locks."""
+    try:
+        fcntl.lockf(_open_ports_file(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
         with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise RuntimeError("no free port between 15000 and 32000 on 127.0.0.1")
+            probe.bind(("127.0.0.1", port))
+        return True
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=None)
+def _open_ports_file():
+    return os.open(f"{tempfile.gettempdir()}/winnow-ports-{os.getuid()}", os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def make_directory(purpose):
@@ -149,6 +167,13 @@ def make_directory(purpose):
 
 def remove_directory(path):
     shutil.rmtree(path, ignore_errors=True)
+
+
+def keep_directory(path, *logs):
+    """For a person who has to find out what happened: the next run does not remove it, and the logs are copied into it."""
+    (path / "keep").touch()
+    for log in logs:
+        shutil.copy(log, path)
 
 
 def _remove_left_over():
