@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import uuid
+from concurrent.futures import TimeoutError as NoAnswer
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -15,7 +16,12 @@ from .poll import wait_until
 from .process import Process, free_port, make_directory, remove_directory
 
 VERSION = "4.1.2"
-ADMIN_TIMEOUT_S = 20
+ADMIN_TIMEOUT_S = 60
+ANSWER_TIMEOUT_S = 20    # of one try
+# What a broker that has just come back, or thawed, answers or does not: its controller may still take it for gone.
+NOT_NOW = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError.REQUEST_TIMED_OUT,
+           KafkaError.NETWORK_EXCEPTION, KafkaError.NOT_CONTROLLER, KafkaError.BROKER_NOT_AVAILABLE,
+           KafkaError.LEADER_NOT_AVAILABLE, KafkaError.INVALID_REPLICATION_FACTOR)
 
 
 def jars_directory():
@@ -24,6 +30,34 @@ def jars_directory():
     if not path.is_dir():
         raise RuntimeError(f"the jars of Apache Kafka are not in {path}; run: make deps")
     return path
+
+
+def _error_of(answer):
+    """None when the order was carried out."""
+    try:
+        answer.result(ANSWER_TIMEOUT_S)
+        return None
+    except KafkaException as error:
+        return error.args[0]
+    except NoAnswer:
+        return KafkaError(KafkaError._TIMED_OUT)
+
+
+def _order(give, done_already, what):
+    """give() makes the futures of an order; it is given again while the broker cannot carry it out. done_already: what
+    it answers then to what an earlier try has done after all."""
+    errors = []
+
+    def is_done():
+        found = [error for error in map(_error_of, give())
+                 if error is not None and not (errors and error.code() == done_already)]
+        errors.extend(found)
+        for error in found:
+            if error.code() not in NOT_NOW:
+                raise KafkaException(error)
+        return not found
+
+    wait_until(is_done, ADMIN_TIMEOUT_S, what, interval_s=0.2, on_timeout=lambda: errors[-1])
 
 
 class Broker:
@@ -42,26 +76,28 @@ class Broker:
         """The same for several at once."""
         admin = self.admin()  # must outlive its answers
         new = [NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {}) for name in names]
-        for created in admin.create_topics(new, operation_timeout=ADMIN_TIMEOUT_S).values():
-            created.result(ADMIN_TIMEOUT_S)
+        _order(lambda: admin.create_topics(new, operation_timeout=ANSWER_TIMEOUT_S).values(),
+               KafkaError.TOPIC_ALREADY_EXISTS, f"topics {names[:3]} are created")
         wait_until(lambda: self._have_leaders(names, partitions), ADMIN_TIMEOUT_S, f"topics {names[:3]} have leaders")
 
     def delete_topic(self, name):
         admin = self.admin()
-        admin.delete_topics([name], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+        _order(lambda: admin.delete_topics([name], operation_timeout=ANSWER_TIMEOUT_S).values(),
+               KafkaError.UNKNOWN_TOPIC_OR_PART, f"topic {name} is deleted")
         wait_until(lambda: self.partition_count(name) == 0, ADMIN_TIMEOUT_S, f"topic {name} is gone")
 
     def add_partitions(self, name, total):
         admin = self.admin()
         new = NewPartitions(name, total)
-        admin.create_partitions([new], operation_timeout=ADMIN_TIMEOUT_S)[name].result(ADMIN_TIMEOUT_S)
+        _order(lambda: admin.create_partitions([new], operation_timeout=ANSWER_TIMEOUT_S).values(),
+               KafkaError.INVALID_PARTITIONS, f"topic {name} is given {total} partitions")
         wait_until(lambda: self._have_leaders([name], total), ADMIN_TIMEOUT_S, f"topic {name} has {total} partitions")
 
     def alter_topic(self, name, config):
         """Sets the topic's configuration (those not named fall back to their defaults)."""
         resource = ConfigResource(ConfigResource.Type.TOPIC, name, set_config=config)
         admin = self.admin()
-        admin.alter_configs([resource])[resource].result(ADMIN_TIMEOUT_S)
+        _order(lambda: admin.alter_configs([resource]).values(), None, f"{name} is configured anew")
 
     def _have_leaders(self, names, partitions):
         topics = self._metadata()
