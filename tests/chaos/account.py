@@ -3,7 +3,9 @@
 import json
 import re
 import statistics
+import traceback
 from collections import Counter
+from contextlib import contextmanager
 
 COUNTERS = ("taken", "batches", "fenced", "resynced", "rereads", "gaps", "stale", "bisected")
 # Workers that were killed tell nothing at their end, but some things they told when they happened.
@@ -49,6 +51,16 @@ class Account:
     @property
     def fault_count(self):
         return sum(self.faults.values())
+
+    @contextmanager
+    def noting(self):
+        """Whatever is raised within is one more thing that is wrong, and the run goes on to its account and its logs."""
+        try:
+            yield
+        except AssertionError as error:
+            self.wrong.append(str(error))
+        except Exception:  # pylint: disable=broad-except
+            self.wrong.append(traceback.format_exc())
 
     def add_recovery(self, kind, seconds):
         self.recoveries_s.setdefault(kind, []).append(round(seconds, 2))

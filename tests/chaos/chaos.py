@@ -7,7 +7,6 @@ The same seed gives the same messages and the same faults, as far as timing allo
 the broker acknowledged was counted once and every invariant holds."""
 
 import argparse
-import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -22,16 +21,15 @@ import shields                              # noqa: E402
 from account import Account, counters       # noqa: E402
 from dead_letter_topic import DeadLetterTopic  # noqa: E402
 from front import Scene                     # noqa: E402
-from judge import demand_proof, judge       # noqa: E402
+from judge import demand_no_refusal, demand_proof, judge  # noqa: E402
 from mixture import DUPLICATE_SHARE, Places  # noqa: E402
 from nemesis import Nemesis                 # noqa: E402
 from stream import Producers                # noqa: E402
 from winnow_test import letters             # noqa: E402
 from winnow_test.kafka import Kafka         # noqa: E402
-from winnow_test.poll import wait_until     # noqa: E402
 from winnow_test.pool import run            # noqa: E402
 from winnow_test.postgres import Postgres   # noqa: E402
-from winnow_test.process import make_directory, remove_directory  # noqa: E402
+from winnow_test.process import keep_directory, make_directory, remove_directory  # noqa: E402
 from winnow_test.proxy import Proxy         # noqa: E402
 
 TOPIC = "events"
@@ -91,8 +89,7 @@ def _drain(account, scene, nemesis, producers):
     nemesis.make_peace()
     producers.finish()
     nemesis.recover(account, "the end")
-    wait_until(lambda: letters.unpublished_count(scene.database) == 0, PUBLISH_TIMEOUT_S, "all dead letters are published",
-               on_timeout=scene.pool.log_tail)
+    letters.wait_until_published(scene.database, PUBLISH_TIMEOUT_S, scene.pool.log_tail)
     code = scene.pool.stop()
     if code != 0:
         account.wrong.append(f"the pool ended with {code}")
@@ -101,17 +98,16 @@ def _drain(account, scene, nemesis, producers):
 def _storm(account, scene, nemesis, producers):
     """Faults for so long, then peace, however it ended."""
     begun = time.monotonic()
-    try:
-        nemesis.start()
-        producers.start()
-        while time.monotonic() < begun + scene.options.seconds:
-            nemesis.step(account)
-        account.storm_s = time.monotonic() - begun
-        _drain(account, scene, nemesis, producers)
-    except AssertionError as error:
-        account.wrong.append(str(error))
-    finally:
-        nemesis.end()
+    with account.noting():
+        try:
+            nemesis.start()
+            producers.start()
+            while time.monotonic() < begun + scene.options.seconds:
+                nemesis.step(account)
+            account.storm_s = time.monotonic() - begun
+            _drain(account, scene, nemesis, producers)
+        finally:
+            nemesis.end()
 
 
 def _play(account, scene, nemesis, log_path):
@@ -120,24 +116,20 @@ def _play(account, scene, nemesis, log_path):
                           has_retries=account.shield != shields.NO_UNIQUE)
     _storm(account, scene, nemesis, producers)
     account.faults = nemesis.faults()
-    account.counters = counters(Path(log_path).read_text(errors="replace"))
+    log = log_path.read_text(errors="replace")
+    account.counters = counters(log)
+    demand_no_refusal(account, log)
     account.message_count = len(producers.acknowledged)
     account.unknown_count = producers.unknown_count
     account.committed_count = producers.committed_count
     account.aborted_count = producers.aborted_count
     if account.is_good:
-        judge(account, scene, producers)
+        with account.noting():
+            judge(account, scene, producers)
     if not scene.options.short:
         demand_proof(account)
     if not account.is_good:
         account.notes += [f"fault      {line}" for line in scene.log]
-
-
-def _keep(directory, server, broker):
-    """What a person needs to find out what happened."""
-    (directory / "keep").touch()
-    for log in (server.log_path, broker.log_path):
-        shutil.copy(log, directory)
 
 
 def play(options):
@@ -145,14 +137,15 @@ def play(options):
     account = Account(options.seed, options.shield)
     begun = time.monotonic()
     directory = make_directory("chaos")
-    log_path = options.log or directory / "pool.log"
+    log_path = Path(options.log or directory / "pool.log")
+    log_path.touch()
     with Proxy() as kafka_proxy, Proxy() as database_proxy, Postgres() as server, \
             Kafka(BROKER_SETTINGS, through=kafka_proxy) as broker:
         database_proxy.target = server.port
         scene = _make_scene(options, server, broker, kafka_proxy)
         _play(account, scene, _make_nemesis(scene, (kafka_proxy, database_proxy), log_path), log_path)
         if not account.is_good:
-            _keep(directory, server, broker)
+            keep_directory(directory, server.log_path, broker.log_path)
             account.notes.append(f"logs       {directory}")
     account.took_s = time.monotonic() - begun
     if account.is_good:
@@ -169,7 +162,7 @@ def _read_arguments():
     parser.add_argument("--partitions", type=int, default=Options.partitions)
     parser.add_argument("--rate", type=int, default=RATE, help="messages a second")
     parser.add_argument("--shield", choices=shields.SHIELDS, default=shields.ALL,
-                        help="no-unique: without the unique keys of events and batches, and nothing is sent twice; "
+                        help="no-unique: without the unique keys of events, batches and dead letters, and nothing is sent twice; "
                         "no-fence: a program without the fence, and events and totals alone are judged")
     parser.add_argument("--log", help="keep the pools' log there")
     parser.add_argument("--json", help="append the account to this file, as one line")

@@ -1,5 +1,7 @@
 """The database against the topic, and against what the producers were told."""
 
+import re
+
 import shields
 from stream import count_sent_twice
 from winnow_test import check, letters
@@ -57,6 +59,11 @@ def _judge_events(account, scene, messages, acknowledged):
     account.letter_count = scene.database.value("SELECT count(*) FROM winnow.dead_letter")
     account.overlap_count = shields.overlap_count(scene.database)
     account.notes.append(f"overlap    {account.overlap_count} batches that the fence would have kept out")
+
+
+def demand_no_refusal(account, log):
+    """A batch that a unique key refuses has come past the fence, and would then leave no trace in the account."""
+    account.wrong += re.findall(r"event=operator_needed .*SQLSTATE 23505.*", log)[:5]
 
 
 def demand_proof(account):

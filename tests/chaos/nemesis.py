@@ -22,7 +22,8 @@ from winnow_test.poll import DeadlinePassed, wait_until
 SESSION_TIMEOUT_S = 6        # winnow_test.pool.FAST_GROUP
 RECOVERY_TIMEOUT_S = 180
 REPLACED_TIMEOUT_S = 2 * SESSION_TIMEOUT_S
-GATHER_S = 0.7               # in which workers fill a batch behind the one that waits
+OWNED_TIMEOUT_S = 2 * SESSION_TIMEOUT_S
+WRITING_TIMEOUT_S = 5
 WAIT_FOR_RECOVERY_SHARE = 0.35
 WAIT_FOR_RECOVERY_SHARE_SHORT = 0.15
 WORKERS_MAX = 8
@@ -113,22 +114,36 @@ class Nemesis:
         with self._kafka_front, self._database_front, self._process_front, \
                 Database(self._scene.server, self._scene.database.name) as database:
             try:
-                database.run("BEGIN; LOCK TABLE winnow.processing_log IN EXCLUSIVE MODE")
-                time.sleep(GATHER_S)
-                pid = self._stop_owner(database)
+                pid = self._stop_owner(database) if self._hold_batches(database) else None
                 database.run("COMMIT")
-            except psycopg2.Error:
+            except (psycopg2.Error, DeadlinePassed):
                 return False
             if pid is None:
                 return False
             self._wait_until_replaced(database, pid)
             return self._thaw_after(pid, self._seconds(0.2, 1))
 
+    def _owners(self, database):
+        """The pids of workers that have partitions."""
+        pids = set(self._scene.pool.worker_pids())
+        return sorted({int(owner.rsplit("/")[-1]) for owner, in database.rows(
+            "SELECT owner FROM winnow.processing_log WHERE owner IS NOT NULL")} & pids)
+
+    def _hold_batches(self, database):
+        """Locks the progress rows until every owner's batch waits for them, behind which its next one fills. Whether there
+        is one at all."""
+        wait_until(lambda: self._owners(database), OWNED_TIMEOUT_S)
+        database.run("BEGIN; LOCK TABLE winnow.processing_log IN EXCLUSIVE MODE")
+        seen_from_outside = self._scene.database
+        try:
+            wait_until(lambda: check.waiting_count(seen_from_outside) >= len(self._owners(database)), WRITING_TIMEOUT_S)
+        except DeadlinePassed:
+            pass
+        return check.waiting_count(seen_from_outside) > 0
+
     def _stop_owner(self, database):
         """The pid of a worker that has partitions, and stands still now; None when there is none."""
-        pids = set(self._scene.pool.worker_pids())
-        owners = sorted({int(owner.rsplit("/")[-1]) for owner, in database.rows(
-            "SELECT owner FROM winnow.processing_log WHERE owner IS NOT NULL")} & pids)
+        owners = self._owners(database)
         if not owners:
             return None
         pid = self._random.choice(owners)

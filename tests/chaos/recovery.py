@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections import namedtuple
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ from winnow_test.kafka import Kafka         # noqa: E402  pylint: disable=wrong-
 from winnow_test.poll import wait_until     # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test.pool import FAST_GROUP, Pool, run  # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test.postgres import Postgres   # noqa: E402  pylint: disable=wrong-import-position
-from winnow_test.process import children_of, is_alive, make_directory, remove_directory  # noqa: E402  pylint: disable=wrong-import-position
+from winnow_test.process import children_of, is_alive, keep_directory, make_directory, remove_directory  # noqa: E402  pylint: disable=wrong-import-position
 
 TOPIC = "events"
 WORKERS = 4
@@ -319,12 +320,16 @@ def measure(options):
         try:
             _measure_all(scene)
             _judge(scene)
-        except AssertionError as error:
-            account.wrong.append(str(error))
+        except Exception as error:  # pylint: disable=broad-except
+            account.wrong.append(str(error) if isinstance(error, AssertionError) else traceback.format_exc())
         finally:
             if scene.pool is not None:
                 scene.pool.kill()
-    remove_directory(directory)
+        if not account.is_good:
+            keep_directory(directory, server.log_path, broker.log_path)
+            account.wrong.append(f"logs are in {directory}")
+    if account.is_good:
+        remove_directory(directory)
     return account
 
 

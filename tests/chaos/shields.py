@@ -1,5 +1,5 @@
-"""What keeps an event single: the fence, the unique key of events, and that of the account of batches. Each hides what
-the others let through, so runs go without some of them."""
+"""What keeps an event single: the fence, the unique key of events, and those of the account: of batches and of dead
+letters. Each hides what the others let through, so runs go without some of them."""
 
 import shutil
 import subprocess
@@ -49,20 +49,16 @@ def _take_over(fresh, copy):
         shutil.copy(fresh / name, target)
 
 
-def drop_key_of_batches(database):
-    database.run("ALTER TABLE winnow.batch_log DROP CONSTRAINT batch_log_stream_id_partition_start_offset_key")
-
-
 def drop_unique_keys(database):
-    """The fence stands alone."""
+    """The fence stands alone: nothing else refuses a batch that another one overlaps."""
     database.run("ALTER TABLE winnow.event DROP CONSTRAINT event_pkey")
-    drop_key_of_batches(database)
+    drop_keys_of_the_account(database)
 
 
 def drop_keys_of_the_account(database):
     """The key of events stands alone, once the fence is gone too. The account of batches then has holes and overlaps,
     and a message can have two dead letters."""
-    drop_key_of_batches(database)
+    database.run("ALTER TABLE winnow.batch_log DROP CONSTRAINT batch_log_stream_id_partition_start_offset_key")
     database.run("ALTER TABLE winnow.dead_letter DROP CONSTRAINT dead_letter_pkey; "
                  "CREATE INDEX ON winnow.dead_letter (stream_id, partition, message_offset)")
 

@@ -1,11 +1,12 @@
-"""The short mode of make recovery, with room for a machine that does other things as well."""
+"""The short mode of make recovery: that it is back at all, on a machine that does other things as well. How soon is for
+make recovery to tell, on one that does not."""
 
 import os
 import time
 
 import recovery
 
-SLACK_S = 2
+SLACK_S = 10
 
 
 def test_it_is_back_in_time():

@@ -4,6 +4,8 @@ import itertools
 import re
 from datetime import datetime, timezone
 
+from confluent_kafka import Consumer, TopicPartition
+from winnow_test import check
 from winnow_test.poll import wait_until
 
 _numbers = itertools.count(1)
@@ -39,6 +41,21 @@ def wait_for_owners(stage, pids, timeout_s=30):
     return owners(stage)
 
 
+def committed(stage):
+    """partition → offset committed to Kafka, a hint that winnow gives when it has the database's answer."""
+    consumer = Consumer({"bootstrap.servers": stage.broker.brokers, "group.id": stage.settings["group"]})
+    try:
+        asked = [TopicPartition(stage.topic, partition) for partition in range(stage.partitions)]
+        return {place.partition: place.offset for place in consumer.committed(asked, timeout=10)}
+    finally:
+        consumer.close()
+
+
+def wait_until_committed(stage):
+    ends = stage.broker.end_offsets(stage.topic)
+    wait_until(lambda: committed(stage) == ends, 60, "the offsets are committed to Kafka", on_timeout=stage.logs)
+
+
 def message_state(stage, partition, offset, event_hash=None, event_time=None):
     """analytics.message_state() as a dictionary."""
     row = stage.database.rows(
@@ -64,11 +81,7 @@ def warm_up(stage):
     stage.wait_until_caught_up()
 
 
-WAITING = ("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
-           "AND query LIKE 'WITH part AS %%'")
-
-
 def wait_for_statements(stage, count):
     """Waits until so many workers' statements wait for a lock that the test holds."""
-    wait_until(lambda: stage.database.value(WAITING, ()) == count, 30, f"{count} statements wait",
+    wait_until(lambda: check.waiting_count(stage.database) == count, 30, f"{count} statements wait",
                on_timeout=stage.logs)

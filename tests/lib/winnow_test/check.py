@@ -115,6 +115,17 @@ def wait_until_caught_up(database, topic, broker, timeout_s=60, on_timeout=None)
     wait_until(looks, timeout_s, f"{topic} is read to its ends {ends}", on_timeout=on_timeout)
 
 
+# Of batches, at a lock that somebody holds.
+WAITING = ("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+           "AND query LIKE 'WITH part AS %'")
+
+
+def waiting_count(database):
+    """How many workers' statements wait for a lock. Not to be asked in the transaction that holds it: there the answer
+    stays the same."""
+    return database.value(WAITING)
+
+
 class Findings:
     """What is wrong, in lines for a person."""
 
@@ -165,6 +176,15 @@ def _compare_dead(database, expected, allowed_reasons, findings):
                         ("dead letters that should be events", extra)):
         if found:
             findings.add(f"{len(found)} {text}", found.items())
+
+
+def _find_double_letters(database, findings):
+    """The key of dead letters may be gone, like that of events."""
+    double = database.rows("SELECT partition, message_offset, count(*) FROM winnow.dead_letter GROUP BY 1, 2 "
+                           "HAVING count(*) > 1")
+    findings.double += len(double)
+    if double:
+        findings.add(f"{len(double)} messages have more than one dead letter", double)
 
 
 def _compare_totals(database, expected, findings):
@@ -227,6 +247,7 @@ def compare(database, expected, findings, allowed_reasons=()):
         _forget_refused(database, expected, allowed_reasons)
     _compare_events(database, expected, findings)
     _compare_dead(database, expected, allowed_reasons, findings)
+    _find_double_letters(database, findings)
     _compare_totals(database, expected, findings)
 
 
