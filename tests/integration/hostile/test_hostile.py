@@ -6,7 +6,6 @@ from collections import Counter
 
 import hostile
 from winnow_test import letters
-from winnow_test.poll import wait_until
 from winnow_test.produce import Message
 
 COUNT = 20000
@@ -44,7 +43,7 @@ def test_the_longest_message_that_kafka_takes(make_stage):
     stage.send(good, Message(b"x" * (9 << 20)), good, Message(b"{" + b" " * (9 << 20) + b"}", key=b"k" * 500000))
     with stage.pool(workers=1) as pool:
         stage.wait_until_caught_up()
-        wait_until(lambda: letters.unpublished_count(stage.database) == 0, 30, on_timeout=pool.log_tail)
+        letters.wait_until_published(stage.database, on_timeout=pool.log_tail)
         assert "worker_ended" not in pool.log_text()
     stage.assert_exact()
     assert [letter[2] for letter in stage.dead()] == ["too_large", "too_large"]
