@@ -2,7 +2,7 @@
 
 import pytest
 
-from scenario import final_counters, new_events, wait_for_owners, warm_up
+from scenario import final_counters, new_events, wait_for_owners, wait_until_committed, warm_up
 from winnow_test.poll import wait_until
 from winnow_test.proxy import Proxy
 
@@ -43,6 +43,7 @@ def lengths(stage, proxy):
     """Bytes of an APPLY of one event, behind the match, and of its answer."""
     up, down = proxy.cut(APPLY, UNLIMITED), proxy.cut(APPLY, UNLIMITED, "down")
     store_one(stage)
+    wait_until_committed(stage)  # the row is there before the answer has passed
     proxy.heal()
     assert up.counted > 500 and down.counted > 50
     return up.counted, down.counted

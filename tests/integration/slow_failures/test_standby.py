@@ -2,11 +2,9 @@
 are ahead of the database then; the database is what counts, and the pool goes back with it."""
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
-from scenario import new_events, wait_for_owners
+from scenario import committed, new_events, wait_for_owners, wait_until_committed
 from winnow_test import check, letters
-from winnow_test.poll import wait_until
 from winnow_test.postgres import Database, Postgres
 from winnow_test.standby import Standby
 
@@ -20,26 +18,11 @@ def either_dsn(name, *servers):
             f"port={','.join(str(server.port) for server in servers)} dbname={name} user=postgres")
 
 
-def committed(stage):
-    """partition → offset committed to Kafka."""
-    consumer = Consumer({"bootstrap.servers": stage.broker.brokers, "group.id": stage.settings["group"]})
-    try:
-        asked = [TopicPartition(stage.topic, partition) for partition in range(stage.partitions)]
-        return {place.partition: place.offset for place in consumer.committed(asked, timeout=10)}
-    finally:
-        consumer.close()
-
-
 def send_all_sorts(stage, count):
     """Also to a month that has no partition yet, and what becomes dead letters."""
     for partition in range(stage.partitions):
         stage.send(*new_events(count), POISON % count, *[OTHER_MONTH % (count, 1 + partition)], *new_events(3),
                    partition=partition)
-
-
-def wait_until_committed(stage):
-    ends = stage.broker.end_offsets(stage.topic)
-    wait_until(lambda: committed(stage) == ends, 30, "the offsets are committed to Kafka", on_timeout=stage.logs)
 
 
 @pytest.mark.parametrize("pool_stays", [True, False], ids=["the pool stays", "a new pool"])
@@ -75,8 +58,7 @@ def test_a_standby_that_missed_the_last_commits(stage, move_to, pool_stays):
                 stage.wait_until_caught_up()
                 if pool_stays:
                     assert set(pool.worker_pids()) == set(pids)
-                wait_until(lambda: all(letter.published for letter in letters.stored(promoted).values()), 60,
-                           "the dead letters are published", on_timeout=stage.logs)
+                letters.wait_until_published(promoted, on_timeout=stage.logs)
                 assert pool.stop() == 0
             assert len(stage.events()) == len(stage.sent) - stage.partitions
             assert len(stage.dead()) == stage.partitions
