@@ -167,9 +167,9 @@ def test_what_retention_takes_from_a_running_pool_is_written_down(make_stage):
         finally:
             os.kill(worker, signal.SIGCONT)
         stage.wait_until_caught_up()
-        held = len(stage.events())  # an answer of the broker may have been under way already
+        held = len(stage.events())  # an answer of the broker, with some of them, may have been under way already
         lost = stage.database.value("SELECT sum(lost) FROM analytics.completeness")
-        assert (held, lost) in ((15, 10), (25, 0))
+        assert held + lost == 25 and 0 <= lost <= 10
         assert (lost > 0) == ("event=retention_loss" in pool.log_text())
         assert pool.worker_pids() == [worker]
     assert stage.winnow("status").exit_code == 0
