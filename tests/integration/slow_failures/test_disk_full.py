@@ -6,9 +6,11 @@ import re
 import shutil
 import subprocess
 
+import psycopg2
 import pytest
 
 from scenario import new_events, wait_for_owners
+from winnow_test import check
 from winnow_test.poll import wait_until
 from winnow_test.postgres import Database, Postgres
 from winnow_test.small_disk import NotPermitted, SmallDisk
@@ -76,6 +78,36 @@ def move_wal(server, disk):
     (server.data / "pg_wal").symlink_to(disk.path / "pg_wal")
 
 
+def is_stored(stage):
+    """False, too, while the database is away."""
+    try:
+        return check.has_caught_up(stage.database, stage.topic, stage.broker.end_offsets(stage.topic))
+    except psycopg2.Error:
+        return False
+
+
+def send_until_panic(stage, server):
+    def has_panicked():
+        if is_stored(stage):
+            stage.send(*new_events(EVENTS))
+        return "PANIC" in server.log_text()
+
+    wait_until(has_panicked, 120, "PostgreSQL has no space for WAL", on_timeout=server.log_tail)
+    assert re.search("PANIC: .*No space left on device", server.log_text())
+
+
+def start_again(stage, server):
+    """The server may still be about to end for want of space that is there again."""
+    def answers():
+        try:
+            server.start()
+            return stage.database.value("SELECT 1") == 1
+        except (psycopg2.Error, RuntimeError):
+            return False
+
+    wait_until(answers, 60, "PostgreSQL is back", on_timeout=server.log_tail)
+
+
 def test_no_space_for_wal(stage, move_to, disk):
     """PostgreSQL panics, cannot recover either, and ends; it is started again when there is space."""
     with Postgres({"max_wal_size": "32MB", "min_wal_size": "32MB"}) as server:
@@ -90,18 +122,12 @@ def test_no_space_for_wal(stage, move_to, disk):
             stage.wait_until_caught_up()
             stage.database.run("SELECT pg_switch_wal()")
             disk.fill()
-
-            def send_until_panic():
-                stage.send(*new_events(EVENTS))
-                return "PANIC" in server.log_text()
-
-            wait_until(send_until_panic, 60, "PostgreSQL has no space for WAL", on_timeout=server.log_tail)
-            assert re.search("PANIC: .*No space left on device", server.log_text())
+            send_until_panic(stage, server)
             pool.wait_for_log("event=retrying")
             stage.send(*new_events(100))
             no_crash_loop(pool, pids)
             disk.free()
-            server.start()
+            start_again(stage, server)
             stage.wait_until_caught_up(timeout_s=60)
             pool.wait_for_log("event=recovered")
             no_crash_loop(pool, pids)
