@@ -2,6 +2,7 @@
 
 import re
 import struct
+from datetime import datetime, timezone
 
 import pytest
 
@@ -34,14 +35,16 @@ def directory():
     remove_directory(made)
 
 
-def wait_until_published(stage):
-    wait_until(lambda: all(letter.published for letter in letters.stored(stage.database).values()), 60,
-               "the dead letters are published", on_timeout=stage.logs)
-
-
 def send_and_wait(stage, number):
     stage.send(*new_events(300), POISON % number)
-    stage.wait_until_caught_up(timeout_s=30)
+    stage.wait_until_caught_up(timeout_s=60)
+
+
+def hours_back(pool):
+    """How far behind the real time the lines of the log are, in whole hours."""
+    now = datetime.now(timezone.utc)
+    times = [datetime.fromisoformat(f"{time}+00:00") for time in re.findall(r"\btime=([0-9T:-]+)\.\d+Z ", pool.log_text())]
+    return {round((now - time).total_seconds() / 3600) for time in times}
 
 
 def test_a_clock_that_jumps(stage, directory):
@@ -57,18 +60,19 @@ def test_a_clock_that_jumps(stage, directory):
         assert set(pool.worker_pids()) == set(pids)
         # One that dies comes back by the supervisor's own time, while its clock goes back again.
         killed = pool.kill_worker()
+        pool.wait_for_log("event=worker_ended")
         clock.set(-48 * HOUR_MS)
-        wait_until(lambda: len(pool.worker_pids()) == 2 and killed not in pool.worker_pids(), 30, "it is started again",
+        wait_until(lambda: len(pool.worker_pids()) == 2 and killed not in pool.worker_pids(), 60, "it is started again",
                    on_timeout=pool.log_tail)
         send_and_wait(stage, 9)
         assert stage.database.terminate_backends() >= 1
         clock.set(-72 * HOUR_MS)
         send_and_wait(stage, 10)
-        wait_until_published(stage)
+        letters.wait_until_published(stage.database, on_timeout=stage.logs)
         assert stage.winnow("status").exit_code == 0
-        assert re.search("time=20", pool.log_text())
+        assert hours_back(pool) >= {0, 24, 48}
         clock.set(-96 * HOUR_MS)
-        assert pool.stop(timeout_s=15) == 0
+        assert pool.stop(timeout_s=60) == 0
     assert len(stage.dead()) == 7
 
 
@@ -82,4 +86,4 @@ def test_the_clock_of_the_database_is_set_back(make_stage):
     stage.database.run("UPDATE winnow.dead_letter SET publish_lease_until = now() + interval '2 hours'")
     stage.broker.create_topic(f"{stage.topic}.dlq", 1)
     with stage.pool(workers=1):
-        wait_until_published(stage)
+        letters.wait_until_published(stage.database, on_timeout=stage.logs)
