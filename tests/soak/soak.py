@@ -34,7 +34,7 @@ DRAIN_TIMEOUT_S = 300
 GROWTH_SHARE = 0.05    # what a process may have grown: the larger of the two
 GROWTH_MIB = 2
 FILES_GROWTH = 2
-RESTS_MAX_SHARE = 0.05
+RESTS_SHARE = 0.05     # of the samples: how often the backlog may be low
 ALWAYS = ("VmRSS", "VmHWM")
 # Before that a process still opens its connections.
 WARM = """SELECT (SELECT count(DISTINCT owner) FROM winnow.processing_log WHERE next_offset > 0),
@@ -86,18 +86,21 @@ def look_at(pid):
 
 def curve(samples, column):
     """The least in each fifth of the time: what a process keeps. What it has in hand comes on top, and varies."""
-    fifth = len(samples) // 5
-    return [min(sample[column] for sample in samples[number * fifth:(number + 1) * fifth]) for number in range(5)]
+    fifth = max(1, len(samples) // 5)
+    begins = [min(number * fifth, len(samples) - 1) for number in range(5)]
+    return [min(sample[column] for sample in samples[begin:begin + fifth]) for begin in begins]
 
 
 class Soak:
     """What was seen of each process, and what is wrong."""
 
-    def __init__(self, minutes, workers, growth_share=GROWTH_SHARE, growth_mib=GROWTH_MIB):
+    def __init__(self, minutes, workers, growth_share=GROWTH_SHARE, growth_mib=GROWTH_MIB,
+                 rests_share=RESTS_SHARE):
         self._minutes = minutes
         self._workers = workers
         self._growth_share = growth_share
         self._growth_mib = growth_mib
+        self._rests_share = rests_share
         self.samples = {}
         self.lines = []
         self.wrong = []
@@ -134,7 +137,7 @@ class Soak:
                 self._sample(f"worker {number}", pid)
         self.lines.append(f"{read:,} messages in {self._minutes * 60:.0f} s: {read / (time.monotonic() - begun):,.0f} a second; "
                           f"the backlog ran low {rested} times")
-        if rested > RESTS_MAX_SHARE * len(self.samples["supervisor"]):
+        if rested > self._rests_share * len(self.samples["supervisor"]):
             self.wrong.append("that was no full load")
         load.finish()
         self._check_end(pool, load, database, pids)

@@ -1,14 +1,13 @@
-"""A worker with no more than 64 MiB reads a backlog of messages of 1 MiB, good ones and poison, from eight partitions.
+"""A worker needs no more than 64 MiB for a backlog of messages of 1 MiB, good ones and poison, from eight partitions.
 
-Looked at is the most that it ever had in memory, its program's and libraries' pages included: what a container's limit
-counts, and a little more. A limit set on the process itself (RLIMIT_DATA, RLIMIT_AS) would count what is only reserved,
-stacks of threads above all."""
+Measured and not imposed: looked at is the most that it ever had in memory, its program's and libraries' pages included,
+which is what a container's limit counts, and a little more. A limit set on the process itself (RLIMIT_DATA, RLIMIT_AS)
+would count what is only reserved, stacks of threads above all."""
 
 from pathlib import Path
 
 from scenario import new_events
 from winnow_test import letters
-from winnow_test.poll import wait_until
 from winnow_test.produce import Message
 
 MIB = 1 << 20
@@ -35,7 +34,7 @@ def peak_bytes(pid):
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
-def test_a_backlog_of_large_messages_in_64_mib(make_stage):
+def test_a_backlog_of_large_messages_takes_64_mib_at_most(make_stage):
     config = {"max.message.bytes": str(2 * MIB)}
     stage = make_stage(partitions=PARTITIONS, config=config)
     stage.broker.alter_topic(f"{stage.topic}.dlq", config)
@@ -44,8 +43,7 @@ def test_a_backlog_of_large_messages_in_64_mib(make_stage):
     with stage.pool(workers=1) as pool:
         pids = pool.wait_for_workers(1)
         stage.wait_until_caught_up(timeout_s=120)
-        wait_until(lambda: all(letter.published for letter in letters.stored(stage.database).values()), 60,
-                   "the dead letters are published", on_timeout=stage.logs)
+        letters.wait_until_published(stage.database, on_timeout=stage.logs)
         peak = peak_bytes(pids[0])
         print(f"peak {peak / MIB:.0f} MiB of 64")
         assert pool.worker_pids() == pids, pool.log_tail()

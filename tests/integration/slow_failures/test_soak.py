@@ -1,4 +1,5 @@
-"""The short form of `make soak`: half a minute at full load. For a slow leak it takes the long one."""
+"""The short form of `make soak`: half a minute at full load, or nearly: two pauses of the producer are half of it. For a
+slow leak it takes the long one."""
 
 import sys
 from pathlib import Path
@@ -10,6 +11,6 @@ from soak import Soak  # noqa: E402  pylint: disable=wrong-import-position
 
 def test_memory_is_flat_at_full_load():
     """Over seconds a worker's memory goes up and down with what was fetched last: only a steep rise shows."""
-    soak = Soak(minutes=0.5, workers=2, growth_share=0.2, growth_mib=8).run()
+    soak = Soak(minutes=0.5, workers=2, growth_share=0.2, growth_mib=8, rests_share=0.5).run()
     print(soak.text())
     assert not soak.wrong, soak.text()
