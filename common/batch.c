@@ -53,12 +53,13 @@ static struct batch_row *add_row(struct batch *batch, const struct record *recor
     row->headers = copy(batch, record->headers);
     row->detail.size = BATCH_ABSENT;
     row->dead = false;
+    row->seen = false;
     row->normalized = false;
     row->sqlstate[0] = '\0';
     return row;
 }
 
-void batch_add_event(struct batch *batch, const struct record *record, const struct event *event,
+void batch_add_event(struct batch *batch, const struct record *record, const struct event *event, bool seen,
                      int64_t now_ms)
 {
     struct batch_row *row = add_row(batch, record, now_ms);
@@ -68,6 +69,7 @@ void batch_add_event(struct batch *batch, const struct record *record, const str
     row->time_us = event->time_us;
     row->bucket_us = event->bucket_us;
     memcpy(row->hash, event->hash, sizeof(row->hash));
+    row->seen = seen;
     row->normalized = true;
 }
 

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CAREFUL_COUNT_MIN 16
+#define CAREFUL_COUNT_MAX 1024
+
 void flight_init(struct flight *flight, const struct batch_limits *limits)
 {
     *flight = (struct flight){0};
@@ -83,6 +86,7 @@ struct write flight_write(struct flight *flight, struct partition *partitions, s
         size_t suspects = flight->suspect_end - flight->row_begin;
         flight->row_end = flight->row_begin + (suspects > 1 ? suspects / 2 : 1);
     }
+    flight->careful = flight->careful_left > 0;
     collect_parts(flight, partitions, partition_count);
     finish_parts(flight, partition_count, identity);
     flight->in_flight = true;
@@ -90,6 +94,7 @@ struct write flight_write(struct flight *flight, struct partition *partitions, s
         .batch = &flight->batch,
         .row_begin = flight->row_begin,
         .row_end = flight->row_end,
+        .careful = flight->careful,
         .parts = flight->parts,
         .part_count = flight->part_count,
     };
@@ -111,8 +116,24 @@ void flight_drop_partition(struct flight *flight, int32_t partition)
 void flight_written(struct flight *flight)
 {
     flight->in_flight = false;
+    if (flight->careful) flight->careful_left--;
+    if (!flight->careful) flight->careless_count++;
     flight->row_begin = flight->row_end;
     if (flight->suspect_end <= flight->row_begin) flight->suspect_end = 0;
+}
+
+/* Each collision costs a statement and a line in the server's log, so where they are the rule they have to
+ * become rare. */
+bool flight_collided(struct flight *flight)
+{
+    if (flight->careful) return false;
+    flight->in_flight = false;
+    bool soon = flight->careful_count > 0 && flight->careless_count < flight->careful_count;
+    flight->careful_count = soon ? 2 * flight->careful_count : CAREFUL_COUNT_MIN;
+    if (flight->careful_count > CAREFUL_COUNT_MAX) flight->careful_count = CAREFUL_COUNT_MAX;
+    flight->careful_left = flight->careful_count;
+    flight->careless_count = 0;
+    return true;
 }
 
 enum refusal flight_refused(struct flight *flight, const struct fault *fault)

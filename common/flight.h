@@ -20,6 +20,10 @@ struct flight {
     size_t row_end;     /* rows up to it are with the database, when in_flight */
     size_t suspect_end; /* a row the database refuses lies before it; 0: none known */
     bool in_flight;
+    bool careful;            /* the rows in flight are written carefully (struct write) */
+    unsigned careful_left;   /* so many more writes are to be careful */
+    unsigned careful_count;  /* as they were after the last collision */
+    unsigned careless_count; /* writes since then that were not, and did not collide */
 };
 
 void flight_init(struct flight *flight, const struct batch_limits *limits);
@@ -47,6 +51,11 @@ enum refusal {
     REFUSAL_DEAD,     /* a single row: it is a dead letter now and is to be sent as one */
     REFUSAL_HOPELESS, /* not even the dead letter is taken: nothing here is the data's fault */
 };
+
+/* An event in flight that looked new is stored already: the same rows are to be sent again, carefully, and so
+ * are some of the next writes, the more the sooner the last ones collided. False when they were sent so: then
+ * the refusal is for their data. */
+MUST_CHECK bool flight_collided(struct flight *flight);
 
 /* The database refused the rows in flight for their data. */
 MUST_CHECK enum refusal flight_refused(struct flight *flight, const struct fault *fault);

@@ -20,6 +20,7 @@ struct machine *machine_new(const struct machine_options *options)
     machine->options = *options;
     machine->normalizer = normalizer_new(options->event_bytes_max);
     machine->identity = identity_new();
+    machine->seen = seen_new();
     batch_init(&machine->filling, &options->limits);
     flight_init(&machine->flight, &options->limits);
     backoff_init(&machine->backoff, BACKOFF_SERVER_FLOOR_MS, BACKOFF_SERVER_CEILING_MS, options->seed);
@@ -43,6 +44,7 @@ void machine_free(struct machine *machine)
     batch_done(&machine->filling);
     flight_done(&machine->flight);
     identity_free(machine->identity);
+    seen_free(machine->seen);
     normalizer_free(machine->normalizer);
     free(machine);
 }

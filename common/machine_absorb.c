@@ -117,7 +117,8 @@ static void absorb_taken(struct machine *machine, struct partition *partition, c
         batch_add_dead(&machine->filling, &input->record, &reject, now_ms);
     } else if (normalize(machine->normalizer, &input->record, &rules, &event, &reject) == STATUS_OK) {
         dead = false;
-        batch_add_event(&machine->filling, &input->record, &event, now_ms);
+        bool seen = seen_add(machine->seen, event.hash);
+        batch_add_event(&machine->filling, &input->record, &event, seen, now_ms);
     } else {
         batch_add_dead(&machine->filling, &input->record, &reject, now_ms);
     }
@@ -339,6 +340,10 @@ static void absorb_database_rejected(struct machine *machine, const struct fault
 
 static void absorb_refused(struct machine *machine, const struct fault *fault, int64_t now_ms)
 {
+    if (strcmp(fault->sqlstate, "23505") == 0 && flight_collided(&machine->flight)) {
+        machine->counters.collided++;
+        return;
+    }
     machine->counters.bisected++;
     enum refusal refusal = flight_refused(&machine->flight, fault);
     if (refusal == REFUSAL_HOPELESS) {

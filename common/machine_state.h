@@ -7,6 +7,7 @@
 #include "machine.h"
 #include "normalize.h"
 #include "partition.h"
+#include "seen.h"
 
 #define OPERATOR_FIRST_WAIT_MS 1000
 #define OPERATOR_WAIT_MS       30000 /* until an operator's fault, or a halted partition, is looked at again */
@@ -18,6 +19,7 @@ struct machine {
     struct machine_options options;
     struct normalizer *normalizer;
     struct identity *identity;
+    struct seen *seen;
     struct batch filling;
     struct flight flight;
     struct partition *partitions; /* sorted by number */

@@ -41,6 +41,7 @@ struct batch_row {
     int32_t partition;
     uint8_t hash[EVENT_HASH_SIZE];
     bool dead;
+    bool seen;                 /* an equal event was read not long ago: it is probably stored */
     bool normalized;           /* client_id .. hash are valid, also in a row that the database refused */
     enum reject_reason reason; /* of a dead row */
     char sqlstate[6];          /* of a row that the database refused, else "" */
@@ -61,8 +62,8 @@ void batch_done(struct batch *batch);
 /* Forgets the rows and keeps the memory, unless it had grown far beyond the limits. */
 void batch_clear(struct batch *batch);
 
-/* Add a row: a good event, or a dead letter. */
-void batch_add_event(struct batch *batch, const struct record *record, const struct event *event,
+/* Add a row: a good event, or a dead letter. `seen`: see seen.h. */
+void batch_add_event(struct batch *batch, const struct record *record, const struct event *event, bool seen,
                      int64_t now_ms);
 void batch_add_dead(struct batch *batch, const struct record *record, const struct reject *reject,
                     int64_t now_ms);

@@ -46,11 +46,14 @@ struct write_part {
     uint8_t tail_fingerprint[FINGERPRINT_SIZE];
 };
 
-/* Rows row_begin .. row_end of a batch, to be applied in one statement or not at all. */
+/* Rows row_begin .. row_end of a batch, to be applied in one statement or not at all. Where an event is
+ * stored already, a row that is seen is a duplicate, and one that is not makes the database refuse the whole
+ * write with SQLSTATE 23505; in a careful write every row counts as seen. */
 struct write {
     const struct batch *batch;
     size_t row_begin;
     size_t row_end;
+    bool careful;
     const struct write_part *parts; /* sorted by partition */
     size_t part_count;
 };
@@ -152,6 +155,7 @@ struct machine_counters {
     uint64_t resynced; /* times everything was claimed anew after a fault */
     uint64_t batches;  /* committed */
     uint64_t bisected; /* statements that the database refused for their data */
+    uint64_t collided; /* statements sent again because an event that looked new was stored already */
     uint64_t stalled;  /* times that a partition was silent though there was more to read */
 };
 

@@ -9,6 +9,28 @@
 /* PostgreSQL's timestamps end in the year 294276; a producer may claim a later one. */
 #define MESSAGE_TIME_MS_MAX INT64_C(9000000000000000)
 
+/* Of an event, in two groups of parameters: those that look new, and those that were seen. */
+enum {
+    EVENT_BUCKET,
+    EVENT_HASH,
+    EVENT_CLIENT_ID,
+    EVENT_METRIC,
+    EVENT_AMOUNT,
+    EVENT_TIME,
+    EVENT_PARTITION,
+    EVENT_OFFSET,
+    EVENT_FIELD_COUNT,
+};
+
+#define EVENT_TYPES(group)                                                                             \
+    [1 + (group) + EVENT_BUCKET] = SQL_TIMESTAMPTZ_ARRAY, [1 + (group) + EVENT_HASH] = SQL_UUID_ARRAY, \
+                   [1 + (group) + EVENT_CLIENT_ID] = SQL_TEXT_ARRAY,                                   \
+                   [1 + (group) + EVENT_METRIC] = SQL_TEXT_ARRAY,                                      \
+                   [1 + (group) + EVENT_AMOUNT] = SQL_NUMERIC_ARRAY,                                   \
+                   [1 + (group) + EVENT_TIME] = SQL_TIMESTAMPTZ_ARRAY,                                 \
+                   [1 + (group) + EVENT_PARTITION] = SQL_INT4_ARRAY,                                   \
+                   [1 + (group) + EVENT_OFFSET] = SQL_INT8_ARRAY
+
 /* Numbers of the statement's parameters, less 2: $1 is the stream. */
 enum {
     PART_NUMBER,
@@ -19,15 +41,9 @@ enum {
     PART_RECEIVED,
     PART_DEAD,
     PART_LOST,
-    EVENT_BUCKET,
-    EVENT_HASH,
-    EVENT_CLIENT_ID,
-    EVENT_METRIC,
-    EVENT_AMOUNT,
-    EVENT_TIME,
-    EVENT_PARTITION,
-    EVENT_OFFSET,
-    DEAD_PARTITION,
+    NEW_EVENTS,
+    SEEN_EVENTS = NEW_EVENTS + EVENT_FIELD_COUNT,
+    DEAD_PARTITION = SEEN_EVENTS + EVENT_FIELD_COUNT,
     DEAD_OFFSET,
     DEAD_TIME,
     DEAD_KEY,
@@ -51,14 +67,8 @@ const uint32_t apply_types[APPLY_PARAMETER_COUNT] = {
     [1 + PART_RECEIVED] = SQL_INT8_ARRAY,
     [1 + PART_DEAD] = SQL_INT8_ARRAY,
     [1 + PART_LOST] = SQL_INT8_ARRAY,
-    [1 + EVENT_BUCKET] = SQL_TIMESTAMPTZ_ARRAY,
-    [1 + EVENT_HASH] = SQL_UUID_ARRAY,
-    [1 + EVENT_CLIENT_ID] = SQL_TEXT_ARRAY,
-    [1 + EVENT_METRIC] = SQL_TEXT_ARRAY,
-    [1 + EVENT_AMOUNT] = SQL_NUMERIC_ARRAY,
-    [1 + EVENT_TIME] = SQL_TIMESTAMPTZ_ARRAY,
-    [1 + EVENT_PARTITION] = SQL_INT4_ARRAY,
-    [1 + EVENT_OFFSET] = SQL_INT8_ARRAY,
+    EVENT_TYPES(NEW_EVENTS),
+    EVENT_TYPES(SEEN_EVENTS),
     [1 + DEAD_PARTITION] = SQL_INT4_ARRAY,
     [1 + DEAD_OFFSET] = SQL_INT8_ARRAY,
     [1 + DEAD_TIME] = SQL_TIMESTAMPTZ_ARRAY,
@@ -203,7 +213,10 @@ static void encode_rows(struct apply_parameters *apply, const struct write *writ
 {
     const struct batch *batch = write->batch;
     size_t events = sort_events(apply, write);
-    for (size_t i = 0; i < events; i++) encode_event(apply->arrays, batch, &batch->rows[apply->keys[i].row]);
+    for (size_t i = 0; i < events; i++) {
+        const struct batch_row *row = &batch->rows[apply->keys[i].row];
+        encode_event(&apply->arrays[row->seen || write->careful ? SEEN_EVENTS : NEW_EVENTS], batch, row);
+    }
     if (events == write->row_end - write->row_begin) return;
     for (size_t i = write->row_begin; i < write->row_end; i++) {
         if (batch->rows[i].dead) encode_dead(apply->arrays, batch, &batch->rows[i]);

@@ -7,7 +7,7 @@
 #include "database.h"
 #include "machine.h"
 
-#define APPLY_PARAMETER_COUNT 29
+#define APPLY_PARAMETER_COUNT 37
 
 struct sort_key;
 

@@ -21,7 +21,7 @@
 
 #define CONNECT_TIMEOUT_MS_DEFAULT 5000
 #define ANSWER_GRACE_MS            5000 /* the server cancels first, and then tells */
-#define PARAMETERS_MAX             32
+#define PARAMETERS_MAX             40
 
 struct decoded {
     struct decoded *next;

@@ -52,51 +52,72 @@
  *
  * fence: moves them.
  *
- * stored: inserts events in the order of the key (the arrays are sorted, so that two workers with the same
- * events cannot deadlock) and returns those that were new.
+ * fresh: inserts the events that look new, in the order of the key (the arrays are sorted, so that two
+ * workers with the same events cannot deadlock). One that is stored already makes the statement fail with
+ * 23505, as a whole.
+ *
+ * again: inserts those that were seen before, but for those that are stored already. It waits for all of
+ * fresh, or an event and its repetition in one batch could collide.
  *
  * rolled: adds up only what was new. The shard is the batch's lowest partition, whose progress row this
  * statement holds: no other worker writes that shard's rows now.
  *
- * buried, logged: dead letters, and the audit row of each partition. */
-#define SQL_APPLY                                                                                            \
-    "WITH part AS MATERIALIZED (SELECT * FROM unnest($2::int4[], $3::int8[], $4::int8[], $5::int8[], "       \
-    "    $6::bytea[], $7::int8[], $8::int8[], $9::int8[]) "                                                  \
-    "  AS p (partition, epoch, expected, next, fingerprint, received, dead, lost)), "                        \
-    "locked AS MATERIALIZED (SELECT l.partition FROM winnow.processing_log l JOIN part p "                   \
-    "  ON l.partition = p.partition AND l.epoch = p.epoch AND l.next_offset = p.expected "                   \
-    "  WHERE l.stream_id = $1 ORDER BY l.partition FOR UPDATE OF l), "                                       \
-    "held AS MATERIALIZED (SELECT count(*) = cardinality($2::int4[]) AS ok FROM locked), "                   \
-    "fence AS (UPDATE winnow.processing_log l SET next_offset = p.next, tail_offset = p.next - 1, "          \
-    "  tail_fingerprint = p.fingerprint, updated_at = now() FROM part p "                                    \
-    "  WHERE l.stream_id = $1 AND l.partition = p.partition AND (SELECT ok FROM held)), "                    \
-    "stored AS (INSERT INTO winnow.event (bucket, event_hash, client_id, metric, amount, event_time, "       \
-    "    stream_id, origin_partition, origin_offset) "                                                       \
-    "  SELECT e.bucket, e.hash, e.client_id, e.metric, e.amount, e.time, $1, e.partition, e.message_offset " \
-    "  FROM unnest($10::timestamptz[], $11::uuid[], $12::text[], $13::text[], $14::numeric[], "              \
-    "    $15::timestamptz[], $16::int4[], $17::int8[]) "                                                     \
-    "  AS e (bucket, hash, client_id, metric, amount, time, partition, message_offset) "                     \
-    "  WHERE (SELECT ok FROM held) ON CONFLICT DO NOTHING "                                                  \
-    "  RETURNING event_time, client_id, metric, amount, origin_partition), "                                 \
-    "rolled AS (INSERT INTO winnow.rollup_hour AS r "                                                        \
-    "    (bucket, client_id, metric, stream_id, shard, event_count, amount_sum) "                            \
-    "  SELECT date_bin('1 hour', s.event_time, 'epoch'), s.client_id, s.metric, $1, ($2::int4[])[1], "       \
-    "    count(*), sum(s.amount) FROM stored s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 "                           \
-    "  ON CONFLICT (bucket, client_id, metric, stream_id, shard) DO UPDATE "                                 \
-    "  SET event_count = r.event_count + excluded.event_count, "                                             \
-    "    amount_sum = r.amount_sum + excluded.amount_sum), "                                                 \
-    "buried AS (INSERT INTO winnow.dead_letter (stream_id, partition, message_offset, message_time, key, "   \
-    "    value, headers, reason, detail, sqlstate, client_id, bucket, event_hash) "                          \
-    "  SELECT $1, d.* FROM unnest($18::int4[], $19::int8[], $20::timestamptz[], $21::bytea[], "              \
-    "    $22::bytea[], $23::bytea[], $24::text[], $25::text[], $26::text[], $27::text[], "                   \
-    "    $28::timestamptz[], $29::uuid[]) AS d WHERE (SELECT ok FROM held)), "                               \
-    "counted AS (SELECT s.origin_partition AS partition, count(*) AS stored FROM stored s GROUP BY 1), "     \
-    "logged AS (INSERT INTO winnow.batch_log (stream_id, partition, start_offset, end_offset, epoch, "       \
-    "    received, stored, duplicate, dead, gap, lost) "                                                     \
-    "  SELECT $1, p.partition, p.expected, p.next, p.epoch, p.received, coalesce(c.stored, 0), "             \
-    "    p.received - p.dead - coalesce(c.stored, 0), p.dead, "                                              \
-    "    p.next - p.expected - p.received - p.lost, p.lost "                                                 \
-    "  FROM part p LEFT JOIN counted c USING (partition) WHERE (SELECT ok FROM held)) "                      \
-    "SELECT (SELECT ok FROM held)::int4, (SELECT count(*) FROM stored)"
+ * buried, logged: dead letters, and the audit row of each partition.
+ *
+ * unnest() in the list of columns makes rows one at a time, in FROM it would put each array down first.
+ * Comparing by COLLATE "C" takes a fraction of the time that a language's order takes. */
+#define EVENT_COLUMNS                                                                               \
+    "(bucket, event_hash, client_id, metric, amount, event_time, origin_partition, origin_offset, " \
+    "stream_id)"
+#define STORED_COLUMNS "event_time, client_id, metric, amount, origin_partition"
+#define SQL_STORED     "(TABLE fresh UNION ALL TABLE again) AS s"
+
+#define SQL_APPLY                                                                                          \
+    "WITH part AS MATERIALIZED (SELECT * FROM unnest($2::int4[], $3::int8[], $4::int8[], $5::int8[], "     \
+    "    $6::bytea[], $7::int8[], $8::int8[], $9::int8[]) "                                                \
+    "  AS p (partition, epoch, expected, next, fingerprint, received, dead, lost)), "                      \
+    "locked AS MATERIALIZED (SELECT l.partition FROM winnow.processing_log l JOIN part p "                 \
+    "  ON l.partition = p.partition AND l.epoch = p.epoch AND l.next_offset = p.expected "                 \
+    "  WHERE l.stream_id = $1 ORDER BY l.partition FOR UPDATE OF l), "                                     \
+    "held AS MATERIALIZED (SELECT count(*) = cardinality($2::int4[]) AS ok FROM locked), "                 \
+    "fence AS (UPDATE winnow.processing_log l SET next_offset = p.next, tail_offset = p.next - 1, "        \
+    "  tail_fingerprint = p.fingerprint, updated_at = now() FROM part p "                                  \
+    "  WHERE l.stream_id = $1 AND l.partition = p.partition AND (SELECT ok FROM held)), "                  \
+    "fresh AS (INSERT INTO winnow.event " EVENT_COLUMNS                                                    \
+    " SELECT unnest($10::timestamptz[]), unnest($11::uuid[]), "                                            \
+    "    unnest($12::text[]), unnest($13::text[]), unnest($14::numeric[]), unnest($15::timestamptz[]), "   \
+    "    unnest($16::int4[]), unnest($17::int8[]), $1 "                                                    \
+    "  WHERE (SELECT ok FROM held) RETURNING " STORED_COLUMNS "), "                                        \
+    "again AS (INSERT INTO winnow.event " EVENT_COLUMNS                                                    \
+    " SELECT unnest($18::timestamptz[]), unnest($19::uuid[]), "                                            \
+    "    unnest($20::text[]), unnest($21::text[]), unnest($22::numeric[]), unnest($23::timestamptz[]), "   \
+    "    unnest($24::int4[]), unnest($25::int8[]), $1 "                                                    \
+    "  WHERE (SELECT ok FROM held) AND (SELECT count(*) FROM fresh) >= 0 "                                 \
+    "  ON CONFLICT DO NOTHING RETURNING " STORED_COLUMNS "), "                                             \
+    "added AS (SELECT date_bin('1 hour', s.event_time, 'epoch') AS bucket, s.client_id COLLATE \"C\" AS "  \
+    "client_id, "                                                                                          \
+    "    s.metric COLLATE \"C\" AS metric, count(*) AS event_count, sum(s.amount) AS amount_sum "          \
+    "  FROM " SQL_STORED " GROUP BY 1, 2, 3), "                                                            \
+    "rolled AS (INSERT INTO winnow.rollup_hour AS r "                                                      \
+    "    (bucket, client_id, metric, stream_id, shard, event_count, amount_sum) "                          \
+    "  SELECT a.bucket, a.client_id, a.metric, $1, ($2::int4[])[1], a.event_count, a.amount_sum "          \
+    "  FROM added a ORDER BY 1, 2, 3 "                                                                     \
+    "  ON CONFLICT (bucket, client_id COLLATE \"C\", metric COLLATE \"C\", stream_id, shard) DO UPDATE "   \
+    "  SET event_count = r.event_count + excluded.event_count, "                                           \
+    "    amount_sum = r.amount_sum + excluded.amount_sum), "                                               \
+    "buried AS (INSERT INTO winnow.dead_letter (stream_id, partition, message_offset, message_time, key, " \
+    "    value, headers, reason, detail, sqlstate, client_id, bucket, event_hash) "                        \
+    "  SELECT $1, d.* FROM unnest($26::int4[], $27::int8[], $28::timestamptz[], $29::bytea[], "            \
+    "    $30::bytea[], $31::bytea[], $32::text[], $33::text[], $34::text[], $35::text[], "                 \
+    "    $36::timestamptz[], $37::uuid[]) AS d WHERE (SELECT ok FROM held)), "                             \
+    "counted AS (SELECT s.origin_partition AS partition, count(*) AS stored FROM " SQL_STORED              \
+    " GROUP BY 1), "                                                                                       \
+    "logged AS (INSERT INTO winnow.batch_log (stream_id, partition, start_offset, end_offset, epoch, "     \
+    "    received, stored, duplicate, dead, gap, lost) "                                                   \
+    "  SELECT $1, p.partition, p.expected, p.next, p.epoch, p.received, coalesce(c.stored, 0), "           \
+    "    p.received - p.dead - coalesce(c.stored, 0), p.dead, "                                            \
+    "    p.next - p.expected - p.received - p.lost, p.lost "                                               \
+    "  FROM part p LEFT JOIN counted c USING (partition) WHERE (SELECT ok FROM held)) "                    \
+    "SELECT (SELECT ok FROM held)::int4, (SELECT coalesce(sum(stored), 0)::int8 FROM counted)"
 
 #endif

@@ -211,9 +211,10 @@ static int finish(const struct worker *worker, const struct action *action)
     const struct machine_counters *counters = machine_counters(worker->machine);
     log_line(LOG_LEVEL_INFO, "worker_done",
              "taken=%" PRIu64 " batches=%" PRIu64 " stale=%" PRIu64 " gaps=%" PRIu64 " rereads=%" PRIu64
-             " fenced=%" PRIu64 " resynced=%" PRIu64 " bisected=%" PRIu64 " stalled=%" PRIu64,
+             " fenced=%" PRIu64 " resynced=%" PRIu64 " bisected=%" PRIu64 " collided=%" PRIu64
+             " stalled=%" PRIu64,
              counters->taken, counters->batches, counters->stale, counters->gaps, counters->rereads,
-             counters->fenced, counters->resynced, counters->bisected, counters->stalled);
+             counters->fenced, counters->resynced, counters->bisected, counters->collided, counters->stalled);
     if (action->drained) return EXIT_DRAINED;
     log_line(LOG_LEVEL_ERROR, "worker_failed", "%s: %s", action->fault->site, action->fault->text);
     /* A fatal word of the database stops the pool; one of the Kafka client only asks for a new client. */

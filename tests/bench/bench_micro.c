@@ -115,7 +115,7 @@ static void make_events(struct bench *bench)
         struct event *event = &bench->events[bench->event_count];
         struct reject reject;
         if (normalize(bench->normalizer, &record, &rules, event, &reject) != STATUS_OK) continue;
-        batch_add_event(&bench->batch, &record, event, 0);
+        batch_add_event(&bench->batch, &record, event, false, 0);
         bench->event_count++;
     }
     for (size_t i = 0; i < bench->event_count; i++) {

@@ -97,7 +97,7 @@ static struct record next_record(int32_t partition)
                            .value = slice_of_text("{}")};
 }
 
-static void add_event(int32_t partition, const char *amount, int64_t time_us)
+static void add_row(int32_t partition, const char *amount, int64_t time_us, bool seen)
 {
     struct record record = next_record(partition);
     struct event event = {.client_id = slice_of_text(text_topic),
@@ -106,7 +106,17 @@ static void add_event(int32_t partition, const char *amount, int64_t time_us)
                           .bucket_us = time_us / DAY_US * DAY_US};
     if (decimal_parse(slice_of_text(amount), &event.amount) != DECIMAL_OK) abort();
     identity_hash(identity, &event);
-    batch_add_event(&batch, &record, &event, 1);
+    batch_add_event(&batch, &record, &event, seen, 1);
+}
+
+static void add_event(int32_t partition, const char *amount, int64_t time_us)
+{
+    add_row(partition, amount, time_us, false);
+}
+
+static void add_seen(int32_t partition, const char *amount, int64_t time_us)
+{
+    add_row(partition, amount, time_us, true);
 }
 
 static void add_dead(int32_t partition)
@@ -119,6 +129,8 @@ static void add_dead(int32_t partition)
 }
 
 /* What became of the write of everything added so far; parts without messages are left out. */
+static bool careful;
+
 static struct input send_write(struct sink *to)
 {
     static struct write_part sent[2];
@@ -127,8 +139,11 @@ static struct input send_write(struct sink *to)
     for (int i = 0; i < 2; i++) {
         if (parts[i].received > 0) sent[sent_count++] = parts[i];
     }
-    write_in_hand =
-        (struct write){.batch = &batch, .row_end = batch.row_count, .parts = sent, .part_count = sent_count};
+    write_in_hand = (struct write){.batch = &batch,
+                                   .row_end = batch.row_count,
+                                   .careful = careful,
+                                   .parts = sent,
+                                   .part_count = sent_count};
     if (!sink_write(to, &write_in_hand, &fault)) return answer;
     int64_t deadline_ms = clock_now_ms() + PATIENCE_MS;
     do {
@@ -162,7 +177,7 @@ static void test_a_receipt_tells_what_is_durable(void)
     begin("receipt");
     add_event(0, "1", TIME_US);
     add_event(1, "2", TIME_US);
-    add_event(1, "2", TIME_US);
+    add_seen(1, "2", TIME_US);
     add_dead(1);
     struct input answer = send_write(sink);
     CU_ASSERT_EQUAL_FATAL(answer.kind, INPUT_WRITTEN);
@@ -252,16 +267,42 @@ static void test_a_batch_is_fenced_as_a_whole(void)
     end();
 }
 
+/* It looked new and is stored: nothing of the batch is done, and the same batch is taken when it is careful.
+ */
+static void test_a_careless_write_collides(void)
+{
+    begin("collision");
+    add_event(0, "1", TIME_US);
+    accept_write();
+    add_event(0, "1.0", TIME_US);
+    add_event(0, "2", TIME_US);
+    struct input answer = send_write(sink);
+    CU_ASSERT_EQUAL_FATAL(answer.kind, INPUT_FAILED);
+    CU_ASSERT_EQUAL(answer.fault->status, STATUS_REJECT);
+    CU_ASSERT_STRING_EQUAL(answer.fault->sqlstate, "23505");
+    CU_ASSERT_EQUAL(progress("next_offset", 0), 101);
+    CU_ASSERT_EQUAL(count("event"), 1);
+    careful = true;
+    answer = send_write(sink);
+    careful = false;
+    CU_ASSERT_EQUAL_FATAL(answer.kind, INPUT_WRITTEN);
+    CU_ASSERT_EQUAL(receipt_stored(answer.receipt), 1);
+    CU_ASSERT_EQUAL(receipt_duplicate(answer.receipt), 1);
+    CU_ASSERT_EQUAL(progress("next_offset", 0), 103);
+    expect_invariants();
+    end();
+}
+
 /* Within a batch, across partitions, and in a later batch; also at another hour of the same day. */
 static void test_what_is_there_already_is_not_added_up(void)
 {
     begin("twice");
     add_event(0, "1.50", TIME_US);
-    add_event(0, "1.5", TIME_US + HOUR_US);
-    add_event(1, "1.5", TIME_US);
+    add_seen(0, "1.5", TIME_US + HOUR_US);
+    add_seen(1, "1.5", TIME_US);
     add_event(1, "2", TIME_US);
     accept_write();
-    add_event(0, "2", TIME_US + HOUR_US);
+    add_seen(0, "2", TIME_US + HOUR_US);
     add_event(0, "3", TIME_US);
     accept_write();
     CU_ASSERT_EQUAL(count("event"), 3);
@@ -421,6 +462,7 @@ static int run_tests(void)
     CU_add_test(suite, "another worker's claim fences", test_another_workers_claim_fences);
     CU_add_test(suite, "another offset is fenced", test_another_offset_is_fenced);
     CU_add_test(suite, "a batch is fenced as a whole", test_a_batch_is_fenced_as_a_whole);
+    CU_add_test(suite, "a careless write collides", test_a_careless_write_collides);
     CU_add_test(suite, "what is there already is not added up", test_what_is_there_already_is_not_added_up);
     CU_add_test(suite, "dead letters and losses are booked", test_dead_letters_and_losses_are_booked);
     CU_add_test(suite, "a halt is written down by the owner only",

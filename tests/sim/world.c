@@ -189,6 +189,11 @@ size_t world_dead(void)
     return world->dead;
 }
 
+size_t world_collisions(void)
+{
+    return world->collisions;
+}
+
 size_t world_duplicate(void)
 {
     return world->duplicate;

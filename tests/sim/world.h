@@ -100,6 +100,7 @@ bool world_is_halted(int32_t partition, const char *reason);
 size_t world_stored(void);
 size_t world_dead(void);
 size_t world_duplicate(void);
+size_t world_collisions(void); /* writes refused because an event that looked new was stored */
 size_t world_claims(void);
 int64_t world_lost(int32_t partition);
 

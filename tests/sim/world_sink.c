@@ -83,6 +83,21 @@ static const struct batch_row *refused_row(const struct write *write)
     return NULL;
 }
 
+/* As the unique key does: an event that is not under suspicion of being stored must be new. */
+static bool collides(const struct write *write)
+{
+    bool inserted[sizeof(world->amounts) / sizeof(*world->amounts)];
+    memcpy(inserted, world->amounts, sizeof(inserted));
+    for (size_t i = write->row_begin; i < write->row_end && !write->careful; i++) {
+        const struct batch_row *row = &write->batch->rows[i];
+        if (row->dead || row->seen) continue;
+        bool *known = &inserted[world->logs[row->partition].messages[row->offset].amount];
+        if (*known) return true;
+        *known = true;
+    }
+    return false;
+}
+
 static bool fence_holds(const struct write *write)
 {
     for (size_t i = 0; i < write->part_count; i++) {
@@ -144,6 +159,9 @@ static void execute(const struct write *write)
 {
     if (refused_row(write) != NULL) {
         answer_fault(STATUS_REJECT, "22003", "numeric field overflow");
+    } else if (fence_holds(write) && collides(write)) {
+        world->collisions++;
+        answer_fault(STATUS_REJECT, "23505", "duplicate key value violates unique constraint");
     } else if (fence_holds(write)) {
         apply(write);
         world->answer = (struct input){.kind = INPUT_WRITTEN, .receipt = &world->receipt};

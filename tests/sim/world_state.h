@@ -55,7 +55,7 @@ struct world {
     struct log_partition logs[WORLD_PARTITIONS];
     struct row rows[WORLD_PARTITIONS];
     bool amounts[1 << 16]; /* which events are stored */
-    size_t stored, duplicate, dead, claims;
+    size_t stored, duplicate, dead, claims, collisions;
     enum mishap plans[PLANS_MAX];
     size_t plan_count, plan_at;
     struct write write;
