@@ -31,7 +31,7 @@ const struct position *receipt_positions(const struct receipt *receipt, size_t *
 /* Checks the ends of the partitions led by all brokers but `silent` (0: by all). */
 static void check_ends(int silent)
 {
-    const struct position *ends = NULL;
+    const struct log_end *ends = NULL;
     int64_t begin_ms = clock_now_ms();
     CU_ASSERT_TRUE_FATAL(source_ends(source, partitions, PARTITIONS, &ends));
     CU_ASSERT(clock_now_ms() - begin_ms < 1500);
@@ -44,7 +44,7 @@ static void check_ends(int silent)
 static bool answers_all(void *context)
 {
     (void)context;
-    const struct position *ends = NULL;
+    const struct log_end *ends = NULL;
     if (!source_ends(source, partitions, PARTITIONS, &ends)) return false;
     for (int i = 0; i < PARTITIONS; i++)
         if (ends[i].offset < 0) return false;
@@ -74,7 +74,7 @@ static void test_one_leader_refuses(void)
 
 static void test_nobody_answers(void)
 {
-    const struct position *ends = NULL;
+    const struct log_end *ends = NULL;
     mock_command(mock, "down");
     int64_t begin_ms = clock_now_ms();
     CU_ASSERT_FALSE(source_ends(source, partitions, PARTITIONS, &ends));
