@@ -234,6 +234,7 @@ static void absorb_ends(struct machine *machine, const struct input *input, int6
         struct partition *partition =
             partition_find(machine->partitions, machine->partition_count, input->ends[i].partition);
         bool known = partition != NULL && input->ends[i].offset >= 0;
+        if (partition != NULL) partition_note_fetched(partition, input->ends[i].fetched);
         if (known && absorb_silence(machine, partition, input->ends[i].offset)) return;
     }
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define STALLS_BEFORE_GIVING_UP 2
+#define STALLS_MAX              4 /* the patience does not double for ever */
 
 struct partition *partition_find(struct partition *partitions, size_t count, int32_t number)
 {
@@ -28,7 +29,7 @@ void partition_init(struct partition *partition, int32_t number, const struct ma
     *partition = (struct partition){
         .number = number,
         .jump_to = -1,
-        .silence = {.end = -1, .log_end = -1, .believed = -1},
+        .silence = {.end = -1, .log_end = -1, .believed = -1, .fetched = -1},
         .breaker = {.window = options->breaker_window, .percent = options->breaker_percent},
     };
     if (options->breaker_window == 0) return;
@@ -190,6 +191,7 @@ void partition_started(struct partition *partition, int64_t now_ms)
     partition->silence.heard_ms = now_ms;
     partition->silence.log_end = -1;
     partition->silence.end = -1;
+    partition->silence.fetching = false;
 }
 
 static bool is_read(const struct partition *partition)
@@ -204,6 +206,16 @@ bool partition_is_silent(const struct partition *partition, int64_t now_ms, int6
     return is_read(partition) && now_ms - silence->heard_ms >= timeout_ms << silence->stalls;
 }
 
+void partition_note_fetched(struct partition *partition, int64_t fetched)
+{
+    struct silence *silence = &partition->silence;
+    if (fetched < 0) return;
+    if (silence->fetched >= 0 && fetched > silence->fetched) silence->fetching = true;
+    silence->fetched = fetched;
+}
+
+/* A client that is told of news there passes over what aborted transactions left, and a new one would do no
+ * better. It is not taken at its word, as it may also have lost what it fetched: reading anew mends that. */
 enum silence_verdict partition_judge_silence(struct partition *partition, int64_t log_end)
 {
     struct silence *silence = &partition->silence;
@@ -219,8 +231,8 @@ enum silence_verdict partition_judge_silence(struct partition *partition, int64_
         silence->believed = known_end;
         return SILENCE_REREAD;
     }
-    if (silence->stalls == STALLS_BEFORE_GIVING_UP) return SILENCE_HOPELESS;
-    silence->stalls++;
+    if (silence->stalls >= STALLS_BEFORE_GIVING_UP && !silence->fetching) return SILENCE_HOPELESS;
+    if (silence->stalls < STALLS_MAX) silence->stalls++;
     return SILENCE_STALLED;
 }
 

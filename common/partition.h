@@ -45,6 +45,8 @@ struct partition {
         int64_t end;      /* what reading reached since it began, by the source's word; -1: not told */
         int64_t log_end;  /* of the log, when it was looked at in this silence; -1: never */
         int64_t believed; /* offsets before it that never came are not there: read twice; -1: none */
+        int64_t fetched;  /* the log's end by the latest fetch, at the last look; -1: not known */
+        bool fetching;    /* it has moved since reading began */
         unsigned stalls;  /* how often reading was begun again, and nothing came since */
     } silence;
     size_t part; /* its index in the parts of the write being built */
@@ -86,11 +88,14 @@ void partition_started(struct partition *partition, int64_t now_ms);
  * while the client passes over what an aborted transaction left, and beginning again undoes that work. */
 bool partition_is_silent(const struct partition *partition, int64_t now_ms, int64_t timeout_ms);
 
+/* Where the log ended by the latest fetch that was answered; -1: not known. */
+void partition_note_fetched(struct partition *partition, int64_t fetched);
+
 enum silence_verdict {
     SILENCE_FINE,     /* nothing is there to be read, or it came only now */
     SILENCE_REREAD,   /* offsets at the end passed without a message: start_at is set, read them once more */
     SILENCE_STALLED,  /* there is more, and nothing comes: start_at is set */
-    SILENCE_HOPELESS, /* even the third time */
+    SILENCE_HOPELESS, /* even the third time, and no fetch of it is answered with news */
 };
 
 /* What a silence means, the log ending where it does now. What counts is where it ended when it was last

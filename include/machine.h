@@ -68,18 +68,25 @@ enum input_kind {
     INPUT_REVOKED,      /* all partitions are gone */
     INPUT_OUT_OF_RANGE, /* .partition, .low_offset, .high_offset: the log holds low .. high - 1 */
     INPUT_END,          /* .partition: everything before .high_offset that can be read was handed out */
-    INPUT_ENDS,    /* .ends answer ACTION_LOOK: offsets behind the last ones in the logs, -1: not known */
-    INPUT_CLAIMED, /* .claims answer ACTION_CLAIM */
-    INPUT_WRITTEN, /* .receipt: committed */
-    INPUT_FENCED,  /* the write changed nothing: another epoch or offset stood in the database */
-    INPUT_FAILED,  /* .fault of the action in hand or of the write in flight */
-    INPUT_STOP,    /* the process was asked to end */
+    INPUT_ENDS,         /* .ends answer ACTION_LOOK */
+    INPUT_CLAIMED,      /* .claims answer ACTION_CLAIM */
+    INPUT_WRITTEN,      /* .receipt: committed */
+    INPUT_FENCED,       /* the write changed nothing: another epoch or offset stood in the database */
+    INPUT_FAILED,       /* .fault of the action in hand or of the write in flight */
+    INPUT_STOP,         /* the process was asked to end */
 };
 
-/* Where to go on reading, or where a log ends. */
+/* Where to go on reading. */
 struct position {
     int32_t partition;
     int64_t offset;
+};
+
+/* What is known of a log. */
+struct log_end {
+    int32_t partition;
+    int64_t offset;  /* behind its last message, by the leader's word; -1: not known */
+    int64_t fetched; /* where it ended by the latest fetch that was answered; -1: not known */
 };
 
 /* Everything is borrowed for the duration of the step, the receipt until ACTION_ACK is performed. */
@@ -93,7 +100,7 @@ struct input {
     struct record record;
     const int32_t *partitions;
     const struct claim *claims;
-    const struct position *ends;
+    const struct log_end *ends;
     size_t count; /* of partitions, claims or ends */
     const struct receipt *receipt;
     const struct fault *fault;

@@ -25,10 +25,11 @@ MUST_CHECK bool source_start(struct source *source, const struct position *posit
 MUST_CHECK bool source_first_offset(struct source *source, int32_t partition, int64_t *ret_offset,
                                     struct fault *ret_fault);
 
-/* Asks the leaders where the logs end, in the order of the partitions. Waits for a second at most; false when
- * nobody answered. An end that is not known is -1. *ret_ends belongs to the source until the next call. */
+/* Asks the leaders where the logs end, and tells what fetches have told of that, in the order of the
+ * partitions. Waits for a second at most; false when nobody answered. *ret_ends belongs to the source until
+ * the next call. */
 MUST_CHECK bool source_ends(struct source *source, const int32_t *partitions, size_t count,
-                            const struct position **ret_ends);
+                            const struct log_end **ret_ends);
 
 /* Tells the source's lag monitors what is durable. A hint: errors are ignored. */
 void source_ack(struct source *source, const struct receipt *receipt);

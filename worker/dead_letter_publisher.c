@@ -23,6 +23,7 @@
 #include "log.h"
 #include "producer.h"
 #include "reject.h"
+#include "stuck_sessions.h"
 
 #define SWEEP_MS             INT64_C(5000) /* between looks at the table when nobody pokes */
 #define SWEEP_JITTER_MS      INT64_C(2000)
@@ -244,7 +245,11 @@ static enum round publish_lease(struct publisher *publisher, struct fault *ret_f
 {
     struct lease *lease = &publisher->lease;
     if (!lease_take(publisher->database, publisher->settings, lease, ret_fault)) return ROUND_TROUBLE;
-    if (lease->count == 0) return ROUND_EMPTY;
+    if (lease->count == 0) {
+        /* Taken by another publisher just now, or by one that froze and holds them without a lease. */
+        stuck_sessions_end(publisher->database, "dead letters");
+        return ROUND_EMPTY;
+    }
     send_lease(publisher);
     if (!mark_lease(publisher, ret_fault)) return ROUND_TROUBLE;
     if (publisher->topic_is_there) return ROUND_MORE;

@@ -1,12 +1,14 @@
 /* Blocking instead of handling: a handler may run between any two instructions of a library, a readable
  * descriptor is looked at when the loop has time. The one exception is the end of a process that was already
  * asked to stop: there the main thread may hang in a library call and never look again, so the deadline and a
- * second request come as handlers that do nothing but _exit(2). */
+ * second request come as handlers that do nothing but _exit(2). Where it hangs before it has read the first
+ * request, a thread that does nothing else has seen the request waiting. */
 #include "signals.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -19,11 +21,13 @@
 #include "exit_code.h"
 
 #define WAIT_DESCRIPTORS_MAX 16
+#define LOOK_AGAIN_MS        100 /* while some other signal waits to be read */
 
 static int descriptor = -1;
 static atomic_bool stop_asked; /* other threads ask, too */
 static int64_t stop_asked_ms;  /* of the first request in this burst, or the last one that counted */
 static bool deadline_armed;
+static int64_t stop_timeout_ms; /* 0: no limit */
 static sigset_t mask_before;
 static volatile pid_t supervisor_pid; /* 0: nobody supervises this process */
 
@@ -96,6 +100,7 @@ int signals_next(void)
         if (is_same_burst()) continue;
         stop_asked = true;
         stop_asked_ms = clock_now_ms();
+        if (stop_timeout_ms > 0) signals_arm_deadline(stop_timeout_ms);
         return number;
     }
     return 0;
@@ -110,6 +115,15 @@ bool signals_look_for_stop(void)
 {
     while (signals_next() != 0) continue;
     return stop_asked;
+}
+
+bool signals_stop_arrived(void)
+{
+    sigset_t pending;
+    if (stop_asked) return true;
+    if (sigpending(&pending) != 0) abort();
+    return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1 ||
+           sigismember(&pending, SIGQUIT) == 1;
 }
 
 static void on_deadline(int number)
@@ -142,6 +156,29 @@ void signals_arm_deadline(int64_t timeout_ms)
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGINT);
     if (sigprocmask(SIG_UNBLOCK, &mask, NULL) != 0) abort();
+}
+
+/* Takes no signal away: whoever reads the first request arms the deadline as well, so that either of the two
+ * sees it. */
+static void *watch_for_stop(void *unused)
+{
+    struct pollfd waiting = {.fd = descriptor, .events = POLLIN};
+    while (!signals_stop_arrived()) {
+        if (poll(&waiting, 1, -1) > 0 && !signals_stop_arrived()) (void)poll(NULL, 0, LOOK_AGAIN_MS);
+    }
+    const int64_t deadline_ms = clock_now_ms() + stop_timeout_ms;
+    for (int64_t left_ms; (left_ms = deadline_ms - clock_now_ms()) > 0;) (void)poll(NULL, 0, (int)left_ms);
+    _exit(EXIT_TEMPORARY);
+    return unused;
+}
+
+void signals_limit_stop(int64_t timeout_ms)
+{
+    pthread_t thread;
+    assert(descriptor >= 0 && timeout_ms > 0);
+    stop_timeout_ms = timeout_ms;
+    if (pthread_create(&thread, NULL, watch_for_stop, NULL) != 0) abort();
+    (void)pthread_detach(thread);
 }
 
 /* What poll(2) takes: -1 for no limit, else the milliseconds left, at most what fits. */

@@ -43,6 +43,13 @@ bool signals_look_for_stop(void);
  * it in the main thread; TERM and INT are not read by signals_next() any more. Only the first call counts. */
 void signals_arm_deadline(int64_t timeout_ms);
 
+/* Call in the main thread, after signals_init(): from the moment a request to stop arrives the process has so
+ * long, also when the main thread hangs somewhere and reads no signals. */
+void signals_limit_stop(int64_t timeout_ms);
+
+/* True when TERM, INT or QUIT has arrived, read or not. Reads nothing; for any thread. */
+bool signals_stop_arrived(void);
+
 /* Waits until one of the descriptors is readable (events as in poll(2)), a signal is pending, or the time is
  * over; negative descriptors are skipped. At most 16 descriptors. timeout_ms < 0: no limit. Returns true when
  * anything is ready. */

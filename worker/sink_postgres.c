@@ -16,6 +16,7 @@
 #include "instant.h"
 #include "log.h"
 #include "sink_statements.h"
+#include "stuck_sessions.h"
 
 #define MONTH_COUNT    2760   /* 1970 .. 2199, instant_month() */
 #define MONTH_RETRY_MS 300000 /* after a partition could not be made for a lock that others hold */
@@ -167,20 +168,6 @@ static bool waited_in_vain(const struct fault *fault)
     return strcmp(fault->sqlstate, "55P03") == 0 || strcmp(fault->sqlstate, "57014") == 0;
 }
 
-/* After a claim that waited for locks in vain: the next one finds them free if nobody is using them. */
-static void end_stuck_sessions(struct sink *sink)
-{
-    struct fault fault;
-    struct rows *rows = NULL;
-    if (!database_run(sink->database, "end stuck sessions", SQL_END_STUCK, NULL, 0, &rows, &fault)) return;
-    if (rows_count(rows) > 0) {
-        log_line(LOG_LEVEL_WARNING, "stuck_sessions_ended",
-                 "%zu sessions of workers that stopped in the middle of a statement held our progress rows",
-                 rows_count(rows));
-    }
-    rows_free(rows);
-}
-
 bool sink_claim(struct sink *sink, const int32_t *partitions, size_t count, const struct claim **ret_claims,
                 size_t *ret_count, struct fault *ret_fault)
 {
@@ -194,7 +181,8 @@ bool sink_claim(struct sink *sink, const int32_t *partitions, size_t count, cons
     bool done = database_run(sink->database, "claim", SQL_CLAIM, parameters, ARRAY_COUNT(parameters), &rows,
                              ret_fault);
     array_done(&array);
-    if (!done && waited_in_vain(ret_fault)) end_stuck_sessions(sink);
+    /* The next one finds the locks free if nobody is using them. */
+    if (!done && waited_in_vain(ret_fault)) stuck_sessions_end(sink->database, "our progress rows");
     if (!done) return false;
     free(sink->claims);
     sink->claims = calloc(count == 0 ? 1 : count, sizeof(*sink->claims));

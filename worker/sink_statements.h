@@ -22,18 +22,6 @@
     "RETURNING l.partition, l.epoch, l.next_offset, l.state, "                                 \
     "  CASE WHEN l.tail_fingerprint IS NULL THEN -1 ELSE l.tail_offset END, l.tail_fingerprint"
 
-/* Ends sessions of workers that have executed a statement and wait for the rest of its messages (the Sync):
- * its worker froze or its network is gone, and it may hold the claim's locks until TCP gives up, hours later.
- * No timeout of the server's covers that moment. Nothing of it is committed; only our own role's sessions can
- * be seen and ended. */
-#define SQL_END_STUCK                                                                         \
-    "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a "       \
-    "WHERE a.datname = current_database() AND a.usename = current_user "                      \
-    "  AND a.application_name = pg_catalog.current_setting('application_name') AND a.pid <> " \
-    "pg_catalog.pg_backend_pid() "                                                            \
-    "  AND a.state = 'active' AND a.wait_event = 'ClientRead' AND a.backend_xid IS NOT NULL " \
-    "  AND a.state_change < pg_catalog.clock_timestamp() - interval '5 s'"
-
 /* $1 stream, $2 partition, $3 offset. */
 #define SQL_OPEN_PARTITION                                                                 \
     "INSERT INTO winnow.processing_log (stream_id, partition, start_offset, next_offset) " \

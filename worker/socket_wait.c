@@ -1,23 +1,13 @@
-/* A stop signal is looked at with sigpending(2) and left pending, since any reader of the signal descriptor
+/* A stop signal is looked at and left pending, since any reader of the signal descriptor
  * would take HUP, CHLD and the like away from the loop that acts on them. */
 #include "socket_wait.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "clock.h"
 #include "signals.h"
-
-static bool stop_is_asked(void)
-{
-    sigset_t pending;
-    if (signals_stop_asked()) return true;
-    if (sigpending(&pending) != 0) abort();
-    return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1 ||
-           sigismember(&pending, SIGQUIT) == 1;
-}
 
 /* Milliseconds for one poll(2): -1 for no limit. Short while some other signal waits for its reader, since
  * then the signal descriptor no longer wakes us. */
@@ -33,7 +23,7 @@ enum wait_result socket_wait(int socket, short events, int64_t deadline_ms, bool
 {
     bool watch_signals = stoppable;
     for (;;) {
-        if (stoppable && stop_is_asked()) return WAIT_STOPPED;
+        if (stoppable && signals_stop_arrived()) return WAIT_STOPPED;
         struct pollfd descriptors[2] = {{.fd = socket, .events = events},
                                         {.fd = watch_signals ? signals_fd() : -1, .events = POLLIN}};
         const int count = poll(descriptors, 2, poll_time_ms(deadline_ms, watch_signals || !stoppable));

@@ -21,9 +21,9 @@
 #include "signals.h"
 #include "slot.h"
 
-#define KILL_DELAY_MS    500 /* on top of the workers' own deadline, which they keep by themselves */
-#define JOINED_LOOK_MS   20  /* how often the shared page is looked at while someone has not joined */
-#define EXTRA_COUNT_MAX  4   /* arguments between the role and the options */
+#define RESERVE_MS_MAX   500
+#define JOINED_LOOK_MS   20 /* how often the shared page is looked at while someone has not joined */
+#define EXTRA_COUNT_MAX  4  /* arguments between the role and the options */
 #define NUMBER_TEXT_SIZE 12
 
 static_assert(ROSTER_MEMBER_COUNT_MAX == SLOT_COUNT_MAX, "a member's index is its slot");
@@ -356,6 +356,17 @@ static void end_housekeeper(const struct supervisor *supervisor)
     (void)waitpid(supervisor->housekeeper, NULL, 0);
 }
 
+/* One to end by itself in, one to be killed and buried in. */
+static int64_t reserve_ms(int64_t drain_timeout_ms)
+{
+    return drain_timeout_ms / 10 < RESERVE_MS_MAX ? drain_timeout_ms / 10 : RESERVE_MS_MAX;
+}
+
+int64_t supervisor_worker_drain_ms(int64_t drain_timeout_ms)
+{
+    return drain_timeout_ms - 2 * reserve_ms(drain_timeout_ms);
+}
+
 int supervisor_run(const struct supervisor_options *options)
 {
     struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
@@ -366,7 +377,7 @@ int supervisor_run(const struct supervisor_options *options)
     const uint64_t seed = ((uint64_t)getpid() << 32) ^ (uint64_t)clock_wall_ms();
     const struct roster_options roster = {
         .count = options->worker_count,
-        .drain_ms = options->drain_timeout_ms + KILL_DELAY_MS,
+        .drain_ms = options->drain_timeout_ms - reserve_ms(options->drain_timeout_ms),
         .rejoin_ms = options->rejoin_ms,
         .hold_ms = options->hold_ms,
         .seed = seed,

@@ -11,11 +11,15 @@ struct supervisor_options {
     const char *program;           /* what is executed: "/proc/self/exe" */
     const char *const *options;    /* passed on to every process, ends with NULL */
     unsigned worker_count;         /* 1 .. SLOT_COUNT_MAX */
-    int64_t drain_timeout_ms;      /* of a worker; half a second later it is killed */
+    int64_t drain_timeout_ms;      /* from TERM until the last process is gone */
     int64_t rejoin_ms;             /* the group's session timeout: see roster.h; 0: none */
     int64_t hold_ms;               /* how long the others wait for the first one's checks: see roster.h */
     int64_t housekeep_interval_ms; /* 0: no housekeeping */
 };
+
+/* How much of the pool's drain_timeout_ms a worker may take before it ends by itself. A little later it is
+ * killed, and then there still is time to bury it. */
+int64_t supervisor_worker_drain_ms(int64_t drain_timeout_ms);
 
 /* Runs `program worker --slot-fd FD --slot INDEX OPTIONS…` worker_count times, and `program housekeep
  * OPTIONS…` at once and then every interval. Every one is in a process group of its own, so that Ctrl-C

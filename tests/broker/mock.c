@@ -36,12 +36,14 @@ static void find_program(char ret_path[PATH_MAX + 32])
     (void)snprintf(ret_path, PATH_MAX + 32, "%s/devbroker", self);
 }
 
-static void run_devbroker(const char *const *topics)
+static void run_devbroker(int broker_count, const char *const *topics)
 {
+    char brokers[12];
     char path[PATH_MAX + 32];
-    const char *arguments[2 * TOPICS_MAX + 2] = {"devbroker"};
-    size_t count = 1;
-    for (; *topics != NULL && count < 2 * TOPICS_MAX; topics++) {
+    const char *arguments[2 * TOPICS_MAX + 4] = {"devbroker", "--brokers", brokers};
+    size_t count = 3;
+    (void)snprintf(brokers, sizeof brokers, "%d", broker_count);
+    for (; *topics != NULL && count < 2 * TOPICS_MAX + 2; topics++) {
         arguments[count++] = "--topic";
         arguments[count++] = *topics;
     }
@@ -53,6 +55,11 @@ static void run_devbroker(const char *const *topics)
 
 struct mock *mock_start(const char *const *topics)
 {
+    return mock_start_cluster(1, topics);
+}
+
+struct mock *mock_start_cluster(int broker_count, const char *const *topics)
+{
     int in[2];
     int out[2];
     struct mock *mock = calloc(1, sizeof *mock);
@@ -61,7 +68,7 @@ struct mock *mock_start(const char *const *topics)
         (void)dup2(in[0], STDIN_FILENO);
         (void)dup2(out[1], STDOUT_FILENO);
         for (int i = 0; i < 2; i++) (void)(close(in[i]) + close(out[i]));
-        run_devbroker(topics);
+        run_devbroker(broker_count, topics);
     }
     (void)close(in[0]);
     (void)close(out[1]);

@@ -15,6 +15,7 @@ struct mock;
 /* Starts build/devbroker, found beside the test program. `topics` as its --topic takes them, NULL-terminated.
  * Aborts on failure. */
 struct mock *mock_start(const char *const *topics);
+struct mock *mock_start_cluster(int broker_count, const char *const *topics);
 void mock_stop(struct mock *mock);
 const char *mock_address(const struct mock *mock);
 

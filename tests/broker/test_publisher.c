@@ -1,11 +1,12 @@
 // link: worker/dead_letter_publisher.c worker/dead_letter_lease.c worker/dead_letter_headers.c
 // link: worker/producer.c worker/kafka_client.c worker/database.c worker/database_fault.c
 // link: worker/socket_wait.c worker/signals.c worker/array.c worker/log.c worker/clock.c
-// link: migrations.c tests/broker/schema.c tests/broker/mock.c
+// link: worker/stuck_sessions.c migrations.c tests/broker/schema.c tests/broker/mock.c
 /* The publisher, between a real PostgreSQL and the development broker. Without PGHOST it starts itself again
  * below tests/lib/with_postgres.py. Each test has a stream and a dead-letter topic of its own. */
 #include <CUnit/Basic.h>
 #include <inttypes.h>
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,6 +308,40 @@ static void test_leases_run_out(void)
     (void)ask("DELETE FROM winnow.dead_letter WHERE published_at IS NULL");
 }
 
+/* A session that has executed its statement and not sent the Sync: what a frozen publisher leaves. */
+static PGconn *stop_before_sync(const char *sql)
+{
+    PGconn *connection = PQconnectdb("application_name='winnow publisher'");
+    if (PQstatus(connection) != CONNECTION_OK || PQenterPipelineMode(connection) != 1 ||
+        PQsendQueryParams(connection, sql, 0, NULL, NULL, NULL, NULL, 0) != 1 ||
+        PQsendFlushRequest(connection) != 1 || PQflush(connection) != 0)
+        abort();
+    PGresult *result = PQgetResult(connection);
+    CU_ASSERT_EQUAL(PQresultStatus(result), PGRES_TUPLES_OK);
+    CU_ASSERT_EQUAL(PQntuples(result), 3);
+    PQclear(result);
+    return connection;
+}
+
+static bool all_published_when_poked(void *publisher)
+{
+    publisher_poke(publisher);
+    return all_published(NULL);
+}
+
+/* It holds them without a lease, and nobody waits for letters that are locked. */
+static void test_another_froze_before_its_sync(void)
+{
+    begin("frozen");
+    insert_letters(0, 3);
+    PGconn *frozen = stop_before_sync("SELECT FROM winnow.dead_letter WHERE published_at IS NULL FOR UPDATE");
+    struct publisher *publisher = publisher_start(&settings);
+    CU_ASSERT_TRUE(wait_until(all_published_when_poked, publisher, PATIENCE_MS));
+    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
+    PQfinish(frozen);
+    check_each_once(3);
+}
+
 static void test_stop_is_quick(void)
 {
     begin("stop");
@@ -319,10 +354,13 @@ static void test_stop_is_quick(void)
 
 static int start(void)
 {
-    static const char *const topics[] = {
-        "kinds.dlq:1",    "two.dlq:1",       "poke.dlq:1", "missing.dlq:1",    "away.dlq:1",
-        "large.dlq:1",    "forbidden.dlq:1", "huge.dlq:1", "terminated.dlq:1", "leased.dlq:1",
-        "hopeless.dlq:1", "stop.dlq:1",      NULL};
+    static const char *const topics[] = {"kinds.dlq:1",      "two.dlq:1",
+                                         "poke.dlq:1",       "missing.dlq:1",
+                                         "away.dlq:1",       "large.dlq:1",
+                                         "forbidden.dlq:1",  "huge.dlq:1",
+                                         "terminated.dlq:1", "leased.dlq:1",
+                                         "hopeless.dlq:1",   "frozen.dlq:1",
+                                         "stop.dlq:1",       NULL};
     const char *level = getenv("TEST_LOG");
     enum log_level log_level = LOG_LEVEL_ERROR;
     if (level != NULL && !log_level_read(level, &log_level)) return 1;
@@ -357,6 +395,7 @@ static int run_tests(void)
     CU_add_test(suite, "a huge value stays in the table", test_huge_value_stays_in_the_table);
     CU_add_test(suite, "database connections are terminated", test_database_connections_are_terminated);
     CU_add_test(suite, "leases run out", test_leases_run_out);
+    CU_add_test(suite, "another froze before its Sync", test_another_froze_before_its_sync);
     CU_add_test(suite, "stop is quick", test_stop_is_quick);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     (void)CU_basic_run_tests();

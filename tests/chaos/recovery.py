@@ -41,6 +41,7 @@ SESSION_TIMEOUT_S = int(FAST_GROUP["session.timeout.ms"]) / 1000
 DRAIN_TIMEOUT_S = 3      # of the pool that is stopped while the database hangs
 AWAY_MAX_S = 8           # the longest time the database is away
 LOOK_S = 0.01            # between two looks: the figures are not finer
+LOOKS_S = 0.1            # how late a look may come on a machine that is busy
 GIVE_UP_S = 60
 KEPT_LOGS = 4000         # characters of the pool's log shown with what went wrong
 
@@ -52,7 +53,7 @@ LIMITS = {
     "database restart: all partitions store again": Limit(2, 1),
     "TERM, database idle: the pool is gone": Limit(5, 1),
     "TERM, database busy: the pool is gone": Limit(5, 1),
-    "TERM, database hangs: the pool is gone": Limit(DRAIN_TIMEOUT_S + 1, 1),
+    "TERM, database hangs: the pool is gone": Limit(DRAIN_TIMEOUT_S + LOOKS_S, 1),
 }
 KILL, COMMIT, STORE, IDLE, BUSY, HANGING = LIMITS
 

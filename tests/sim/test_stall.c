@@ -91,6 +91,21 @@ static void looks_once_at_what_a_transaction_leaves(void)
     world_end();
 }
 
+/* A new client would have to pass over it, too. */
+static void keeps_the_client_while_transactions_are_aborted(void)
+{
+    begin();
+    world_abort(0, true);
+    world_linger();
+    CU_ASSERT_EQUAL(world_run(HOUR_MS), EXIT_DRAINED);
+    CU_ASSERT_TRUE(count_of("start 0@3\n") >= 3 && count_of("start 0@3\n") <= 6);
+    world_abort(0, false);
+    world_produce(0, 10);
+    CU_ASSERT_EQUAL(world_run(HOUR_MS), EXIT_DRAINED);
+    CU_ASSERT_EQUAL(world_stored(), 10);
+    world_end();
+}
+
 static void leaves_idle_partitions_alone(void)
 {
     begin();
@@ -132,6 +147,7 @@ int main(void)
     CU_ADD_TEST(suite, compares_before_it_goes_on);
     CU_ADD_TEST(suite, finds_a_last_message_that_was_passed_over);
     CU_ADD_TEST(suite, looks_once_at_what_a_transaction_leaves);
+    CU_ADD_TEST(suite, keeps_the_client_while_transactions_are_aborted);
     CU_ADD_TEST(suite, leaves_idle_partitions_alone);
     CU_ADD_TEST(suite, blames_nobody_while_it_does_not_read);
     CU_ADD_TEST(suite, blames_nobody_while_the_broker_does_not_answer);

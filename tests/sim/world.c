@@ -112,6 +112,11 @@ void world_pass_over_once(int32_t partition, int64_t offset)
     world->logs[partition].pass_at = offset;
 }
 
+void world_abort(int32_t partition, bool aborting)
+{
+    world->logs[partition].aborting = aborting;
+}
+
 void world_hide_ends(bool hidden)
 {
     world->ends_hidden = hidden;

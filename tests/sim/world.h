@@ -61,6 +61,10 @@ void world_stick(int32_t partition, unsigned starts);
 /* The source passes over the message once, without a word. */
 void world_pass_over_once(int32_t partition, int64_t offset);
 
+/* Nothing but aborted transactions comes into the partition, and the source never meets its end; or no more.
+ */
+void world_abort(int32_t partition, bool aborting);
+
 /* The broker does not tell where logs end. */
 void world_hide_ends(bool hidden);
 

@@ -75,7 +75,7 @@ static void give_record(int32_t partition, int64_t offset, struct input *ret_inp
 static bool give_end(int32_t partition, struct input *ret_input)
 {
     struct log_partition *log = &world->logs[partition];
-    if (log->end_told == log->reading) return false;
+    if (log->aborting || log->end_told == log->reading) return false;
     log->end_told = log->reading;
     *ret_input = (struct input){.kind = INPUT_END, .partition = partition, .high_offset = log->reading};
     return true;
@@ -171,7 +171,7 @@ bool source_first_offset(struct source *source, int32_t partition, int64_t *ret_
 }
 
 bool source_ends(struct source *source, const int32_t *partitions, size_t count,
-                 const struct position **ret_ends)
+                 const struct log_end **ret_ends)
 {
     (void)source;
     if (world->ends_hidden) {
@@ -180,7 +180,10 @@ bool source_ends(struct source *source, const int32_t *partitions, size_t count,
     }
     for (size_t i = 0; i < count; i++) {
         int32_t partition = partitions[i];
-        world->ends[i] = (struct position){.partition = partition, .offset = world->logs[partition].high};
+        struct log_partition *log = &world->logs[partition];
+        if (log->aborting) log->high++;
+        world->ends[i] = (struct log_end){
+            .partition = partition, .offset = log->high, .fetched = log->stuck > 0 ? -1 : log->high};
     }
     *ret_ends = world->ends;
     return true;

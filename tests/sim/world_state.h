@@ -30,6 +30,7 @@ struct log_partition {
     int64_t end_told; /* where the end was told since the last start; -1: not yet */
     unsigned stuck;   /* hands out nothing until it is positioned so often; 0: it works */
     int64_t pass_at;  /* -1: none */
+    bool aborting;    /* each look at it finds more of aborted transactions */
 };
 
 struct row {
@@ -68,7 +69,7 @@ struct world {
     int64_t rebalance_at_ms, revoked_ms;
     int64_t now_ms, down_from_ms, down_to_ms, limit_ms, deadline_ms;
     bool assigned_due, revoked_due, stop, linger, ends_hidden;
-    struct position ends[WORLD_PARTITIONS];
+    struct log_end ends[WORLD_PARTITIONS];
     unsigned rebalance_in, stop_in;
     uint64_t seed;
     unsigned one_in;

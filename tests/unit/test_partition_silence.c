@@ -83,6 +83,27 @@ static void a_gap_at_the_end_is_read_again_once(void)
     CU_ASSERT_EQUAL(partition_judge_silence(&partition, 6), SILENCE_FINE);
 }
 
+/* Fetches are answered with news: of aborted transactions, or they are lost in the client. */
+static void who_still_fetches_is_not_given_up(void)
+{
+    struct partition partition = running_at(5);
+    partition_note_fetched(&partition, 6);
+    for (int64_t fetched = 7; fetched < 20; fetched++) {
+        partition_note_fetched(&partition, -1);
+        partition.start_due = false;
+        partition_started(&partition, 1000);
+        partition_note_fetched(&partition, fetched);
+        CU_ASSERT_EQUAL(partition_judge_silence(&partition, fetched), SILENCE_FINE);
+        partition_note_fetched(&partition, fetched);
+        CU_ASSERT_EQUAL(partition_judge_silence(&partition, fetched), SILENCE_STALLED);
+    }
+    partition.start_due = false;
+    CU_ASSERT_FALSE(partition_is_silent(&partition, 1000 + 16 * 60 - 1, 60));
+    CU_ASSERT_TRUE(partition_is_silent(&partition, 1000 + 16 * 60, 60));
+    partition_note_fetched(&partition, 19);
+    CU_ASSERT_EQUAL(judge_twice(&partition, 20), SILENCE_HOPELESS);
+}
+
 int main(void)
 {
     if (CU_initialize_registry() != CUE_SUCCESS) return 70;
@@ -92,6 +113,7 @@ int main(void)
     CU_ADD_TEST(suite, news_between_two_looks_end_the_silence);
     CU_ADD_TEST(suite, gives_up_the_third_time_unless_something_came);
     CU_ADD_TEST(suite, a_gap_at_the_end_is_read_again_once);
+    CU_ADD_TEST(suite, who_still_fetches_is_not_given_up);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     CU_basic_run_tests();
     unsigned failures = CU_get_number_of_failures();

@@ -116,6 +116,43 @@ static void test_deadline_ends_what_hangs(void)
     CU_ASSERT_EQUAL(end_of(pid, fd, 0), EXIT_TEMPORARY);
 }
 
+/* Reads no signal at all; what else is waiting to be read does not hide the request. */
+static void hangs_at_once(int fd)
+{
+    signals_init(false);
+    signals_limit_stop(50);
+    say(fd);
+    hang();
+}
+
+static void test_deadline_ends_what_reads_no_signal(void)
+{
+    int fd;
+    const pid_t pid = start(hangs_at_once, &fd);
+    hear(fd);
+    kill(pid, SIGHUP);
+    kill(pid, SIGTERM);
+    CU_ASSERT_EQUAL(end_of(pid, fd, 0), EXIT_TEMPORARY);
+}
+
+static void reads_and_hangs(int fd)
+{
+    signals_init(false);
+    signals_limit_stop(50);
+    say(fd);
+    await(SIGTERM);
+    hang();
+}
+
+static void test_who_reads_the_request_has_the_deadline(void)
+{
+    int fd;
+    const pid_t pid = start(reads_and_hangs, &fd);
+    hear(fd);
+    kill(pid, SIGTERM);
+    CU_ASSERT_EQUAL(end_of(pid, fd, 0), EXIT_TEMPORARY);
+}
+
 static void hangs_long(int fd)
 {
     signals_init(false);
@@ -268,6 +305,8 @@ int main(void)
     CU_pSuite suite = CU_add_suite("signals", NULL, NULL);
     CU_add_test(suite, "signals are read", test_signals_are_read);
     CU_add_test(suite, "the deadline ends what hangs", test_deadline_ends_what_hangs);
+    CU_add_test(suite, "the deadline ends what reads no signal", test_deadline_ends_what_reads_no_signal);
+    CU_add_test(suite, "who reads the request has the deadline", test_who_reads_the_request_has_the_deadline);
     CU_add_test(suite, "a second request ends at once", test_second_request_ends_at_once);
     CU_add_test(suite, "a burst is one request", test_burst_is_one_request);
     CU_add_test(suite, "bursts are read once", test_bursts_are_read_once);

@@ -263,15 +263,20 @@ static void test_second_term_kills_at_once(void)
     close(pool.log_fd);
 }
 
+/* It is of the whole pool, and workers end before it by themselves if they can. */
 static void test_deadline_kills(void)
 {
     const struct pool pool =
-        pool_start(&(struct pool_options){.behaviour = "stubborn", .workers = 2, .drain_timeout_ms = 100});
-    CU_ASSERT_TRUE(log_reaches(&pool, "all 2 workers joined", 1));
+        pool_start(&(struct pool_options){.behaviour = "stubborn", .workers = 4, .drain_timeout_ms = 2000});
+    CU_ASSERT_TRUE(log_reaches(&pool, "all 4 workers joined", 1));
+    const int64_t begin_ms = clock_now_ms();
     kill(pool.pid, SIGTERM);
     CU_ASSERT_EQUAL(end_of(pool.pid, 0), EXIT_TEMPORARY);
-    CU_ASSERT_EQUAL(log_count(&pool, "event=worker_killed"), 2);
+    CU_ASSERT(clock_now_ms() - begin_ms <= 2000);
+    CU_ASSERT_EQUAL(log_count(&pool, "event=worker_killed"), 4);
     close(pool.log_fd);
+    CU_ASSERT_EQUAL(supervisor_worker_drain_ms(100), 80);
+    CU_ASSERT_EQUAL(supervisor_worker_drain_ms(600000), 599000);
 }
 
 static void test_dead_worker_is_started_again(void)

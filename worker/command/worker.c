@@ -20,6 +20,7 @@
 #include "sink_postgres.h"
 #include "slot.h"
 #include "source_kafka.h"
+#include "supervisor.h"
 #include "worker.h"
 
 #define PUBLISHER_STOP_MS 2000
@@ -136,6 +137,9 @@ int command_worker(int argc, char **argv)
     (void)snprintf(role, sizeof(role), "worker%s%s", slot_text == NULL ? "" : " ",
                    slot_text == NULL ? "" : slot_text);
     if (log_level_read(settings.log_level, &level)) log_init(level, role);
+    if (slot_fd_text != NULL)
+        settings.drain_timeout_ms = supervisor_worker_drain_ms(settings.drain_timeout_ms);
+    signals_limit_stop(settings.drain_timeout_ms);
     if (rest < argc) {
         log_line(LOG_LEVEL_ERROR, "unexpected_argument",
                  "found \"%s\" after the options, expected nothing; see winnow worker --help", argv[rest]);

@@ -1,6 +1,8 @@
 """A client that stops reading a partition for good, while everything else looks healthy."""
 
 import re
+import threading
+from contextlib import contextmanager
 
 import pytest
 from confluent_kafka import Producer
@@ -66,13 +68,57 @@ def test_a_new_client_takes_over(stage, stuck):
     stage.assert_exact()
 
 
-def _send_transaction(stage, partition):
-    """Its marker is an offset behind the last message, which no reader ever gets."""
-    producer = Producer({"bootstrap.servers": stage.broker.brokers, "transactional.id": stage.topic, "log_level": 0})
+def _transactions(stage):
+    producer = Producer({"bootstrap.servers": stage.broker.brokers, "transactional.id": stage.topic, "log_level": 0,
+                         "linger.ms": 0})
     producer.init_transactions(30)
+    return producer
+
+
+def _send_in_transaction(stage, producer, partition):
     producer.begin_transaction()
     producer.produce(stage.topic, b'{"client":"a","metric":"m","amount":7,"time":"2024-01-01"}', partition=partition)
+    producer.flush(30)
+
+
+def _send_transaction(stage, partition):
+    """Its marker is an offset behind the last message, which no reader ever gets."""
+    producer = _transactions(stage)
+    _send_in_transaction(stage, producer, partition)
     producer.commit_transaction(30)
+
+
+@contextmanager
+def _aborting(stage, partition):
+    """One transaction after the other is aborted there: no reader ever gets a message, nor comes to an end."""
+    ended = threading.Event()
+
+    def run():
+        producer = _transactions(stage)
+        while not ended.is_set():
+            _send_in_transaction(stage, producer, partition)
+            producer.abort_transaction(30)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_aborted_transactions_are_no_reason_for_a_new_client(stage):
+    """It would have to pass over them from the same cursor, for ever."""
+    with stage.pool(workers=0, stall_timeout_ms=STALL_TIMEOUT_MS) as pool:
+        with _aborting(stage, 0):
+            wait_until(lambda: len(_stalls(pool.log_text())) == 3 or pool.exit_code is not None, 60,
+                       "three times of patience are over", on_timeout=pool.log_tail)
+        assert pool.exit_code is None, pool.log_tail()
+        _send_transaction(stage, 0)
+        wait_until(lambda: len(stage.events()) == 1, 60, "what was committed is stored", on_timeout=stage.logs)
+        assert pool.stop() == 0
+    stage.assert_exact()
 
 
 def test_a_marker_at_the_end_is_no_stall(stage, stuck):

@@ -9,9 +9,12 @@ import pytest
 
 from scenario import new_events, wait_for_owners, wait_for_statements, warm_up
 from winnow_test.poll import wait_until
-from winnow_test.process import wait_until_gone
+from winnow_test.postgres import Database
+from winnow_test.process import is_alive, wait_until_gone
 
 DRAIN_S = 5
+DRAIN_TIMEOUT_S = 2  # of those that hang
+LOOKS_S = 0.1
 
 
 def stop_and_measure(stage, process, what):
@@ -26,6 +29,18 @@ def stop_and_measure(stage, process, what):
     assert "event=worker_killed" not in process.log_text()
     # All that was taken and not written down is read again later, none of it is half done.
     assert stage.database.rows("SELECT * FROM winnow.invariant_violation()") == []
+
+
+def stop_and_measure_hanging(process):
+    pids = process.worker_pids()
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    wait_until(lambda: process.exit_code is not None and not any(map(is_alive, pids)), 20, "all are gone",
+               interval_s=0.01, on_timeout=process.log_tail)
+    took = time.monotonic() - begun
+    print(f"hanging, {len(pids)} workers: ended with {process.exit_code} after {took:.2f} s")
+    assert took < DRAIN_TIMEOUT_S + LOOKS_S, process.log_tail()
+    return process.exit_code
 
 
 def takes_signals(pid):
@@ -76,6 +91,38 @@ def test_without_database(stage, postgres):
         assert process.stop() == 0
         assert time.monotonic() - begun < DRAIN_S
     postgres.start()
+    with stage.pool(workers=1):
+        stage.wait_until_caught_up()
+
+
+CLAIMS_WAIT = ("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+               "AND query LIKE 'WITH mine AS %%'")
+
+
+@pytest.mark.parametrize("workers", [0, 4])
+def test_a_claim_that_hangs_ends_at_the_deadline(stage, workers):
+    """The wait for a claim reads no signals, and its own time is longer than that for draining."""
+    with stage.pool(workers=1):
+        warm_up(stage)
+    with Database(stage.database.server, stage.database.name) as holder:
+        holder.run("BEGIN; SELECT FROM winnow.processing_log FOR UPDATE")
+        with stage.pool(workers=workers, drain_timeout_ms=DRAIN_TIMEOUT_S * 1000) as process:
+            wait_until(lambda: stage.database.value(CLAIMS_WAIT, ()) > 0, 30, "a claim hangs",
+                       on_timeout=process.log_tail)
+            assert stop_and_measure_hanging(process) == 75, process.log_tail()
+            assert "event=worker_killed" not in process.log_text()
+
+
+def test_a_database_that_hangs(stage, postgres):
+    with stage.pool(workers=4, drain_timeout_ms=DRAIN_TIMEOUT_S * 1000) as process:
+        wait_for_owners(stage, process.wait_for_workers(4))
+        frozen = postgres.pause()
+        try:
+            for partition in range(stage.partitions):
+                stage.send(*new_events(10), partition=partition)
+            assert stop_and_measure_hanging(process) in (0, 75), process.log_tail()
+        finally:
+            postgres.resume(frozen)
     with stage.pool(workers=1):
         stage.wait_until_caught_up()
 
