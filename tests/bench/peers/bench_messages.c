@@ -19,18 +19,18 @@
 struct column {
     const char *name;
     const char *type;
-    const char *semantic; /* of Debezium; NULL: none */
+    const char *semantic; /* members of the schema that give the type a meaning */
 };
 
+#define UUID "\"name\":\"io.debezium.data.Uuid\",\"version\":1,"
+#define TIME "\"name\":\"io.debezium.time.ZonedTimestamp\",\"version\":1,"
+#define DECIMAL \
+    "\"name\":\"org.apache.kafka.connect.data.Decimal\",\"version\":1,\"parameters\":{\"scale\":\"2\"},"
+
 static const struct column columns[] = {
-    {"event_hash", "string", "io.debezium.data.Uuid"},
-    {"bucket", "string", "io.debezium.time.ZonedTimestamp"},
-    {"client_id", "string", NULL},
-    {"metric", "string", NULL},
-    {"amount", "string", NULL},
-    {"event_time", "string", "io.debezium.time.ZonedTimestamp"},
-    {"origin_partition", "int32", NULL},
-    {"origin_offset", "int64", NULL},
+    {"event_hash", "string", UUID},    {"bucket", "string", TIME},     {"client_id", "string", ""},
+    {"metric", "string", ""},          {"amount", "bytes", DECIMAL},   {"event_time", "string", TIME},
+    {"origin_partition", "int32", ""}, {"origin_offset", "int64", ""},
 };
 
 static void print_text(struct slice text)
@@ -38,9 +38,10 @@ static void print_text(struct slice text)
     (void)printf("%.*s", (int)text.size, text.data);
 }
 
-/* Without the closing brace. The workload's texts need no escapes. */
-static void print_event(const struct event *event)
+/* Without the closing brace. The workload's texts need no escapes. Connect takes a decimal as a number. */
+static void print_event(const struct event *event, bool amount_is_text)
 {
+    const char *quote = amount_is_text ? "\"" : "";
     char hash[IDENTITY_TEXT_SIZE];
     char amount[DECIMAL_TEXT_SIZE];
     char bucket[INSTANT_TEXT_SIZE];
@@ -53,7 +54,7 @@ static void print_event(const struct event *event)
     print_text(event->client_id);
     (void)printf("\",\"metric\":\"");
     print_text(event->metric);
-    (void)printf("\",\"amount\":\"%s\",\"event_time\":\"%s\"", amount, time);
+    (void)printf("\",\"amount\":%s%s%s,\"event_time\":\"%s\"", quote, amount, quote, time);
 }
 
 static void print_schema(void)
@@ -61,9 +62,8 @@ static void print_schema(void)
     (void)printf(
         "{\"schema\":{\"type\":\"struct\",\"optional\":false,\"name\":\"winnow.event\",\"fields\":[");
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
-        (void)printf("%s{\"type\":\"%s\",\"optional\":false,", i > 0 ? "," : "", columns[i].type);
-        if (columns[i].semantic != NULL) (void)printf("\"name\":\"%s\",\"version\":1,", columns[i].semantic);
-        (void)printf("\"field\":\"%s\"}", columns[i].name);
+        (void)printf("%s{\"type\":\"%s\",\"optional\":false,%s\"field\":\"%s\"}", i > 0 ? "," : "",
+                     columns[i].type, columns[i].semantic, columns[i].name);
     }
     (void)printf("]},\"payload\":");
 }
@@ -85,7 +85,7 @@ static void print_message(struct normalizer *normalizer, const struct workload *
     if (strcmp(form, "loose") == 0) {
         print_text(record.value);
     } else {
-        print_event(&event);
+        print_event(&event, !enveloped);
         if (enveloped)
             (void)printf(",\"origin_partition\":%" PRIu64 ",\"origin_offset\":%" PRIu64 "}",
                          number % workload->partitions, number / workload->partitions);

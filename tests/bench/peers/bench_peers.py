@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "lib"), str(Path(__file__).resolve().parents[1])]
 
 import contender_go  # pylint: disable=wrong-import-position
+import contender_debezium  # pylint: disable=wrong-import-position
 import contender_python  # pylint: disable=wrong-import-position
 import report        # pylint: disable=wrong-import-position
 import servers       # pylint: disable=wrong-import-position
@@ -29,7 +30,7 @@ from contender import Unavailable, Winnow      # pylint: disable=wrong-import-po
 from winnow_test.process import ROOT           # pylint: disable=wrong-import-position
 
 COMMIT_TIMES = {"track_commit_timestamp": "on"}
-PEERS = (contender_go.Go(), contender_python.Python())
+PEERS = (contender_go.Go(), contender_python.Python(), contender_debezium.Debezium())
 
 
 def _setting(name, fallback):

@@ -49,10 +49,11 @@ class Contender:
 
 
 class Running:
-    """`with Running(contender, job) as running:` is the contender at work."""
+    """`with Running(contender, job) as running:` is the contender at work; its output ends in build/logs/peer-NAME.log."""
 
     def __init__(self, contender, job):
         self._directory = make_directory("peer")
+        self._name = contender.name
         self._commands = contender.processes(job, self._directory)
         self._processes = []
         self.restarts = 0
@@ -66,7 +67,13 @@ class Running:
             process.send_signal(15)
         for process in self._processes:
             process.stop(timeout_s=STOP_S)
+        self._keep_log()
         remove_directory(self._directory)
+
+    def _keep_log(self):
+        folder = ROOT / "build" / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"peer-{self._name}.log").write_text(self.log_text(), encoding="utf-8")
 
     def _start(self, index):
         argv, environment = self._commands[index]

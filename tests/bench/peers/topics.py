@@ -18,7 +18,7 @@ FLUSH_S = 120
 
 
 def _no_number(line):
-    return re.sub(rb'"amount":"[^"]*"', b'"amount":"twelve"', line)
+    return re.sub(rb'"amount":("[^"]*"|[^,]*)', b'"amount":"twelve"', line)
 
 
 class Feed:
