@@ -5,9 +5,10 @@ other on the same servers. The others get canonical events with the hash compute
 normalizes, hashes, rolls up and keeps its account besides. All are timed in one way: from the beginning of the first
 transaction that stored something to the last commit, as PostgreSQL noted them.
 
-Environment: EVENTS (1000000), WORKLOAD (live; backfill and resend have no poison either), WORKERS of winnow (2, as many
-as the others have), PEERS ("go python redpanda debezium"), REPEAT (1), SEED (1), POISON_EVENTS (20000; 0: without that
-part), and WINNOW_… with BENCH_ before it. Writes build/bench-peers.json. Ends with 1 when winnow's table is not exact."""
+Environment: EVENTS (1000000), WORKLOAD (live; backfill and resend will do as well), WORKERS of winnow (2, as many as the
+others have), PEERS ("go python debezium", or some of them), REPEAT (1), SEED (1), POISON_EVENTS (20000; 0:
+without that part), and WINNOW_… with BENCH_ before it. Writes build/bench-peers.json. Ends with 1 when winnow's table is
+not exact."""
 
 import json
 import os
@@ -16,20 +17,22 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "lib"), str(Path(__file__).resolve().parents[1])]
 
-import contender_go  # pylint: disable=wrong-import-position
 import contender_debezium  # pylint: disable=wrong-import-position
-import contender_python  # pylint: disable=wrong-import-position
-import report        # pylint: disable=wrong-import-position
-import servers       # pylint: disable=wrong-import-position
-import summary       # pylint: disable=wrong-import-position
-import table         # pylint: disable=wrong-import-position
-import topics        # pylint: disable=wrong-import-position
-import trial         # pylint: disable=wrong-import-position
+import contender_go        # pylint: disable=wrong-import-position
+import contender_python    # pylint: disable=wrong-import-position
+import poison              # pylint: disable=wrong-import-position
+import report              # pylint: disable=wrong-import-position
+import servers             # pylint: disable=wrong-import-position
+import summary             # pylint: disable=wrong-import-position
+import table               # pylint: disable=wrong-import-position
+import topics              # pylint: disable=wrong-import-position
+import trial               # pylint: disable=wrong-import-position
 
-from contender import Unavailable, Winnow      # pylint: disable=wrong-import-position
-from winnow_test.process import ROOT           # pylint: disable=wrong-import-position
+from contender import Unavailable, Winnow  # pylint: disable=wrong-import-position
+from winnow_test.process import ROOT       # pylint: disable=wrong-import-position
 
 COMMIT_TIMES = {"track_commit_timestamp": "on"}
+# In the order in which they run, behind winnow.
 PEERS = (contender_go.Go(), contender_python.Python(), contender_debezium.Debezium())
 
 
@@ -58,6 +61,18 @@ def _gather():
     return ready, skipped
 
 
+def _spoiled(server, broker, contenders):
+    """Two messages that are no events; nothing when POISON_EVENTS is 0."""
+    events = int(_setting("POISON_EVENTS", "20000"))
+    if events == 0:
+        return []
+    feed = topics.Feed("live", events, int(_setting("SEED", "1")), poison.numbers(events))
+    stage = _fill(server, broker, feed, contenders, "poison")
+    runs = [poison.run(contender, stage) for contender in contenders]
+    summary.print_poison(runs, events)
+    return runs
+
+
 def _fill(server, broker, feed, contenders, prefix):
     """A topic of each form that someone reads."""
     filled = {form: f"{prefix}-{form}" for form in dict.fromkeys(contender.form for contender in contenders)}
@@ -73,6 +88,7 @@ def _race(server, broker, contenders):
     print(f"{feed.events:,} events, {stage.expected[0]:,} of them different, in {servers.PARTITIONS} partitions, lz4, "
           f"workload {feed.workload}, SEED={feed.seed}")
     summary.print_head()
+    trial.run(contenders[0], stage)  # Kafka and PostgreSQL have just been started: the first run does not count
     runs = []
     for _ in range(int(_setting("REPEAT", "1"))):
         for contender in contenders:
@@ -92,8 +108,9 @@ def main():
         runs = _race(server, broker, contenders)
         ratios = summary.ratios(runs)
         summary.print_ratios(ratios)
+        spoiled = _spoiled(server, broker, contenders)
     result = {"machine": machine, "contenders": {peer.name: peer.versions() for peer in contenders}, "skipped": skipped,
-              "runs": runs, "ratios": ratios}
+              "events": int(_setting("EVENTS", "1000000")), "seed": int(_setting("SEED", "1")), "runs": runs, "ratios": ratios, "poison": spoiled}
     path = ROOT / "build" / "bench-peers.json"
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"\n{path.relative_to(ROOT)} has all of it.")

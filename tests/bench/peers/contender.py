@@ -1,6 +1,8 @@
 """What a contender is: how it gets here, and which processes it consists of."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 from winnow_test import pool
@@ -9,10 +11,29 @@ from winnow_test.process import ROOT, Process, children_of, make_directory, remo
 from measure import peak_memory_mib
 
 STOP_S = 20
+PREPARE_TIMEOUT_S = 600
 
 
 class Unavailable(Exception):
     """Why a contender cannot take part on this machine."""
+
+
+def need_programs(*programs):
+    """Raises Unavailable, naming the first that is not on the PATH."""
+    for program in programs:
+        if shutil.which(program) is None:
+            raise Unavailable(f"the program {program} is not installed")
+
+
+def prepare_by(what, argv, cwd=None):
+    """Runs a step of a build or an installation; Unavailable, with the end of what it said, when it fails."""
+    try:
+        done = subprocess.run(list(map(str, argv)), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=PREPARE_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"{what}: not done within {PREPARE_TIMEOUT_S} s") from None
+    if done.returncode != 0:
+        raise Unavailable(f"{what}: " + " ".join(done.stdout.split())[-300:])
 
 
 class Job:
@@ -121,7 +142,8 @@ class Winnow(Contender):
         self._settings = settings
 
     def versions(self):
-        return pool.run("--version").out.strip()
+        settings = "".join(f", {name}={value}" for name, value in self._settings.items())
+        return f"{pool.run('--version').out.strip()}, {self._workers} workers{settings}"
 
     def processes(self, job, directory):
         settings = {"brokers": job.brokers, "topic": job.topic, "group": job.group, "database": job.database.dsn,

@@ -1,18 +1,16 @@
 """Debezium's JDBC sink on Kafka Connect: no code, two tasks in one JVM."""
 
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 from winnow_test import kafka
 from winnow_test.process import free_port
 
-from contender import Contender, Unavailable, cache_directory
+from contender import Contender, cache_directory, need_programs, prepare_by
 
 VERSION = "3.6.0.Final"
 ARTIFACT = f"io.debezium:debezium-connector-jdbc:{VERSION}:tar.gz:plugin"
-FETCH_TIMEOUT_S = 600
 TASKS = 2
 BATCH_ROWS = 10000
 # As Kafka's own script starts Connect.
@@ -32,9 +30,7 @@ class Debezium(Contender):
         self._plugins = cache_directory() / f"debezium-{VERSION}"
 
     def prepare(self):
-        for program in ("java", "mvn"):
-            if shutil.which(program) is None:
-                raise Unavailable(f"the program {program} is not installed")
+        need_programs("java", "mvn")
         if not self._plugins.is_dir():
             self._fetch()
 
@@ -42,16 +38,10 @@ class Debezium(Contender):
         """Whole or not at all: beside its place, and renamed into it."""
         self._plugins.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._plugins.parent) as beside:
-            try:
-                done = subprocess.run(["mvn", "-B", "-q", "dependency:copy", f"-Dartifact={ARTIFACT}",
-                                       f"-DoutputDirectory={beside}"], cwd=beside, stdout=subprocess.PIPE,
-                                      stderr=subprocess.STDOUT, text=True, timeout=FETCH_TIMEOUT_S, check=False)
-            except subprocess.TimeoutExpired:
-                raise Unavailable(f"Maven did not fetch it within {FETCH_TIMEOUT_S} s") from None
-            archives = list(Path(beside).glob("*.tar.gz"))
-            if done.returncode != 0 or not archives:
-                raise Unavailable(f"Maven could not fetch it: {done.stdout.strip()[-300:]}")
-            shutil.unpack_archive(archives[0], Path(beside) / "plugins")
+            prepare_by("Maven could not fetch it", ["mvn", "-B", "-q", "dependency:copy", f"-Dartifact={ARTIFACT}",
+                                                    f"-DoutputDirectory={beside}"], beside)
+            archive = next(Path(beside).glob("*.tar.gz"))
+            shutil.unpack_archive(archive, Path(beside) / "plugins")
             (Path(beside) / "plugins").rename(self._plugins)
 
     def versions(self):

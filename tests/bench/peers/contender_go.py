@@ -2,18 +2,16 @@
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 from winnow_test.process import ROOT
 
-from contender import Contender, Unavailable
+from contender import Contender, need_programs, prepare_by
 
 SOURCE = Path(__file__).parent / "go"
 PROGRAM = ROOT / "build" / "peers" / "go" / "peers"
 WORKERS = 2
-BUILD_TIMEOUT_S = 600
 
 
 class Go(Contender):
@@ -23,12 +21,8 @@ class Go(Contender):
     title = "Go consumer"
 
     def prepare(self):
-        if shutil.which("go") is None:
-            raise Unavailable("no Go compiler: the program go is not installed")
-        done = subprocess.run(["go", "build", "-buildvcs=false", "-o", PROGRAM, "."], cwd=SOURCE, timeout=BUILD_TIMEOUT_S,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        if done.returncode != 0:
-            raise Unavailable(f"does not build: {done.stdout.strip()[-300:]}")
+        need_programs("go")
+        prepare_by("it does not build", ["go", "build", "-buildvcs=false", "-o", PROGRAM, "."], SOURCE)
 
     def versions(self):
         modules = dict(re.findall(r"^\s+(\S+) (v\S+)$", (SOURCE / "go.mod").read_text(encoding="utf-8"), re.MULTILINE))

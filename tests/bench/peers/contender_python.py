@@ -2,16 +2,14 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-from contender import Contender, Unavailable, cache_directory
+from contender import Contender, cache_directory, prepare_by
 
 SOURCE = Path(__file__).parent / "consumer.py"
 PACKAGES = ("confluent-kafka==2.16.1", "psycopg[binary]==3.3.9")
 PROCESSES = 2
-INSTALL_TIMEOUT_S = 600
 
 
 class Python(Contender):
@@ -27,19 +25,10 @@ class Python(Contender):
         if (self._environment / "complete").exists():
             return
         shutil.rmtree(self._environment, ignore_errors=True)
-        self._run(sys.executable, "-m", "venv", self._environment)
-        self._run(self._environment / "bin" / "pip", "install", "-q", "--only-binary", ":all:", *PACKAGES)
+        pip = self._environment / "bin" / "pip"
+        prepare_by("no virtual environment", [sys.executable, "-m", "venv", self._environment])
+        prepare_by("its packages cannot be installed", [pip, "install", "-q", "--only-binary", ":all:", *PACKAGES])
         (self._environment / "complete").touch()
-
-    @staticmethod
-    def _run(*argv):
-        try:
-            subprocess.run(argv, timeout=INSTALL_TIMEOUT_S, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                           check=True)
-        except subprocess.CalledProcessError as error:
-            raise Unavailable(f"its packages cannot be installed: {error.stdout.strip()[-300:]}") from None
-        except subprocess.TimeoutExpired:
-            raise Unavailable(f"its packages were not installed within {INSTALL_TIMEOUT_S} s") from None
 
     def versions(self):
         return f"{', '.join(package.replace('==', ' ') for package in PACKAGES)}, Python {sys.version.split()[0]}"

@@ -67,3 +67,25 @@ def print_ratios(found):
     for ratio in found:
         print(line.format(ratio["title"], f"{ratio['events_per_s']:,}", ratio["winnow_is_times_faster"],
                           ratio["takes_times_the_cpu"] or NO_VALUE, ratio["takes_times_the_memory"]))
+
+
+def _fate(run):
+    """What a contender did, in words."""
+    if run["stored"] == run["of"] and run["kept"] == 2:
+        return "goes on; both kept as dead letters, with the reason"
+    if run["stored"] == run["of"]:
+        return f"goes on; of the two, {run['poison_passed']} passed over and kept nowhere"
+    if run["ended"]:
+        return f"ended, and again after {run['restarts']} restarts"
+    return "stands still, though its process runs"
+
+
+def print_poison(runs, events):
+    """A line for each, and its own last complaint below it."""
+    line = "{:<24} {:>15} {:>7} {:>9}  {}"
+    print(f"\nTwo messages in {events:,} that are no events: one is not JSON, of one the amount is no number")
+    print(line.format("contender", "stored", "lost", "waiting", ""))
+    for run in runs:
+        print(line.format(run["title"], f"{run['stored']:,}/{run['of']:,}", run["lost"], f"{run['waiting']:,}", _fate(run)))
+        if run["stored"] < run["of"] and run["complaint"]:
+            print(f"    {run['complaint']}")

@@ -26,7 +26,9 @@ def _load(database, feed, lines_at_once=10000):
         database.run("INSERT INTO message SELECT unnest(%s::json[])", (lines,))
         lines.clear()
 
-    for _, line in feed.lines("canonical"):
+    for number, line in feed.lines("canonical"):
+        if number in feed.poison:
+            continue
         lines.append(line.decode())
         if len(lines) == lines_at_once:
             flush()
