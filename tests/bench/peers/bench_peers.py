@@ -6,7 +6,7 @@ normalizes, hashes, rolls up and keeps its account besides. All are timed in one
 transaction that stored something to the last commit, as PostgreSQL noted them.
 
 Environment: EVENTS (1000000), WORKLOAD (live; backfill and resend will do as well), WORKERS of winnow (2, as many as the
-others have), PEERS ("go python debezium", or some of them), REPEAT (1), SEED (1), POISON_EVENTS (20000; 0:
+others have), PEERS ("go python redpanda debezium", or some of them), REPEAT (1), SEED (1), POISON_EVENTS (20000; 0:
 without that part), and WINNOW_… with BENCH_ before it. Writes build/bench-peers.json. Ends with 1 when winnow's table is
 not exact."""
 
@@ -20,6 +20,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "lib"), str(Path(__fil
 import contender_debezium  # pylint: disable=wrong-import-position
 import contender_go        # pylint: disable=wrong-import-position
 import contender_python    # pylint: disable=wrong-import-position
+import contender_redpanda  # pylint: disable=wrong-import-position
 import poison              # pylint: disable=wrong-import-position
 import report              # pylint: disable=wrong-import-position
 import servers             # pylint: disable=wrong-import-position
@@ -33,7 +34,7 @@ from winnow_test.process import ROOT       # pylint: disable=wrong-import-positi
 
 COMMIT_TIMES = {"track_commit_timestamp": "on"}
 # In the order in which they run, behind winnow.
-PEERS = (contender_go.Go(), contender_python.Python(), contender_debezium.Debezium())
+PEERS = (contender_go.Go(), contender_python.Python(), contender_redpanda.Redpanda(), contender_debezium.Debezium())
 
 
 def _setting(name, fallback):
@@ -110,7 +111,8 @@ def main():
         summary.print_ratios(ratios)
         spoiled = _spoiled(server, broker, contenders)
     result = {"machine": machine, "contenders": {peer.name: peer.versions() for peer in contenders}, "skipped": skipped,
-              "events": int(_setting("EVENTS", "1000000")), "seed": int(_setting("SEED", "1")), "runs": runs, "ratios": ratios, "poison": spoiled}
+              "events": int(_setting("EVENTS", "1000000")), "seed": int(_setting("SEED", "1")),
+              "runs": runs, "ratios": ratios, "poison": spoiled}
     path = ROOT / "build" / "bench-peers.json"
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"\n{path.relative_to(ROOT)} has all of it.")
