@@ -46,7 +46,7 @@ WORKER_SOURCES := $(wildcard worker/*.c worker/*/*.c)
 MIGRATIONS     := $(sort $(wildcard migrations/*.up.sql))
 TEST_SOURCES   := $(wildcard $(addsuffix /test_*.c,tests/unit tests/golden tests/property tests/sim tests/broker))
 FUZZ_SOURCES   := $(wildcard tests/fuzz/fuzz_*.c)
-BENCH_SOURCES  := $(wildcard tests/bench/bench_*.c tests/differential/answers.c)
+BENCH_SOURCES  := $(wildcard tests/bench/bench_*.c tests/bench/peers/bench_*.c tests/differential/answers.c)
 LINKED_SOURCES := $(TEST_SOURCES) $(FUZZ_SOURCES) $(BENCH_SOURCES)
 
 COMMON_OBJECTS := $(COMMON_SOURCES:%.c=$(BUILD)/obj/%.o)
@@ -129,7 +129,7 @@ programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(
 sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
 
 # ---- to run ------------------------------------------------------------------------------------------------
-.PHONY: demo test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-micro
+.PHONY: demo test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-peers bench-micro
 demo: ## the whole thing in 20 seconds; KAFKA=real: on Apache Kafka; KEEP=1: leave it running
 	@tests/lib/deps.sh $(if $(filter real,$(KAFKA)),kafka,demo)
 	@$(MAKE) $(BUILD)/winnow $(if $(filter real,$(KAFKA)),,$(BUILD)/devbroker)
@@ -205,6 +205,11 @@ bench: ## speed on real servers, as a ratio to COPY; WORKLOAD="live loose" WORKE
 	@tests/lib/deps.sh test
 	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce $(BUILD)/tests/bench/bench_copy
 	@$(PYTHON) -B tests/bench/bench.py
+
+bench-peers: ## beside other consumers, on the same servers and an equal table; PEERS="go python" EVENTS= WORKERS= REPEAT=
+	@tests/lib/deps.sh test
+	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/peers/bench_messages
+	@$(PYTHON) -B tests/bench/peers/bench_peers.py
 
 bench-micro: ## JSON check, normalization, hash, encoding: ns an event
 	@$(MAKE) $(BUILD)/tests/bench/bench_micro

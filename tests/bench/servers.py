@@ -35,9 +35,9 @@ KAFKA_SETTINGS = {"group.initial.rebalance.delay.ms": 2000, "log.retention.check
 
 
 @contextlib.contextmanager
-def started():
+def started(more_settings=None):
     """(PostgreSQL with a migrated template, Kafka)."""
-    with Postgres(POSTGRES_SETTINGS) as server, kafka.Kafka(KAFKA_SETTINGS) as broker:
+    with Postgres({**POSTGRES_SETTINGS, **(more_settings or {})}) as server, kafka.Kafka(KAFKA_SETTINGS) as broker:
         template = server.new_database(TEMPLATE)
         pool.run("migrate", settings={"database": template.dsn}, check=True)
         template.rows("SELECT winnow.ensure_event_month(make_date(%s, month, 1)) FROM generate_series(1, 12) AS month",
