@@ -113,9 +113,9 @@ static const struct property consumer_properties[] = {
     {"session.timeout.ms", KAFKA_SESSION_TIMEOUT_MS_DEFAULT},
     {"heartbeat.interval.ms", "1000"},
     {"max.poll.interval.ms", "300000"},
-    /* Bounds on memory: up to the first two, whichever is met, and one answer more. 2.0.2 looks only once a
-     * second whether there is room again, so this is also what a worker can read in a second. */
-    {"queued.min.messages", "20000"},
+    /* Bounds on memory: up to the first two, whichever is met, and one answer more. The source asks for more
+     * when there is room again (wake_fetchers()). */
+    {"queued.min.messages", "8000"},
     {"queued.max.messages.kbytes", "16384"},
     {"fetch.message.max.bytes", "1048576"},
 };

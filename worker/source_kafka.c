@@ -24,6 +24,8 @@
 #define TOPIC_ATTEMPT_MS     500 /* between looks for a signal */
 #define WATERMARK_TIMEOUT_MS 10000
 #define CLUSTER_TIMEOUT_MS   10000
+#define WAKE_AFTER_COUNT     4000 /* as many as a full queue may hold, at the least */
+#define WAKE_TIMEOUT_MS      100
 #define ENDS_TIMEOUT_MS      1000
 /* 2.0.2 takes the seek's timeout for microseconds (librdkafka issue 4230): this is 10 s. */
 #define SEEK_TIMEOUT_MS 10000000
@@ -45,6 +47,7 @@ struct source {
     int32_t *assigned;                        /* by the group, to be told */
     size_t assigned_count;
     struct log_end *ends;
+    size_t unbroken_count; /* messages since the client had none at hand */
     int event_fd;
     bool assigned_due;
     bool revoked_due;
@@ -329,6 +332,24 @@ static bool give_rebalance(struct source *source, struct input *ret_input)
     return true;
 }
 
+/* 2.0.2 looks for room in its queues when an answer of the broker has come, and then only once a second: a
+ * worker that empties them sooner would wait for that. A question to the leaders wakes the threads that
+ * fetch. */
+static void wake_fetchers(struct source *source)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(source->reading);
+    for (int i = 0; i < list->cnt; i++) list->elems[i].offset = RD_KAFKA_OFFSET_END;
+    (void)rd_kafka_offsets_for_times(source->client, list, WAKE_TIMEOUT_MS);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void found_nothing(struct source *source)
+{
+    if (source->unbroken_count >= WAKE_AFTER_COUNT) wake_fetchers(source);
+    source->unbroken_count = 0;
+    source->drain_due = true;
+}
+
 void source_next(struct source *source, struct input *ret_input)
 {
     *ret_input = (struct input){.kind = INPUT_IDLE};
@@ -338,10 +359,11 @@ void source_next(struct source *source, struct input *ret_input)
     /* A message that came with a rebalance is of the old assignment: the machine would only drop it. */
     if (give_rebalance(source, ret_input)) return;
     if (source->message == NULL) {
-        source->drain_due = true;
+        found_nothing(source);
     } else if (source->message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         give_error(source, ret_input);
     } else {
+        source->unbroken_count++;
         give_record(source, ret_input);
     }
 }
