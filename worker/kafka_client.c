@@ -18,7 +18,7 @@
 #include "kafka_properties.h"
 #include "log.h"
 
-#define FETCH_BYTES_MAX     "4194304"
+#define FETCH_BYTES_MAX     "2097152"
 #define TROUBLE_SIZE        256
 #define TROUBLE_FRESH_MS    INT64_C(60000)
 #define SAME_KIND_PAUSE_MS  INT64_C(60000)
@@ -115,8 +115,8 @@ static const struct property consumer_properties[] = {
     {"max.poll.interval.ms", "300000"},
     /* Bounds on memory: up to the first two, whichever is met, and one answer more. The source asks for more
      * when there is room again (wake_fetchers()). */
-    {"queued.min.messages", "8000"},
-    {"queued.max.messages.kbytes", "16384"},
+    {"queued.min.messages", "4000"},
+    {"queued.max.messages.kbytes", "8192"},
     {"fetch.message.max.bytes", "1048576"},
 };
 

@@ -29,7 +29,7 @@ const struct setting setting_table[SETTING_COUNT] = {
     {"statement_timeout_ms", 0, SETTING_INTEGER, FIELD(statement_timeout_ms), .value_name = "MS",
      .fallback = "30000", .group = "PostgreSQL", .help = "how long one statement may take", .min = 1000,
      .max = 120000},
-    {"batch_rows", 0, SETTING_INTEGER, FIELD(batch_rows), .value_name = "ROWS", .fallback = "10000",
+    {"batch_rows", 0, SETTING_INTEGER, FIELD(batch_rows), .value_name = "ROWS", .fallback = "20000",
      .group = "Batches", .help = "most rows in one statement", .min = 1, .max = 100000},
     {"batch_bytes", 0, SETTING_INTEGER, FIELD(batch_bytes), .value_name = "BYTES", .fallback = "4194304",
      .group = "Batches", .help = "most bytes in one batch", .min = 64 * KIB, .max = 256 * KIB * KIB},

@@ -3,7 +3,7 @@
 Environment: EVENTS (1000000), WORKLOAD ("live backfill resend loose", each also with -scattered behind it, which sends
 events again to any partition), WORKERS ("1 2 4 8"), REPEAT (3), SEED (1), and WINNOW_… for the workers' settings with
 BENCH_ before it (BENCH_BATCH_ROWS=2000). Each workload's topic is made once; each run has a group and a database of its
-own. First every number of workers once; then the best one until there are REPEAT of it, a COPY before each.
+own. First every number of workers once; then the best one until there are REPEAT of it, both COPYs behind each.
 
 Writes build/bench.json. Ends with 1 when a run lost, doubled or invented anything."""
 
@@ -41,10 +41,11 @@ def _measure(stage, worker_counts, repeat):
     settings = _worker_settings()
     swept = [keep(runs.run_winnow(stage, workers, settings)) for workers in worker_counts]
     best = max(swept, key=lambda run: run["events_per_s"])
-    repeated, copies = [best], [keep(runs.run_copy(stage))]
+    repeated, copies = [best], {order: [keep(runs.run_copy(stage, order))] for order in runs.COPY_ORDERS}
     while len(repeated) < repeat:
         repeated.append(keep(runs.run_winnow(stage, best["workers"], settings)))
-        copies.append(keep(runs.run_copy(stage)))
+        for order, kept in copies.items():
+            kept.append(keep(runs.run_copy(stage, order)))
     return done, report.summarize(stage.workload, repeated, copies)
 
 

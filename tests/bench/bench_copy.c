@@ -1,9 +1,10 @@
 // link: tests/bench/workload.c worker/array.c
-/* What PostgreSQL can take:   bench_copy CONNINFO WORKLOAD EVENTS SEED PARTITIONS ROWS CONNECTIONS
+/* What PostgreSQL can take:   bench_copy CONNINFO WORKLOAD EVENTS SEED PARTITIONS ROWS CONNECTIONS ORDER
  *
  * Makes the rows that winnow would store of the workload (each event once), renders them as binary COPY in
- * batches of ROWS sorted by key, and only then starts the clock: CONNECTIONS threads send their batches, each
- * batch one COPY into winnow.event and one transaction. Prints rows and seconds as one line of JSON. */
+ * batches of ROWS, in the ORDER of "arrival" or sorted by "key", and only then starts the clock: CONNECTIONS
+ * threads send their batches, each batch one COPY into winnow.event and one transaction. Prints rows and
+ * seconds as one line of JSON. */
 #include <inttypes.h>
 #include <libpq-fe.h>
 #include <pthread.h>
@@ -37,6 +38,7 @@ struct loader {
     uint64_t first_partition;
     uint64_t partition_step;
     size_t batch_rows;
+    bool by_key;
     struct array rendered; /* rows of the batch in hand, unsorted */
     struct row *rows;
     size_t row_count;
@@ -95,7 +97,7 @@ static void finish_batch(struct loader *loader)
 {
     static const char head[19] = "PGCOPY\n\377\r\n\0";
     if (loader->row_count == 0) return;
-    qsort(loader->rows, loader->row_count, sizeof *loader->rows, compare_rows);
+    if (loader->by_key) qsort(loader->rows, loader->row_count, sizeof *loader->rows, compare_rows);
     struct buffer *batch = &loader->batches[loader->batch_count++];
     (void)buffer_add(batch, head, sizeof head);
     for (size_t i = 0; i < loader->row_count; i++)
@@ -181,9 +183,9 @@ static double run(struct loader *loaders, size_t connections)
 int main(int argc, char **argv)
 {
     struct workload workload;
-    if (argc != 8 || !workload_parse(argv[2], &workload)) {
+    if (argc != 9 || !workload_parse(argv[2], &workload)) {
         (void)fprintf(stderr,
-                      "usage: bench_copy CONNINFO WORKLOAD EVENTS SEED PARTITIONS ROWS CONNECTIONS\n");
+                      "usage: bench_copy CONNINFO WORKLOAD EVENTS SEED PARTITIONS ROWS CONNECTIONS ORDER\n");
         return 64;
     }
     workload.seed = strtoull(argv[4], NULL, 10);
@@ -197,7 +199,8 @@ int main(int argc, char **argv)
                                      .events = strtoull(argv[3], NULL, 10),
                                      .first_partition = i,
                                      .partition_step = connections,
-                                     .batch_rows = strtoull(argv[6], NULL, 10)};
+                                     .batch_rows = strtoull(argv[6], NULL, 10),
+                                     .by_key = strcmp(argv[8], "key") == 0};
         if (PQstatus(loaders[i].connection) != CONNECTION_OK) give_up("connection", loaders[i].connection);
         if (pthread_create(&loaders[i].thread, NULL, load, &loaders[i]) != 0) abort();
     }

@@ -15,7 +15,8 @@ from measure import CpuClock, peak_memory_mib
 SAMPLE_S = 0.05
 RUN_TIMEOUT_S = 300
 COPY_CONNECTIONS = 2
-COPY_ROWS = 10000  # as many as a worker's batch holds at most
+COPY_ORDERS = ("arrival", "key")
+COPY_ROWS = 20000  # as many as a worker's batch holds at most
 
 _numbers = itertools.count(1)
 
@@ -104,11 +105,12 @@ def run_winnow(stage, workers, settings=None):
     }
 
 
-def run_copy(stage):
-    """The same canonical rows by COPY into the same table: what PostgreSQL can take."""
+def run_copy(stage, order):
+    """The same canonical rows by COPY into the same table: what PostgreSQL can take, in the order of "arrival" or sorted
+    by "key"."""
     with servers.fresh_database(stage.server, f"c{next(_numbers)}") as database:
         argv = [ROOT / "build/tests/bench/bench_copy", database.dsn, stage.workload, stage.events, stage.seed,
-                servers.PARTITIONS, COPY_ROWS, COPY_CONNECTIONS]
+                servers.PARTITIONS, COPY_ROWS, COPY_CONNECTIONS, order]
         with subprocess.Popen(list(map(str, argv)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as loader:
             if loader.stdout.readline() != "ready\n":
                 raise AssertionError("bench_copy could not begin; its message is above")
@@ -119,7 +121,7 @@ def run_copy(stage):
         stored = database.value("SELECT count(*) FROM winnow.event")
         wrong = [] if stored == done["rows"] == stage.sent["new"] else [f"COPY stored {stored} of {stage.sent['new']}"]
     return {
-        "kind": "copy", "workload": stage.workload, "seconds": round(done["seconds"], 3),
+        "kind": "copy", "order": order, "workload": stage.workload, "seconds": round(done["seconds"], 3),
         "rows_per_s": round(done["rows"] / done["seconds"]),
         "cpu_us_per_event": {"postgres": _per_event(cpu["postgres"], done["rows"])}, "wrong": wrong,
     }

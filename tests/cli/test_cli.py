@@ -138,7 +138,7 @@ def test_print_tells_where_values_come_from(file):
     assert rows["topic"] == ["t", f"file {file}:1"]
     assert rows["group"] == ["h", "environment WINNOW_GROUP"]
     assert rows["workers"] == ["3", "flag --workers"]
-    assert rows["batch_rows"] == ["10000", "default"]
+    assert rows["batch_rows"] == ["20000", "default"]
     assert rows["dead_letter_topic"] == ["t.dlq", "default"]
     assert rows["brokers"] == ["not given"]
     assert rows["debug"] == ["cgrp", f"file {file}:5"]
