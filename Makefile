@@ -129,7 +129,7 @@ programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(
 sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
 
 # ---- to run ------------------------------------------------------------------------------------------------
-.PHONY: demo test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-peers bench-micro
+.PHONY: demo test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-micro
 demo: ## the whole thing in 20 seconds; KAFKA=real: on Apache Kafka; KEEP=1: leave it running
 	@tests/lib/deps.sh $(if $(filter real,$(KAFKA)),kafka,demo)
 	@$(MAKE) $(BUILD)/winnow $(if $(filter real,$(KAFKA)),,$(BUILD)/devbroker)
@@ -205,6 +205,11 @@ bench: ## speed on real servers, as a ratio to COPY; WORKLOAD="live loose" WORKE
 	@tests/lib/deps.sh test
 	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce $(BUILD)/tests/bench/bench_copy
 	@$(PYTHON) -B tests/bench/bench.py
+
+bench-growth: ## speed and views at 1, 10 and ROWS=50000000 rows stored; BACKLOG= WORKERS= REPEAT= SEED= to change it
+	@tests/lib/deps.sh test
+	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce
+	@$(PYTHON) -B tests/bench/growth.py
 
 bench-peers: ## beside other consumers, on the same servers and an equal table; PEERS="go python" EVENTS= WORKERS= REPEAT=
 	@tests/lib/deps.sh test
