@@ -190,7 +190,7 @@ campaign: ## 10 runs of chaos of MINUTES=6.5 each, or one for each of SEEDS="…
 
 soak: ## full load for MINUTES=10 with WORKERS=2: memory and open files must stay flat, the account exact
 	@tests/lib/deps.sh test
-	@$(MAKE) $(BUILD)/winnow
+	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce
 	@$(PYTHON) tests/soak/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(WORKERS),--workers $(WORKERS))
 
 sanitize: ## unit, golden, property, corpus and simulation under ASan and UBSan
