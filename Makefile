@@ -129,7 +129,7 @@ programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(
 sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
 
 # ---- to run ------------------------------------------------------------------------------------------------
-.PHONY: demo test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-micro
+.PHONY: demo test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-micro instructions
 demo: ## the whole thing in 20 seconds; KAFKA=real: on Apache Kafka; KEEP=1: leave it running
 	@tests/lib/deps.sh $(if $(filter real,$(KAFKA)),kafka,demo)
 	@$(MAKE) $(BUILD)/winnow $(if $(filter real,$(KAFKA)),,$(BUILD)/devbroker)
@@ -216,9 +216,18 @@ bench-peers: ## beside other consumers, on the same servers and an equal table; 
 	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/peers/bench_messages
 	@$(PYTHON) -B tests/bench/peers/bench_peers.py
 
-bench-micro: ## JSON check, normalization, hash, encoding: ns an event
+bench-micro: ## JSON check, normalization, hash, a worker's step, encoding: ns an event
 	@$(MAKE) $(BUILD)/tests/bench/bench_micro
-	@for part in json normalize hash encode; do $(BUILD)/tests/bench/bench_micro $$part; done
+	@for part in json normalize hash step encode; do $(BUILD)/tests/bench/bench_micro $$part; done
+
+instructions: ## instructions an event against tests/bench/instructions.txt; ACKNOWLEDGE=1 writes it anew
+	@tests/lib/deps.sh test
+ifeq ($(ACKNOWLEDGE),)
+	@$(PYTHON) tests/run $@
+else
+	@$(MAKE) $(BUILD)/tests/bench/bench_micro
+	@$(PYTHON) -B tests/bench/instructions.py --acknowledge
+endif
 
 FUZZ_SECONDS ?= 60
 fuzz: ## libFuzzer (clang) on each target for FUZZ_SECONDS=60, with executions, coverage and findings

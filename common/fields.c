@@ -6,13 +6,14 @@
 #include <stdint.h>
 
 #define NAME_SIZE_MAX 10 /* of the names below */
+#define NAME_ROOM     16 /* for one, with zeros behind it: compared as a whole */
 #define SLOT_PAYLOAD  (FIELD_COUNT * FIELDS_NAMES_MAX)
 #define SLOT_DATA     (SLOT_PAYLOAD + 1)
 #define SLOT_NONE     (-1)
 
 /* F-2 as F-1 sees it: lower case, nothing between the words. Sorted by size. */
 struct name {
-    char text[NAME_SIZE_MAX + 1];
+    char text[NAME_ROOM];
     int8_t slot;
 };
 
@@ -46,7 +47,7 @@ void fields_done(struct fields *fields)
 /* --- names --- */
 
 /* F-1: the letters that count, in lower case; 0 when they are too many for any name. */
-static size_t fold(struct slice key, char ret_folded[NAME_SIZE_MAX])
+static size_t fold(struct slice key, char ret_folded[NAME_ROOM])
 {
     size_t size = 0;
     for (size_t i = 0; i < key.size; i++) {
@@ -60,10 +61,10 @@ static size_t fold(struct slice key, char ret_folded[NAME_SIZE_MAX])
 
 static int slot_of(struct slice key)
 {
-    char folded[NAME_SIZE_MAX];
+    char folded[NAME_ROOM] = {0};
     size_t size = fold(key, folded);
     for (size_t i = first_of_size[size]; i < first_of_size[size + 1]; i++) {
-        if (memcmp(folded, names[i].text, size) == 0) return names[i].slot;
+        if (memcmp(folded, names[i].text, NAME_ROOM) == 0) return names[i].slot;
     }
     return SLOT_NONE;
 }

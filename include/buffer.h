@@ -23,8 +23,15 @@ static inline void buffer_clear(struct buffer *buffer)
     buffer->size = 0;
 }
 
+/* For buffer_reserve() alone: moves the bytes to where there is room for `size` more. */
+void buffer_grow(struct buffer *buffer, size_t size);
+
 /* Makes room for `size` more bytes and returns where they begin; the size is not changed. */
-char *buffer_reserve(struct buffer *buffer, size_t size);
+static inline char *buffer_reserve(struct buffer *buffer, size_t size)
+{
+    if (buffer->data == NULL || buffer->capacity - buffer->size < size) buffer_grow(buffer, size);
+    return buffer->data + buffer->size;
+}
 
 /* Adds bytes and returns the offset at which they begin. */
 size_t buffer_add(struct buffer *buffer, const void *data, size_t size);
@@ -32,7 +39,6 @@ size_t buffer_add(struct buffer *buffer, const void *data, size_t size);
 /* Adds integers in network byte order. */
 void buffer_add_u16(struct buffer *buffer, uint16_t value);
 void buffer_add_u32(struct buffer *buffer, uint32_t value);
-void buffer_add_u64(struct buffer *buffer, uint64_t value);
 
 /* Overwrites four bytes at `offset`, which must lie within the buffer, in network byte order. */
 void buffer_set_u32(struct buffer *buffer, size_t offset, uint32_t value);

@@ -1,6 +1,7 @@
 #include "array.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 #define HEAD_SIZE         20
@@ -20,31 +21,51 @@ void array_begin(struct array *array, uint32_t element_type)
     assert(array->bytes.size == HEAD_SIZE);
 }
 
+static char *put_u16(char *to, uint16_t value)
+{
+    uint16_t bytes = htobe16(value);
+    memcpy(to, &bytes, sizeof(bytes));
+    return to + sizeof(bytes);
+}
+
+static char *put_u32(char *to, uint32_t value)
+{
+    uint32_t bytes = htobe32(value);
+    memcpy(to, &bytes, sizeof(bytes));
+    return to + sizeof(bytes);
+}
+
+/* One more element of that size; returns where its bytes go. */
+static char *add_element(struct array *array, uint32_t size)
+{
+    char *to = buffer_reserve(&array->bytes, sizeof(size) + size);
+    array->bytes.size += sizeof(size) + size;
+    array->count++;
+    return put_u32(to, size);
+}
+
 void array_add(struct array *array, struct slice element)
 {
-    array->count++;
     if (element.data == NULL) {
+        array->count++;
         array->has_null = 1;
         buffer_add_u32(&array->bytes, UINT32_MAX);
         return;
     }
     assert(element.size <= INT32_MAX);
-    buffer_add_u32(&array->bytes, (uint32_t)element.size);
-    (void)buffer_add(&array->bytes, element.data, element.size);
+    char *to = add_element(array, (uint32_t)element.size);
+    memcpy(to, element.data, element.size);
 }
 
 void array_add_i32(struct array *array, int32_t value)
 {
-    array->count++;
-    buffer_add_u32(&array->bytes, sizeof(value));
-    buffer_add_u32(&array->bytes, (uint32_t)value);
+    (void)put_u32(add_element(array, sizeof(value)), (uint32_t)value);
 }
 
 void array_add_i64(struct array *array, int64_t value)
 {
-    array->count++;
-    buffer_add_u32(&array->bytes, sizeof(value));
-    buffer_add_u64(&array->bytes, (uint64_t)value);
+    uint64_t bytes = htobe64((uint64_t)value);
+    memcpy(add_element(array, sizeof(bytes)), &bytes, sizeof(bytes));
 }
 
 void array_add_instant(struct array *array, int64_t instant_us)
@@ -58,7 +79,7 @@ static int floor_quarter(int power)
 }
 
 /* The decimal's digits in groups of four, aligned to the decimal point. */
-static void add_groups(struct buffer *bytes, const struct decimal *decimal, int first_size, unsigned groups)
+static void put_groups(char *to, const struct decimal *decimal, int first_size, unsigned groups)
 {
     unsigned at = 0;
     int size = first_size;
@@ -69,7 +90,7 @@ static void add_groups(struct buffer *bytes, const struct decimal *decimal, int 
             value = (uint16_t)(value * 10u + digit);
             at++;
         }
-        buffer_add_u16(bytes, value);
+        to = put_u16(to, value);
         size = 4;
     }
 }
@@ -85,13 +106,12 @@ void array_add_decimal(struct array *array, const struct decimal *decimal)
         first_size = top_power - 4 * weight + 1;
         groups = (unsigned)(4 - first_size + decimal->digit_count + 3) / 4;
     }
-    array->count++;
-    buffer_add_u32(&array->bytes, 8 + 2 * groups);
-    buffer_add_u16(&array->bytes, (uint16_t)groups);
-    buffer_add_u16(&array->bytes, (uint16_t)weight);
-    buffer_add_u16(&array->bytes, decimal->negative ? NUMERIC_NEGATIVE : 0);
-    buffer_add_u16(&array->bytes, (uint16_t)(decimal->exponent < 0 ? -decimal->exponent : 0));
-    add_groups(&array->bytes, decimal, first_size, groups);
+    char *to = add_element(array, 8 + 2 * groups);
+    to = put_u16(to, (uint16_t)groups);
+    to = put_u16(to, (uint16_t)weight);
+    to = put_u16(to, decimal->negative ? NUMERIC_NEGATIVE : 0);
+    to = put_u16(to, (uint16_t)(decimal->exponent < 0 ? -decimal->exponent : 0));
+    put_groups(to, decimal, first_size, groups);
 }
 
 struct slice array_finish(struct array *array)

@@ -1,9 +1,10 @@
 // link: tests/bench/workload.c worker/apply_parameters.c worker/array.c
 /* What one event costs before it goes to the database:   bench_micro PART [WORKLOAD [ROUNDS]]
  *
- * PART is json (the strict check alone), normalize (with the check and the hash), hash (alone), or encode
- * (sorting and binary arrays, of batches of EVENTS). Prints nanoseconds an event, the best of ROUNDS over
- * EVENTS messages; with ROUNDS 0 it runs once, for counting the instructions of measured(). */
+ * PART is json (the strict check alone), normalize (with the check and the hash), hash (alone), step (what
+ * the machine does with a record, normalization included, and with a batch of them) or encode (sorting and
+ * binary arrays, of batches of EVENTS). Prints nanoseconds an event, the best of ROUNDS over EVENTS messages;
+ * with ROUNDS 0 it runs once and prints the number of events, for counting the instructions of measured(). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +14,15 @@
 #include "batch.h"
 #include "identity.h"
 #include "json_text.h"
+#include "machine.h"
 #include "normalize.h"
 #include "workload.h"
 
-#define EVENTS         2000
-#define ROUNDS_DEFAULT 200
-#define PARTITIONS     8
+#define EVENTS          2000
+#define ROUNDS_DEFAULT  200
+#define PARTITIONS      8
+#define BREAKER_WINDOW  200 /* the defaults of the settings */
+#define BREAKER_PERCENT 50
 
 struct bench {
     struct buffer bytes; /* of all messages */
@@ -30,6 +34,8 @@ struct bench {
     struct normalizer *normalizer;
     struct identity *identity;
     struct apply_parameters apply;
+    struct machine *machine;
+    int64_t offset; /* of the machine's next records */
 };
 
 static bool enter(void *context, const struct jsontext_token *key)
@@ -80,10 +86,39 @@ static void run_encode(struct bench *bench)
     apply_encode(&bench->apply, 1, &write, parameters);
 }
 
+static enum action_kind step(struct bench *bench, const struct input *input)
+{
+    return machine_step(bench->machine, input, 1).kind;
+}
+
+/* A batch is read, written and acknowledged. */
+static void run_step(struct bench *bench)
+{
+    static const char proof; /* the machine only hands it on */
+    struct input input = {.kind = INPUT_RECORD};
+    for (size_t i = 0; i < EVENTS; i++) {
+        int64_t offset = bench->offset + (int64_t)(i / PARTITIONS);
+        input.record = (struct record){.partition = (int32_t)(i % PARTITIONS),
+                                       .offset = offset,
+                                       .timestamp_ms = 1,
+                                       .value = bench->messages[i]};
+        if (step(bench, &input) != ACTION_POLL) abort();
+    }
+    bench->offset += EVENTS / PARTITIONS;
+    if (step(bench, &(struct input){.kind = INPUT_IDLE}) != ACTION_WRITE) abort();
+    input = (struct input){.kind = INPUT_WRITTEN, .receipt = (const struct receipt *)(const void *)&proof};
+    if (step(bench, &input) != ACTION_ACK) abort();
+    if (step(bench, &(struct input){.kind = INPUT_NONE}) != ACTION_POLL) abort();
+}
+
 static const struct part {
     const char *name;
     void (*run)(struct bench *bench);
-} parts[] = {{"json", run_json}, {"normalize", run_normalize}, {"hash", run_hash}, {"encode", run_encode}};
+} parts[] = {{"json", run_json},
+             {"normalize", run_normalize},
+             {"hash", run_hash},
+             {"step", run_step},
+             {"encode", run_encode}};
 
 /* Left whole by the compiler, so that callgrind finds it by name. */
 __attribute__((noipa)) static void measured(const struct part *part, struct bench *bench)
@@ -124,6 +159,29 @@ static void make_events(struct bench *bench)
     }
 }
 
+/* Up to where it waits for records of all partitions, as many as one batch takes. */
+static void make_machine(struct bench *bench)
+{
+    struct machine_options options = {
+        .limits = {.rows_max = EVENTS + 1, .bytes_max = INT32_MAX, .age_max_ms = INT32_MAX},
+        .event_bytes_max = NORMALIZE_EVENT_BYTES_MAX_DEFAULT,
+        .breaker_window = BREAKER_WINDOW,
+        .breaker_percent = BREAKER_PERCENT,
+        .seed = 1,
+    };
+    int32_t partitions[PARTITIONS];
+    struct claim claims[PARTITIONS];
+    for (int32_t i = 0; i < PARTITIONS; i++) {
+        partitions[i] = i;
+        claims[i] = (struct claim){.partition = i, .epoch = 1, .tail_offset = -1};
+    }
+    bench->machine = machine_new(&options);
+    struct input assigned = {.kind = INPUT_ASSIGNED, .partitions = partitions, .count = PARTITIONS};
+    struct input claimed = {.kind = INPUT_CLAIMED, .claims = claims, .count = PARTITIONS};
+    if (step(bench, &assigned) != ACTION_CLAIM || step(bench, &claimed) != ACTION_START) abort();
+    if (step(bench, &(struct input){.kind = INPUT_NONE}) != ACTION_POLL) abort();
+}
+
 static double now_ns(void)
 {
     struct timespec now;
@@ -152,7 +210,7 @@ int main(int argc, char **argv)
     const char *name = argc > 2 ? argv[2] : "live";
     struct workload workload;
     if (part == NULL || !workload_parse(name, &workload)) {
-        (void)fprintf(stderr, "usage: bench_micro json|normalize|hash|encode [WORKLOAD [ROUNDS]]\n");
+        (void)fprintf(stderr, "usage: bench_micro json|normalize|hash|step|encode [WORKLOAD [ROUNDS]]\n");
         return 64;
     }
     workload.seed = 1;
@@ -161,14 +219,17 @@ int main(int argc, char **argv)
     bench.identity = identity_new();
     make_messages(&bench, &workload);
     make_events(&bench);
-    part->run(&bench); /* memory is grown and symbols are bound */
+    make_machine(&bench);
+    for (int i = 0; i < 2; i++) part->run(&bench); /* memory is grown, of both batches; symbols are bound */
     unsigned long rounds = argc > 3 ? strtoul(argv[3], NULL, 10) : ROUNDS_DEFAULT;
     if (rounds == 0) {
         measured(part, &bench);
+        (void)printf("%d events\n", EVENTS);
     } else {
         (void)printf("%-10s %-9s %7.1f ns an event\n", part->name, name, best_ns(part, &bench, rounds));
     }
     apply_done(&bench.apply);
+    machine_free(bench.machine);
     normalizer_free(bench.normalizer);
     identity_free(bench.identity);
     jsontext_done(&bench.scanner);

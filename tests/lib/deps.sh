@@ -16,6 +16,7 @@ declare -A why=(
     [python3-pytest]='integration and chaos tests' [python3-yaml]='the check of docker-compose.yml'
     [libcunit1-dev]='C tests' [clang-format]='lint: formatting' [cppcheck]='lint: static analysis'
     [shellcheck]='lint: shell scripts' [git]='lint, and the version'
+    [valgrind]='counts instructions an event'
     [patch]='chaos: the program without its fence'
     [gcovr]='the sum of what gcov counted'
     [clang]='fuzzing' [libclang-rt-dev]='fuzzing: libFuzzer and the sanitizers'
@@ -25,13 +26,14 @@ build=(gcc make libc6-dev librdkafka-dev libjson-c-dev libpq-dev uuid-dev libssl
 demo=("${build[@]}" postgresql python3-psycopg2 python3-confluent-kafka)
 fuzz=("${build[@]}" clang libclang-rt-dev)
 kafka=("${demo[@]}" openjdk-17-jre-headless)
-test=("${kafka[@]}" python3-pytest python3-yaml libcunit1-dev clang-format cppcheck shellcheck git patch)
+test=("${kafka[@]}" python3-pytest python3-yaml libcunit1-dev clang-format cppcheck shellcheck git patch
+    valgrind)
 coverage=("${test[@]}" gcovr)
 
 # A program found another way than by its Debian package is as good.
 installed_otherwise() {
     case $1 in
-    gcc | make | git | patch | maven | clang-format | cppcheck | shellcheck)
+    gcc | make | git | patch | valgrind | maven | clang-format | cppcheck | shellcheck)
         local program=${1/maven/mvn}
         command -v "$program" >/dev/null ;;
     openjdk-17-jre-headless) command -v java >/dev/null ;;

@@ -57,9 +57,9 @@ static void test_integers_are_big_endian(void)
     struct buffer buffer = {0};
     buffer_add_u16(&buffer, 0x0102);
     buffer_add_u32(&buffer, 0x03040506);
-    buffer_add_u64(&buffer, UINT64_C(0x0708090A0B0C0DFF));
-    CU_ASSERT_EQUAL_FATAL(buffer.size, 14);
-    CU_ASSERT_EQUAL(memcmp(buffer.data, "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\xff", 14), 0);
+    buffer_add_u32(&buffer, 0x070809FF);
+    CU_ASSERT_EQUAL_FATAL(buffer.size, 10);
+    CU_ASSERT_EQUAL(memcmp(buffer.data, "\x01\x02\x03\x04\x05\x06\x07\x08\x09\xff", 10), 0);
     buffer_set_u32(&buffer, 2, 0xFFFEFDFC);
     CU_ASSERT_EQUAL(memcmp(buffer.data, "\x01\x02\xff\xfe\xfd\xfc\x07", 7), 0);
     buffer_done(&buffer);
