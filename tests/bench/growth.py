@@ -1,9 +1,11 @@
 """make bench-growth: what becomes of winnow's speed, and of the views, as the rows it has stored grow.
 
-Environment: ROWS (50000000), BACKLOG (1000000 events), WORKERS (2), REPEAT (3), SEED (1), and BENCH_… as in bench.py. One
-stream of the workload "live" is sent in portions to one topic and stored by a pool, up to each of the measuring points:
-1 million rows, 10 million, and ROWS. There the pool is stopped; a backlog is sent, and a pool started that stores it,
-REPEAT times; then the views are asked while nothing else happens. Kafka deletes what was read long ago.
+Environment: ROWS (50000000), BACKLOG (1000000 events), WORKERS (2), REPEAT (3), SEED (1), BENCH_… as in bench.py, and
+POSTGRES ("shared_buffers=6GB max_wal_size=16GB") for a server of another size than that of bench.py.
+
+One stream of the workload "live" is sent in portions to one topic and stored by a pool, up to each of the measuring
+points: 1 million rows, 10 million, and ROWS. There the pool is stopped; a backlog is sent, and a pool started that stores
+it, REPEAT times; then the views are asked while nothing else happens. Kafka deletes what was read long ago.
 
 Writes build/bench-growth.json. Ends with 1 when anything was lost, doubled or invented, whatever the goals say."""
 
@@ -128,6 +130,7 @@ def _read_settings():
     names = {"rows": 50000000, "backlog": 1000000, "workers": 2, "repeat": 3, "seed": 1}
     settings = {name: int(os.environ.get(name.upper()) or fallback) for name, fallback in names.items()}
     settings["points"] = [*(rows for rows in FIRST_POINTS if rows < settings["rows"]), settings["rows"]]
+    settings["postgres"] = dict(pair.split("=", 1) for pair in (os.environ.get("POSTGRES") or "").split())
     return settings
 
 
@@ -140,7 +143,7 @@ def _demand_disk(rows):
 
 def _measure(settings):
     """Everything that goes to the file."""
-    with servers.started() as (server, broker), servers.fresh_database(server, "growth") as database:
+    with servers.started(settings["postgres"]) as (server, broker), servers.fresh_database(server, "growth") as database:
         machine = servers.describe(server)
         growth_report.print_head(machine, settings)
         stream = Stream(server, broker, database, settings["seed"])
