@@ -33,6 +33,7 @@ struct load {
     uint64_t counts[3]; /* by enum message_kind */
     uint64_t refused;
     int64_t late_ns; /* the most that a message was sent after it was due */
+    uint64_t sent[PARTITIONS_MAX];
     struct append appends[PARTITIONS_MAX];
     FILE *file;
 };
@@ -104,6 +105,13 @@ static rd_kafka_t *open_producer(const char *brokers, struct load *load)
     return producer;
 }
 
+/* The next message of the partition that the workload gives it to; a scattered one gives it to any. */
+static uint64_t next_number(struct load *load, uint64_t ordinal, int32_t partition)
+{
+    uint64_t number = load->sent[partition]++ * load->workload.partitions + (uint64_t)partition;
+    return load->workload.scattered ? ordinal : number;
+}
+
 static void send_message(struct load *load, rd_kafka_t *producer, rd_kafka_topic_t *topic, uint64_t number,
                          int32_t partition)
 {
@@ -119,25 +127,25 @@ static void send_message(struct load *load, rd_kafka_t *producer, rd_kafka_topic
     }
 }
 
-static int64_t due_ns(const struct load *load, int64_t begin_ns, uint64_t number)
+static int64_t due_ns(const struct load *load, int64_t begin_ns, uint64_t ordinal)
 {
-    return begin_ns + (int64_t)((double)number * 1e9 / (double)load->rate);
+    return begin_ns + (int64_t)((double)ordinal * 1e9 / (double)load->rate);
 }
 
 /* Returns the seconds that it took. */
 static double offer(struct load *load, rd_kafka_t *producer, rd_kafka_topic_t *topic)
 {
     int64_t begin_ns = now_ns();
-    uint64_t number = 0;
-    for (uint64_t slot = 0; number < load->total; slot++) {
+    uint64_t ordinal = 0;
+    for (uint64_t slot = 0; ordinal < load->total; slot++) {
         int64_t slot_ns = now_ns();
-        int64_t late_ns = slot_ns - due_ns(load, begin_ns, number);
+        int64_t late_ns = slot_ns - due_ns(load, begin_ns, ordinal);
         if (late_ns > load->late_ns) load->late_ns = late_ns;
         int32_t partition = (int32_t)(slot % load->workload.partitions);
-        for (; number < load->total && due_ns(load, begin_ns, number) <= slot_ns; number++)
-            send_message(load, producer, topic, number, partition);
+        for (; ordinal < load->total && due_ns(load, begin_ns, ordinal) <= slot_ns; ordinal++)
+            send_message(load, producer, topic, next_number(load, ordinal, partition), partition);
         (void)rd_kafka_poll(producer, 0);
-        int64_t next_ns = due_ns(load, begin_ns, number);
+        int64_t next_ns = due_ns(load, begin_ns, ordinal);
         sleep_until(next_ns > slot_ns + SLOT_NS ? next_ns : slot_ns + SLOT_NS);
     }
     return (double)(now_ns() - begin_ns) / 1e9;

@@ -4,7 +4,8 @@ First the rate with a backlog, the second of two runs. Then loads that do not wa
 Kafka appended a message to the commit that stored it. Then an idle pool of 4, the start of one, and the rate with a
 network delay to PostgreSQL.
 
-Environment: LOADS ("10 1000 20000 60%", messages a second or a part of that rate), SECONDS (30), WARMUP (5), WORKERS (2),
+Environment: LOADS ("10 1000 20000 60%", messages a second or a part of that rate), WORKLOAD of them (live; in live-scattered
+an event is sent again to any partition, so to another worker), SECONDS (30), WARMUP (5), WORKERS (2),
 EVENTS (1000000, of runs with a backlog), IDLE_SECONDS (20), STARTS (5), REPEAT (3, with and without the delay), PARTS
 ("loads idle start delay"), and WINNOW_… with BENCH_ before it. Writes build/bench-latency.json. Ends with 1 when a run
 lost, doubled or invented anything; a missed goal is only told."""
@@ -31,9 +32,10 @@ POSTGRES = {"track_commit_timestamp": "on", "track_wal_io_timing": "on"}
 IDLE_WORKERS = 4
 IDLE_EVENTS = 8000
 START_EVENTS = 8000
-LOAD_LINE = "{:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>10} {:>7}"
-LOAD_HEAD = ("offered/s", "sent/s", "p50", "p99", "p99.9", "max", "of it:", "waited", "waited", "rows/batch", "winnow")
-LOAD_UNITS = ("", "", "ms", "ms", "ms", "ms", "flush ms", "p50 ms", "p99 ms", "", "cores")
+LOAD_LINE = "{:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7} {:>7} {:>10} {:>7} {:>8} {:>6} {:>8} {:>6}"
+LOAD_HEAD = ("offered/s", "sent/s", "p50", "p99", "p99.9", "max", "of it:", "waited", "waited", "rows/batch", "winnow",
+             "postgres", "kafka", "producer", "others")
+LOAD_UNITS = ("", "", "ms", "ms", "ms", "ms", "flush ms", "p50 ms", "p99 ms", "", "cores", "", "", "", "")
 
 # What is measured → its bound, and whether it must not be more than that or not less.
 GOALS = {
@@ -66,7 +68,8 @@ def _fastest(stage, workers):
 def _print_load(run):
     latency, waited = run["latency_ms"], run["until_statement_ms"]
     print(LOAD_LINE.format(f"{run['rate']:,}", f"{run['sent_per_s']:,}", *latency.values(), run["flush_ms"], waited["p50"],
-                           waited["p99"], run["rows_per_batch"], run["winnow_cores"]), flush=True)
+                           waited["p99"], run["rows_per_batch"], *(round(cores, 2) for cores in run["cores"].values()),
+                           run["others_cores"]), flush=True)
     _print_wrong(run)
 
 
@@ -77,13 +80,14 @@ def _print_wrong(run):
 
 def measure_loads(stage, workers):
     done = _fastest(stage, workers)
-    seconds, warmup_s = int(_setting("SECONDS", "30")), int(_setting("WARMUP", "5"))
+    workload, seconds, warmup_s = _setting("WORKLOAD", "live"), int(_setting("SECONDS", "30")), int(_setting("WARMUP", "5"))
     print(LOAD_LINE.format(*LOAD_HEAD))
     print(LOAD_LINE.format(*LOAD_UNITS), flush=True)
     figures, loads = {}, []
     for text in _setting("LOADS", "10 1000 20000 60%").split():
         rate = int(float(text[:-1]) / 100 * done[1]["events_per_s"]) if text.endswith("%") else int(text)
-        run = paced.run(stage.server, stage.broker, rate, seconds, warmup_s, workers, _worker_settings())
+        load = paced.Load(workload, rate, seconds, warmup_s)
+        run = paced.run(stage.server, stage.broker, load, workers, _worker_settings())
         _print_load(run)
         loads.append({"load": text, **run})
         for name in ("p50", "p99"):

@@ -6,6 +6,7 @@ latency."""
 
 import itertools
 import json
+import os
 import subprocess
 import time
 from collections import namedtuple
@@ -34,6 +35,7 @@ stored AS (
 SELECT count(*), percentile_disc(%s) WITHIN GROUP (ORDER BY took), percentile_disc(%s) WITHIN GROUP (ORDER BY waited)
 FROM stored"""
 
+Load = namedtuple("Load", "workload rate seconds warmup_s")
 Sent = namedtuple("Sent", "events sent")  # what runs.judge() wants to know of a stage
 
 _numbers = itertools.count(1)
@@ -50,8 +52,9 @@ def _flushes(database):
     return database.rows("SELECT wal_sync, wal_sync_time + wal_write_time FROM pg_stat_wal")[0]
 
 
-def _offer(broker, topic, rate, seconds, path):
-    argv = [ROOT / "build/tests/bench/bench_pace", broker.brokers, topic, "live", rate, seconds, 1, servers.PARTITIONS, path]
+def _offer(broker, topic, load, path):
+    argv = [ROOT / "build/tests/bench/bench_pace", broker.brokers, topic, load.workload, load.rate,
+            load.warmup_s + load.seconds, 1, servers.PARTITIONS, path]
     done = subprocess.run(list(map(str, argv)), check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)
 
@@ -68,12 +71,18 @@ def _latencies(database, path, warmup_s, flush_ms):
             "until_statement_ms": {name: round(ms, 1) for name, ms in zip(names, waited)}}
 
 
-def _measure(stage, pool, rate, seconds, warmup_s, path):
+def _clock(server, broker, pool):
+    """What everyone uses from now on. The producer is found with us once it has ended; the servers are our children."""
+    roots = {"winnow": pool.pid, "postgres": servers.postmaster(server), "kafka": broker.pid}
+    return CpuClock({**roots, "producer": os.getpid()}, {"producer": list(roots.values())})
+
+
+def _measure(stage, pool, load, path):
     """Offers the load and waits for its end: a dict of what is known without looking at single events."""
     database, broker, topic = stage
-    clock = CpuClock({"winnow": pool.pid})
+    clock = _clock(database.server, broker, pool)
     before = _flushes(database)
-    account = _offer(broker, topic, rate, warmup_s + seconds, path)
+    account = _offer(broker, topic, load, path)
     used = clock.read()
     events = account["new"] + account["repeated"]
     runs.wait_for_end(database, events, pool)
@@ -81,12 +90,13 @@ def _measure(stage, pool, rate, seconds, warmup_s, path):
     after = _flushes(database)
     flush_ms = (after[1] - before[1]) / max(1, after[0] - before[0])
     return Sent(events, account), {
-        "rate": rate, "sent_per_s": round(events / account["seconds"]), "late_ms": account["late_ms"],
-        "flush_ms": round(flush_ms, 2), "winnow_cores": round(used["winnow"] / account["seconds"], 3)}
+        "workload": load.workload, "rate": load.rate, "sent_per_s": round(events / account["seconds"]), "late_ms": account["late_ms"],
+        "flush_ms": round(flush_ms, 2), "others_cores": used.pop("others_cores"),
+        "cores": {name: round(seconds / account["seconds"], 3) for name, seconds in used.items()}}
 
 
-def run(server, broker, rate, seconds, warmup_s, workers, settings=None):
-    """One load, in a topic, a group and a database of its own: a dict."""
+def run(server, broker, load, workers, settings=None):
+    """One Load, in a topic, a group and a database of its own: a dict."""
     topic = f"paced-{next(_numbers)}"
     broker.create_topic(topic, servers.PARTITIONS, APPEND_TIME)
     broker.create_topic(f"{topic}.dlq", 1)
@@ -97,10 +107,10 @@ def run(server, broker, rate, seconds, warmup_s, workers, settings=None):
                              **(settings or {})}
             with Pool(configuration, workers) as pool:
                 _wait_until_shared_out(database, pool)
-                sent, result = _measure((database, broker, topic), pool, rate, seconds, warmup_s, directory / "appends")
+                sent, result = _measure((database, broker, topic), pool, load, directory / "appends")
             account = runs.account_of(database)
             wrong = runs.judge(sent, database, account)
-            result |= _latencies(database, directory / "appends", warmup_s, result["flush_ms"])
+            result |= _latencies(database, directory / "appends", load.warmup_s, result["flush_ms"])
     finally:
         remove_directory(directory)
         broker.delete_topic(topic)
