@@ -39,9 +39,9 @@ def _run(stage, workers, settings, delay_us):
 
 
 def compare(stage, workers, repeat, settings=None, delay_us=1000, keep=lambda run: None):
-    """Interleaved runs, REPEAT of each; keep() gets each as it ends. The medians and their ratio, as a dict."""
+    """Interleaved runs, REPEAT of each, behind one that does not count; keep() gets each as it ends. The medians and their ratio, as a dict."""
     rates = {0: [], delay_us: []}
-    wrong = []
+    wrong = _run(stage, workers, settings, 0)["wrong"]
     for _ in range(repeat):
         for delay, found in rates.items():
             run = _run(stage, workers, settings, delay)
