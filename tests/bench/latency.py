@@ -52,15 +52,11 @@ def _setting(name, fallback):
     return os.environ.get(name) or fallback
 
 
-def _worker_settings():
-    return {name[len("BENCH_"):].lower(): value for name, value in os.environ.items() if name.startswith("BENCH_")}
-
-
 # ---- the parts; each returns (its result, measured figures by the names of their goals) ------------------------------
 
 def _fastest(stage, workers):
     """The rate with a backlog: Kafka and PostgreSQL have just been started, the first run does not count."""
-    done = [runs.run_winnow(stage, workers, _worker_settings()) for _ in range(2)]
+    done = [runs.run_winnow(stage, workers, runs.worker_settings()) for _ in range(2)]
     print(f"with a backlog of {stage.events:,} and {workers} workers: {done[1]['events_per_s']:,} events/s\n", flush=True)
     return done
 
@@ -87,7 +83,7 @@ def measure_loads(stage, workers):
     for text in _setting("LOADS", "10 1000 20000 60%").split():
         rate = int(float(text[:-1]) / 100 * done[1]["events_per_s"]) if text.endswith("%") else int(text)
         load = paced.Load(workload, rate, seconds, warmup_s)
-        run = paced.run(stage.server, stage.broker, load, workers, _worker_settings())
+        run = paced.run(stage.server, stage.broker, load, workers, runs.worker_settings())
         _print_load(run)
         loads.append({"load": text, **run})
         for name in ("p50", "p99"):
@@ -123,7 +119,7 @@ def measure_start(stage, _workers):
 
 def measure_delay(stage, workers):
     print("\nthrough a relay to PostgreSQL, without a delay and with 1 ms in either direction")
-    result = delayed.compare(stage, workers, int(_setting("REPEAT", "3")), _worker_settings(), keep=_print_delayed)
+    result = delayed.compare(stage, workers, int(_setting("REPEAT", "3")), runs.worker_settings(), keep=_print_delayed)
     print(f"medians {result['events_per_s']:,.0f} and {result['delayed_events_per_s']:,.0f} events/s", flush=True)
     return result, {"rate with 1 ms of delay to PostgreSQL, of that without": result["ratio"]}
 
@@ -170,8 +166,8 @@ def main():
         results, figures = _measure_all(stage, workers)
     _print_goals(figures)
     path = ROOT / "build" / "bench-latency.json"
-    result = {"machine": machine, "workers": workers, "settings": _worker_settings(), "parts": results, "figures": figures,
-              "goals": {name: {"bound": bound, "sort": sort} for name, (bound, sort) in GOALS.items()}}
+    result = {"machine": machine, "workers": workers, "settings": runs.worker_settings(), "parts": results,
+              "figures": figures, "goals": {name: {"bound": bound, "sort": sort} for name, (bound, sort) in GOALS.items()}}
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     wrong = sum(len(part["wrong"]) for part in results.values())
     print(f"\n{path.relative_to(ROOT)} has all of it. " + (f"{wrong} things are WRONG" if wrong else

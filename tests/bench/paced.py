@@ -90,7 +90,8 @@ def _measure(stage, pool, load, path):
     after = _flushes(database)
     flush_ms = (after[1] - before[1]) / max(1, after[0] - before[0])
     return Sent(events, account), {
-        "workload": load.workload, "rate": load.rate, "sent_per_s": round(events / account["seconds"]), "late_ms": account["late_ms"],
+        "workload": load.workload, "rate": load.rate, "late_ms": account["late_ms"],
+        "sent_per_s": round(events / account["seconds"]),
         "flush_ms": round(flush_ms, 2), "others_cores": used.pop("others_cores"),
         "cores": {name: round(seconds / account["seconds"], 3) for name, seconds in used.items()}}
 
@@ -98,8 +99,7 @@ def _measure(stage, pool, load, path):
 def run(server, broker, load, workers, settings=None):
     """One Load, in a topic, a group and a database of its own: a dict."""
     topic = f"paced-{next(_numbers)}"
-    broker.create_topic(topic, servers.PARTITIONS, APPEND_TIME)
-    broker.create_topic(f"{topic}.dlq", 1)
+    servers.make_topic(broker, topic, APPEND_TIME)
     directory = make_directory("paced")
     try:
         with servers.fresh_database(server, topic) as database:
