@@ -129,7 +129,7 @@ programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(
 sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
 
 # ---- to run ------------------------------------------------------------------------------------------------
-.PHONY: demo test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-micro instructions
+.PHONY: demo test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-latency bench-micro instructions
 demo: ## the whole thing in 20 seconds; KAFKA=real: on Apache Kafka; KEEP=1: leave it running
 	@tests/lib/deps.sh $(if $(filter real,$(KAFKA)),kafka,demo)
 	@$(MAKE) $(BUILD)/winnow $(if $(filter real,$(KAFKA)),,$(BUILD)/devbroker)
@@ -215,6 +215,11 @@ bench-peers: ## beside other consumers, on the same servers and an equal table; 
 	@tests/lib/deps.sh test
 	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/peers/bench_messages
 	@$(PYTHON) -B tests/bench/peers/bench_peers.py
+
+bench-latency: ## append to commit under steady loads, an idle pool, its start, network delay; LOADS= SECONDS= PARTS= to narrow
+	@tests/lib/deps.sh test
+	@$(MAKE) $(BUILD)/winnow $(addprefix $(BUILD)/tests/bench/bench_,produce pace relay)
+	@$(PYTHON) -B tests/bench/latency.py
 
 bench-micro: ## JSON check, normalization, hash, a worker's step, encoding: ns an event
 	@$(MAKE) $(BUILD)/tests/bench/bench_micro

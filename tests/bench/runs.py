@@ -64,7 +64,7 @@ def wait_for_end(database, events, pool):
     raise AssertionError(f"winnow did not reach the end of the topic\n{pool.log_tail()}")
 
 
-def _account(database):
+def account_of(database):
     """Sums of the audit, and when the first statement began (its rows carry the time of its transaction)."""
     names = ("begin", "received", "stored", "duplicate", "dead", "batches")
     row = database.rows("SELECT min(committed_at), sum(received)::bigint, sum(stored)::bigint, sum(duplicate)::bigint, "
@@ -72,7 +72,7 @@ def _account(database):
     return dict(zip(names, row))
 
 
-def _judge(stage, database, account):
+def judge(stage, database, account):
     """What is wrong, as lines; none when every message is accounted for exactly as it was made."""
     wrong = check.invariant_violations(database)
     wanted = {"received": stage.events, "stored": stage.sent["new"], "duplicate": stage.sent["repeated"],
@@ -83,23 +83,23 @@ def _judge(stage, database, account):
     return wrong
 
 
-def run_winnow(stage, workers, settings=None):
-    """From a fresh group and database to the end of the topic."""
+def run_winnow(stage, workers, settings=None, route=lambda database: database.dsn):
+    """From a fresh group and database to the end of the topic. route: how the workers reach a Database."""
     name = f"w{next(_numbers)}"
     with servers.fresh_database(stage.server, name) as database:
         own = database.value("SELECT pg_backend_pid()")
         roots = {"postgres": servers.postmaster(stage.server), "kafka": stage.broker.pid}
         clock = CpuClock(roots, {"postgres": [own]})  # the sampling is not winnow's
         configuration = {"brokers": stage.broker.brokers, "topic": stage.topic, "group": name,
-                         "database": database.dsn, **(settings or {})}
+                         "database": route(database), **(settings or {})}
         with Pool(configuration, workers) as pool:
             clock.add("winnow", pool.pid)
             end = wait_for_end(database, stage.events, pool)
             cpu = clock.read()
             memory = max(map(peak_memory_mib, pool.worker_pids()), default=0.0)
-        account = _account(database)
+        account = account_of(database)
         seconds = (end - account["begin"]).total_seconds()
-        wrong = _judge(stage, database, account)
+        wrong = judge(stage, database, account)
         if pool.exit_code != 0:
             wrong.append(f"the pool ended with {pool.exit_code}")
     return {
