@@ -13,7 +13,7 @@ PYTHON = "/usr/bin/python3"
 COPIED = ("Makefile", "README.md", "common", "include", "migrations", "tests", "worker")
 BUILT = ("obj", "generated", "libcommon.a", "flags", "sources", "migrations.c", "tests.mk", "winnow", "devbroker")
 BUILD_TIMEOUT_S = 600
-PROGRAM_TIMEOUT_S = 120
+PROGRAM_TIMEOUT_S = 300
 PYTEST_TIMEOUT_S = 420
 SEED = "20240101"  # a mutant is caught by what a test looks for, not by the luck of a seed
 
