@@ -129,7 +129,7 @@ programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(
 sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
 
 # ---- to run ------------------------------------------------------------------------------------------------
-.PHONY: demo test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-peers bench-micro instructions
+.PHONY: demo test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-micro instructions
 demo: ## the whole thing in 20 seconds; KAFKA=real: on Apache Kafka; KEEP=1: leave it running
 	@tests/lib/deps.sh $(if $(filter real,$(KAFKA)),kafka,demo)
 	@$(MAKE) $(BUILD)/winnow $(if $(filter real,$(KAFKA)),,$(BUILD)/devbroker)
@@ -190,7 +190,7 @@ campaign: ## 10 runs of chaos of MINUTES=6.5 each, or one for each of SEEDS="…
 
 soak: ## full load for MINUTES=10 with WORKERS=2: memory and open files must stay flat, the account exact
 	@tests/lib/deps.sh test
-	@$(MAKE) $(BUILD)/winnow
+	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce
 	@$(PYTHON) tests/soak/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(WORKERS),--workers $(WORKERS))
 
 sanitize: ## unit, golden, property, corpus and simulation under ASan and UBSan
@@ -205,6 +205,11 @@ bench: ## speed on real servers, as a ratio to COPY; WORKLOAD="live loose" WORKE
 	@tests/lib/deps.sh test
 	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce $(BUILD)/tests/bench/bench_copy
 	@$(PYTHON) -B tests/bench/bench.py
+
+bench-growth: ## speed and views at 1, 10 and ROWS=50000000 rows stored; BACKLOG= WORKERS= REPEAT= SEED= POSTGRES= to change it
+	@tests/lib/deps.sh test
+	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce
+	@$(PYTHON) -B tests/bench/growth.py
 
 bench-peers: ## beside other consumers, on the same servers and an equal table; PEERS="go python" EVENTS= WORKERS= REPEAT=
 	@tests/lib/deps.sh test

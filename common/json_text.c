@@ -35,7 +35,7 @@ enum byte_class { PLAIN, QUOTE, BACKSLASH, CONTROL, HIGH };
 
 #define FOUR(class)    class, class, class, class
 #define SIXTEEN(class) FOUR(class), FOUR(class), FOUR(class), FOUR(class)
-#define HALF(class)                                                                                 \
+#define HALF(class) \
     SIXTEEN(class), SIXTEEN(class), SIXTEEN(class), SIXTEEN(class), SIXTEEN(class), SIXTEEN(class), \
         SIXTEEN(class), SIXTEEN(class)
 

@@ -21,13 +21,13 @@ enum {
     EVENT_FIELD_COUNT,
 };
 
-#define EVENT_TYPES(group)                                                                             \
+#define EVENT_TYPES(group) \
     [1 + (group) + EVENT_BUCKET] = SQL_TIMESTAMPTZ_ARRAY, [1 + (group) + EVENT_HASH] = SQL_UUID_ARRAY, \
-                   [1 + (group) + EVENT_CLIENT_ID] = SQL_TEXT_ARRAY,                                   \
-                   [1 + (group) + EVENT_METRIC] = SQL_TEXT_ARRAY,                                      \
-                   [1 + (group) + EVENT_AMOUNT] = SQL_NUMERIC_ARRAY,                                   \
-                   [1 + (group) + EVENT_TIME] = SQL_TIMESTAMPTZ_ARRAY,                                 \
-                   [1 + (group) + EVENT_PARTITION] = SQL_INT4_ARRAY,                                   \
+                   [1 + (group) + EVENT_CLIENT_ID] = SQL_TEXT_ARRAY, \
+                   [1 + (group) + EVENT_METRIC] = SQL_TEXT_ARRAY, \
+                   [1 + (group) + EVENT_AMOUNT] = SQL_NUMERIC_ARRAY, \
+                   [1 + (group) + EVENT_TIME] = SQL_TIMESTAMPTZ_ARRAY, \
+                   [1 + (group) + EVENT_PARTITION] = SQL_INT4_ARRAY, \
                    [1 + (group) + EVENT_OFFSET] = SQL_INT8_ARRAY
 
 /* Numbers of the statement's parameters, less 2: $1 is the stream. */

@@ -10,7 +10,7 @@
 
 /* No lease is given for more than an hour: one that ends later is from before the server's clock was set
  * back, and nobody holds it. */
-#define IS_FREE                                                                                  \
+#define IS_FREE \
     "d.published_at IS NULL AND (d.publish_lease_until IS NULL OR d.publish_lease_until < now()" \
     " OR d.publish_lease_until > now() + interval '61 minutes')"
 

@@ -367,3 +367,57 @@ bool kafka_watermarks(rd_kafka_t *client, const char *topic, int32_t partition, 
     *ret_high = high;
     return true;
 }
+
+/* Fills in the ends that were told. False when none was: 2.0.2 keeps all it has heard to itself when one
+ * leader is silent, or refuses one partition. */
+static bool ask_ends(rd_kafka_t *client, const char *topic, struct log_end *ends, size_t count,
+                     int64_t timeout_ms)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_topic_partition_list_add(list, topic, ends[i].partition)->offset = RD_KAFKA_OFFSET_END;
+    }
+    bool known = rd_kafka_offsets_for_times(client, list, (int)timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (size_t i = 0; i < count && known; i++) {
+        const rd_kafka_topic_partition_t *found =
+            rd_kafka_topic_partition_list_find(list, topic, ends[i].partition);
+        bool told = found != NULL && found->err == RD_KAFKA_RESP_ERR_NO_ERROR && found->offset >= 0;
+        if (told) ends[i].offset = found->offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return known;
+}
+
+/* Each has its share of the time that is left. */
+static bool ask_ends_one_by_one(rd_kafka_t *client, const char *topic, struct log_end *ends, size_t count,
+                                int64_t deadline_ms)
+{
+    bool known = false;
+    for (size_t i = 0; i < count; i++) {
+        int64_t left_ms = deadline_ms - clock_now_ms();
+        if (left_ms <= 0) break;
+        int64_t share_ms = left_ms / (int64_t)(count - i);
+        known = ask_ends(client, topic, &ends[i], 1, share_ms < 1 ? 1 : share_ms) || known;
+    }
+    return known;
+}
+
+/* From the client's memory: nothing but the answer to a fetch changes it. */
+static int64_t fetched_end(rd_kafka_t *client, const char *topic, int32_t partition)
+{
+    int64_t low = 0;
+    int64_t high = 0;
+    rd_kafka_resp_err_t code = rd_kafka_get_watermark_offsets(client, topic, partition, &low, &high);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : -1;
+}
+
+bool kafka_log_ends(rd_kafka_t *client, const char *topic, struct log_end *ends, size_t count, int timeout_ms)
+{
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    for (size_t i = 0; i < count; i++) {
+        ends[i].offset = -1;
+        ends[i].fetched = fetched_end(client, topic, ends[i].partition);
+    }
+    return ask_ends(client, topic, ends, count, timeout_ms / 2) ||
+           ask_ends_one_by_one(client, topic, ends, count, deadline_ms);
+}

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "attr.h"
+#include "machine.h"
 #include "settings.h"
 #include "status.h"
 
@@ -29,5 +30,9 @@ MUST_CHECK bool kafka_partition_count(rd_kafka_t *client, const char *topic, int
                                       int32_t *ret_count, struct fault *ret_fault);
 MUST_CHECK bool kafka_watermarks(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms,
                                  int64_t *ret_low, int64_t *ret_high, struct fault *ret_fault);
+
+/* Fills in the ends of the partitions that are named in them. False when no leader told any. */
+MUST_CHECK bool kafka_log_ends(rd_kafka_t *client, const char *topic, struct log_end *ends, size_t count,
+                               int timeout_ms);
 
 #endif

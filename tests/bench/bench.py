@@ -25,10 +25,6 @@ def _setting(name, fallback):
     return os.environ.get(name) or fallback
 
 
-def _worker_settings():
-    return {name[len("BENCH_"):].lower(): value for name, value in os.environ.items() if name.startswith("BENCH_")}
-
-
 def _measure(stage, worker_counts, repeat):
     """All runs of a workload, and the summary; each run is printed as it ends."""
     done = []
@@ -38,7 +34,7 @@ def _measure(stage, worker_counts, repeat):
         report.print_run(run)
         return run
 
-    settings = _worker_settings()
+    settings = runs.worker_settings()
     swept = [keep(runs.run_winnow(stage, workers, settings)) for workers in worker_counts]
     best = max(swept, key=lambda run: run["events_per_s"])
     repeated, copies = [best], {order: [keep(runs.run_copy(stage, order))] for order in runs.COPY_ORDERS}
@@ -65,7 +61,7 @@ def main():
             summaries.append(summary)
             stage.close()
     report.print_summary(summaries)
-    result = {"machine": machine, "events": events, "seed": seed, "settings": _worker_settings(), "runs": all_runs,
+    result = {"machine": machine, "events": events, "seed": seed, "settings": runs.worker_settings(), "runs": all_runs,
               "summaries": summaries}
     path = ROOT / "build" / "bench.json"
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

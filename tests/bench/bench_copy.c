@@ -18,7 +18,7 @@
 #include "workload.h"
 
 #define COLUMNS 9
-#define COPY                                                                                    \
+#define COPY \
     "COPY winnow.event (bucket, event_hash, client_id, metric, amount, event_time, stream_id, " \
     "origin_partition, origin_offset) FROM STDIN BINARY"
 #define CHUNK 65536

@@ -1,7 +1,9 @@
 // link: tests/bench/workload.c
-/* Fills a topic:   bench_produce BROKERS TOPIC WORKLOAD EVENTS SEED PARTITIONS
+/* Fills a topic:   bench_produce BROKERS TOPIC WORKLOAD EVENTS SEED PARTITIONS [FIRST]
  *
- * Prints what it sent as one line of JSON. Ends with 1 when the broker did not acknowledge all of it. */
+ * FIRST is the number in the stream of the first message, a multiple of PARTITIONS: where an earlier call
+ * ended. Prints what it sent as one line of JSON. Ends with 1 when the broker did not acknowledge all of it.
+ */
 #include <inttypes.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
@@ -68,19 +70,20 @@ static double now_s(void)
 int main(int argc, char **argv)
 {
     struct workload workload;
-    if (argc != 7 || !workload_parse(argv[3], &workload)) {
-        (void)fprintf(stderr, "usage: bench_produce BROKERS TOPIC WORKLOAD EVENTS SEED PARTITIONS\n");
+    if ((argc != 7 && argc != 8) || !workload_parse(argv[3], &workload)) {
+        (void)fprintf(stderr, "usage: bench_produce BROKERS TOPIC WORKLOAD EVENTS SEED PARTITIONS [FIRST]\n");
         return 64;
     }
     uint64_t events = strtoull(argv[4], NULL, 10);
     workload.seed = strtoull(argv[5], NULL, 10);
     workload.partitions = strtoull(argv[6], NULL, 10);
+    uint64_t first = argc == 8 ? strtoull(argv[7], NULL, 10) : 0;
     rd_kafka_t *producer = open_producer(argv[1]);
     rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, argv[2], NULL);
     uint64_t counts[3] = {0};
     uint64_t bytes = 0;
     double begin_s = now_s();
-    for (uint64_t number = 0; number < events; number++) {
+    for (uint64_t number = first; number < first + events; number++) {
         char message[WORKLOAD_MESSAGE_SIZE];
         size_t size = workload_write(&workload, number, message);
         counts[workload_kind_of(&workload, number)]++;

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import subprocess
 import time
 
@@ -39,11 +40,17 @@ class Stage:
         self.broker.delete_topic(f"{self.topic}.dlq")
 
 
-def _per_event(seconds, events):
+def worker_settings():
+    """What BENCH_… in the environment says about the workers' settings."""
+    return {name[len("BENCH_"):].lower(): value for name, value in os.environ.items() if name.startswith("BENCH_")}
+
+
+def per_event(seconds, events):
+    """In microseconds."""
     return round(seconds * 1e6 / events, 3)
 
 
-def _wait_for_end(database, events, pool):
+def wait_for_end(database, events, pool):
     """When, on the database's clock, the last offset was found to be processed."""
     deadline = time.monotonic() + RUN_TIMEOUT_S
     while time.monotonic() < deadline:
@@ -87,7 +94,7 @@ def run_winnow(stage, workers, settings=None):
                          "database": database.dsn, **(settings or {})}
         with Pool(configuration, workers) as pool:
             clock.add("winnow", pool.pid)
-            end = _wait_for_end(database, stage.events, pool)
+            end = wait_for_end(database, stage.events, pool)
             cpu = clock.read()
             memory = max(map(peak_memory_mib, pool.worker_pids()), default=0.0)
         account = _account(database)
@@ -98,7 +105,7 @@ def run_winnow(stage, workers, settings=None):
     return {
         "kind": "winnow", "workload": stage.workload, "workers": workers, "seconds": round(seconds, 3),
         "events_per_s": round(stage.events / seconds), "rows_per_s": round(account["stored"] / seconds),
-        "cpu_us_per_event": {name: _per_event(cpu[name], stage.events) for name in ("winnow", "postgres", "kafka")},
+        "cpu_us_per_event": {name: per_event(cpu[name], stage.events) for name in ("winnow", "postgres", "kafka")},
         "others_cores": cpu["others_cores"],
         "peak_memory_mib": round(memory, 1), "batches": account["batches"],
         "rows_per_batch": round(stage.events / account["batches"]), "wrong": wrong,
@@ -123,5 +130,5 @@ def run_copy(stage, order):
     return {
         "kind": "copy", "order": order, "workload": stage.workload, "seconds": round(done["seconds"], 3),
         "rows_per_s": round(done["rows"] / done["seconds"]),
-        "cpu_us_per_event": {"postgres": _per_event(cpu["postgres"], done["rows"])}, "wrong": wrong,
+        "cpu_us_per_event": {"postgres": per_event(cpu["postgres"], done["rows"])}, "wrong": wrong,
     }

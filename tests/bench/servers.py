@@ -64,13 +64,23 @@ def postmaster(server):
     return int((server.data / "postmaster.pid").read_text(encoding="ascii").split("\n", maxsplit=1)[0])
 
 
-def fill_topic(broker, topic, workload, events, seed):
-    """Makes the topic, and what the workload says was sent: a dict of new, repeated, poison, bytes, seconds."""
-    broker.create_topic(topic, PARTITIONS)
+def make_topic(broker, topic, config=None):
+    """The topic and that of its dead letters. config: of the first."""
+    broker.create_topic(topic, PARTITIONS, config)
     broker.create_topic(f"{topic}.dlq", 1)
+
+
+def produce(broker, topic, workload, events, seed, first=0):
+    """Sends a part of the workload; a dict of what it was: new, repeated, poison, bytes, seconds."""
     done = subprocess.run([ROOT / "build/tests/bench/bench_produce", broker.brokers, topic, workload, str(events),
-                           str(seed), str(PARTITIONS)], check=True, stdout=subprocess.PIPE)
+                           str(seed), str(PARTITIONS), str(first)], check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)
+
+
+def fill_topic(broker, topic, workload, events, seed):
+    """Makes the topic, and what the workload says was sent."""
+    make_topic(broker, topic)
+    return produce(broker, topic, workload, events, seed)
 
 
 def _first_match(path, start):

@@ -305,10 +305,10 @@ static void test_watermarks(void)
 static void test_consumer_configuration(void)
 {
     static const char *const wanted[][2] = {
-        {"enable.auto.commit", "false"},         {"enable.auto.offset.store", "false"},
-        {"auto.offset.reset", "error"},          {"partition.assignment.strategy", "range,roundrobin"},
-        {"queued.max.messages.kbytes", "16384"}, {"allow.auto.create.topics", "false"},
-        {"session.timeout.ms", "6500"},          {"group.id", "us"},
+        {"enable.auto.commit", "false"},        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "error"},         {"partition.assignment.strategy", "range,roundrobin"},
+        {"queued.max.messages.kbytes", "8192"}, {"allow.auto.create.topics", "false"},
+        {"session.timeout.ms", "6500"},         {"group.id", "us"},
     };
     static char name[] = "session.timeout.ms";
     static char value[] = "6500";

@@ -244,7 +244,7 @@ static void test_another_offset_is_fenced(void)
     (void)ask("UPDATE winnow.processing_log SET next_offset = 101 WHERE stream_id ="
               " (SELECT stream_id FROM winnow.stream WHERE topic = 'offset') AND partition = 0");
     add_event(0, "1", TIME_US);
-    add_event(0, "2", TIME_US);
+    add_seen(0, "2", TIME_US);
     CU_ASSERT_EQUAL(send_write(sink).kind, INPUT_FENCED);
     expect_nothing_done();
     CU_ASSERT_EQUAL(progress("next_offset", 0), 101);

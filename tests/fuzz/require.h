@@ -10,12 +10,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define REQUIRE(condition)                                                                \
-    do {                                                                                  \
-        if (!(condition)) {                                                               \
+#define REQUIRE(condition) \
+    do { \
+        if (!(condition)) { \
             (void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                                      \
-        }                                                                                 \
+            abort(); \
+        } \
     } while (0)
 
 /* Well-formed UTF-8 without control characters: fit for a terminal and for one line of a log. */

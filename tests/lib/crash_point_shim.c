@@ -34,8 +34,8 @@
 #define HELD_MAX    4096
 
 /* What the real function is; NAME is a function with this file's prototype. */
-#define REAL(name)                                               \
-    static __typeof__(name) *real;                               \
+#define REAL(name) \
+    static __typeof__(name) *real; \
     if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, #name); \
     if (real == NULL) abort()
 

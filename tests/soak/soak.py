@@ -8,27 +8,30 @@ rate, each process's memory in each fifth of the time and its open files, and th
 exit code tells too."""
 
 import argparse
+import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lib"))
 
-from confluent_kafka import Producer       # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test import check              # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test.kafka import Kafka        # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test.poll import wait_until    # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test.pool import Pool, run     # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test.postgres import Postgres  # noqa: E402  pylint: disable=wrong-import-position
+from winnow_test.process import ROOT       # noqa: E402  pylint: disable=wrong-import-position
 
 TOPIC = "events"
 PARTITIONS = 8
-BACKLOG = 200000       # messages that wait at least, so that the pool never rests
-CHUNK = 20000
-KNOWN_SHARE = 0.9      # sent before: they keep the database small and the pool as busy
-POISON_EVERY = 100
-KNOWN_MAX = 50000
+PRODUCER = ROOT / "build" / "tests" / "bench" / "bench_produce"
+SEED = 1
+BACKLOG = 300000       # messages that wait at least, so that the pool never rests
+CHUNK = 200000         # a multiple of PARTITIONS
+TIMES = 10             # each chunk is sent: repetitions keep the database small and the pool as busy
+LOW = 20000            # messages that wait: a full batch
 SAMPLE_S = 0.25
 DRAIN_TIMEOUT_S = 300
 GROWTH_SHARE = 0.05    # what a process may have grown: the larger of the two
@@ -42,39 +45,29 @@ WARM = """SELECT (SELECT count(DISTINCT owner) FROM winnow.processing_log WHERE 
 
 
 class Load:
-    """Sends in chunks, and knows how many messages, different events and poison there were."""
+    """Sends in chunks, each one several times, and knows how many messages, different events and poison there were.
+
+    By a program of its own: one in Python is slower than the pool."""
 
     def __init__(self, brokers):
-        self._producer = Producer({
-            "bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 20, "compression.type": "lz4",
-            "queue.buffering.max.messages": 1000000, "log_level": 0})
-        self._known = []
+        self._brokers = brokers
+        self._first = 0
+        self._times = 0
         self.sent = 0
         self.unique = 0
         self.poison = 0
 
-    def _next(self):
-        self.sent += 1
-        if self.sent % POISON_EVERY == 0:
-            self.poison += 1
-            return b'{"client":"nobody","number":%d}' % self.sent
-        if len(self._known) == KNOWN_MAX and self.sent % 100 < 100 * KNOWN_SHARE:
-            return self._known[self.sent * 7919 % KNOWN_MAX]
-        self.unique += 1
-        event = b'{"client":"client_%d","metric":"load","amount":%d,"time":"2024-02-%02d"}' % (
-            self.unique % 50, self.unique, 1 + self.unique % 28)
-        if len(self._known) < KNOWN_MAX:
-            self._known.append(event)
-        return event
-
     def send_chunk(self):
-        for _ in range(CHUNK):
-            self._producer.produce(TOPIC, self._next(), partition=self.sent % PARTITIONS)
-            if self.sent % 1000 == 0:
-                self._producer.poll(0)
-
-    def finish(self):
-        wait_until(lambda: self._producer.flush(0.5) == 0, 60, "all messages are acknowledged", interval_s=0)
+        argv = [PRODUCER, self._brokers, TOPIC, "loose", CHUNK, SEED, PARTITIONS, self._first]
+        counts = json.loads(subprocess.run(list(map(str, argv)), check=True, stdout=subprocess.PIPE).stdout)
+        self.sent += CHUNK
+        self.poison += counts["poison"]
+        if self._times == 0:
+            self.unique += counts["new"]
+        self._times += 1
+        if self._times == TIMES:
+            self._times = 0
+            self._first += CHUNK
 
 
 def look_at(pid):
@@ -128,7 +121,7 @@ class Soak:
         rested = 0
         while time.monotonic() < begun + self._minutes * 60:
             read = sum(check.cursors(database, TOPIC).values())
-            rested += load.sent - read < CHUNK
+            rested += load.sent - read < LOW
             while load.sent - read < BACKLOG:
                 load.send_chunk()
             time.sleep(SAMPLE_S)  # the rhythm of the samples; nothing is waited for
@@ -139,7 +132,6 @@ class Soak:
                           f"the backlog ran low {rested} times")
         if rested > self._rests_share * len(self.samples["supervisor"]):
             self.wrong.append("that was no full load")
-        load.finish()
         self._check_end(pool, load, database, pids)
 
     def _sample(self, name, pid):

@@ -134,7 +134,7 @@ static void test_defaults(void)
     CU_ASSERT_STRING_EQUAL(settings.database, "");
     CU_ASSERT_STRING_EQUAL(settings.log_level, "info");
     CU_ASSERT_EQUAL(settings.workers, 4);
-    CU_ASSERT_EQUAL(settings.batch_rows, 10000);
+    CU_ASSERT_EQUAL(settings.batch_rows, 20000);
     CU_ASSERT_EQUAL(settings.batch_bytes, 4 * 1024 * 1024);
     CU_ASSERT_EQUAL(settings.batch_age_ms, 20);
     CU_ASSERT_EQUAL(settings.event_bytes_max, 1024 * 1024);

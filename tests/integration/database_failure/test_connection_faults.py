@@ -6,8 +6,8 @@ from scenario import final_counters, new_events, wait_for_owners, wait_until_com
 from winnow_test.poll import wait_until
 from winnow_test.proxy import Proxy
 
-# In the Bind message of APPLY, behind its type and length: portal "", the statement's name, 29 formats.
-APPLY = b"\0apply\0\0\x1d"
+# In the Bind message of APPLY, behind its type and length: portal "", the statement's name, 37 formats.
+APPLY = b"\0apply\0\0\x25"
 HEAD = 5 + len(APPLY)   # from the message's first byte to where the match ends
 SYNC = 5                # the last message of the statement
 UNLIMITED = 1 << 40
