@@ -1,7 +1,6 @@
 #include "apply_parameters.h"
 
 #include <arpa/inet.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "reject.h"
@@ -103,14 +102,6 @@ static uint32_t element_type(uint32_t array_type)
     }
 }
 
-/* The key of winnow.event in an order that memcmp and PostgreSQL share. */
-struct sort_key {
-    int64_t bucket_us;
-    uint64_t hash_high;
-    uint64_t hash_low;
-    size_t row;
-};
-
 static uint64_t big_endian(const uint8_t bytes[8])
 {
     uint64_t value = 0;
@@ -118,38 +109,23 @@ static uint64_t big_endian(const uint8_t bytes[8])
     return value;
 }
 
-static int compare_keys(const void *a, const void *b)
+static const struct sort_key *sort_events(struct apply_parameters *apply, const struct write *write,
+                                          size_t *ret_count)
 {
-    const struct sort_key *left = a;
-    const struct sort_key *right = b;
-    if (left->bucket_us != right->bucket_us) return left->bucket_us < right->bucket_us ? -1 : 1;
-    if (left->hash_high != right->hash_high) return left->hash_high < right->hash_high ? -1 : 1;
-    if (left->hash_low != right->hash_low) return left->hash_low < right->hash_low ? -1 : 1;
-    /* Of equal events in one batch the first one read is stored. */
-    return (left->row > right->row) - (left->row < right->row);
-}
-
-static size_t sort_events(struct apply_parameters *apply, const struct write *write)
-{
-    size_t rows = write->row_end - write->row_begin;
-    if (apply->key_capacity < rows) {
-        apply->keys = realloc(apply->keys, rows * sizeof(*apply->keys));
-        if (apply->keys == NULL) abort();
-        apply->key_capacity = rows;
-    }
+    struct sort_key *keys = event_order_reserve(&apply->order, write->row_end - write->row_begin);
     size_t count = 0;
     for (size_t i = write->row_begin; i < write->row_end; i++) {
         const struct batch_row *row = &write->batch->rows[i];
         if (row->dead) continue;
-        apply->keys[count++] = (struct sort_key){
+        keys[count++] = (struct sort_key){
             .bucket_us = row->bucket_us,
             .hash_high = big_endian(row->hash),
             .hash_low = big_endian(row->hash + 8),
             .row = i,
         };
     }
-    qsort(apply->keys, count, sizeof(*apply->keys), compare_keys);
-    return count;
+    *ret_count = count;
+    return event_order_sort(&apply->order, count);
 }
 
 static void encode_part(struct array *arrays, const struct write_part *part)
@@ -212,9 +188,10 @@ static void encode_dead(struct array *arrays, const struct batch *batch, const s
 static void encode_rows(struct apply_parameters *apply, const struct write *write)
 {
     const struct batch *batch = write->batch;
-    size_t events = sort_events(apply, write);
+    size_t events;
+    const struct sort_key *keys = sort_events(apply, write, &events);
     for (size_t i = 0; i < events; i++) {
-        const struct batch_row *row = &batch->rows[apply->keys[i].row];
+        const struct batch_row *row = &batch->rows[keys[i].row];
         encode_event(&apply->arrays[row->seen || write->careful ? SEEN_EVENTS : NEW_EVENTS], batch, row);
     }
     if (events == write->row_end - write->row_begin) return;
@@ -244,7 +221,5 @@ void apply_encode(struct apply_parameters *apply, int16_t stream_id, const struc
 void apply_done(struct apply_parameters *apply)
 {
     for (size_t i = 0; i < APPLY_PARAMETER_COUNT - 1; i++) array_done(&apply->arrays[i]);
-    free(apply->keys);
-    apply->keys = NULL;
-    apply->key_capacity = 0;
+    event_order_done(&apply->order);
 }

@@ -5,17 +5,15 @@
 
 #include "array.h"
 #include "database.h"
+#include "event_order.h"
 #include "machine.h"
 
 #define APPLY_PARAMETER_COUNT 37
 
-struct sort_key;
-
 struct apply_parameters {
     int16_t stream_id; /* in network byte order */
     struct array arrays[APPLY_PARAMETER_COUNT - 1];
-    struct sort_key *keys;
-    size_t key_capacity;
+    struct event_order order;
 };
 
 /* The statement's parameter types, for preparing it. */

@@ -1,4 +1,4 @@
-// link: tests/bench/workload.c worker/apply_parameters.c worker/array.c
+// link: tests/bench/workload.c worker/apply_parameters.c worker/array.c worker/event_order.c
 /* What one event costs before it goes to the database:   bench_micro PART [WORKLOAD [ROUNDS]]
  *
  * PART is json (the strict check alone), normalize (with the check and the hash), hash (alone), step (what

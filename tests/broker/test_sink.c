@@ -1,6 +1,6 @@
 // link: worker/sink_postgres.c worker/apply_parameters.c worker/array.c worker/database.c
 // link: worker/database_fault.c worker/socket_wait.c worker/signals.c worker/log.c worker/clock.c
-// link: worker/stuck_sessions.c migrations.c tests/broker/schema.c
+// link: worker/event_order.c worker/stuck_sessions.c migrations.c tests/broker/schema.c
 /* The sink on a real PostgreSQL: each shield of its statements alone. Without PGHOST it starts itself again
  * below tests/lib/with_postgres.py. Each test has a stream of its own. */
 #include <CUnit/Basic.h>

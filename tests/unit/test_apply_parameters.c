@@ -1,4 +1,4 @@
-// link: worker/apply_parameters.c worker/array.c
+// link: worker/apply_parameters.c worker/array.c worker/event_order.c
 /* The order in which a batch's events reach the table: that of its key, or two workers with the same events
  * could wait for each other. */
 #include <CUnit/Basic.h>
