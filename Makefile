@@ -32,13 +32,6 @@ HARDENED := -O2 -g -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=
 else
 HARDENED := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all -U_FORTIFY_SOURCE
 endif
-# winnow and what measures it are optimized as a whole. Tests are linked as they were compiled, which is quicker.
-ifneq ($(findstring gcc,$(CC)),)
-ifeq ($(SANITIZE)$(COVERAGE),)
-HARDENED += -flto=auto -ffat-lto-objects
-PLAIN    := -fno-lto
-endif
-endif
 ALL_CFLAGS  = $(STANDARD) $(INCLUDES) $(WARNINGS) $(HARDENED) $(CFLAGS)
 ALL_LDFLAGS = -Wl,--as-needed $(if $(SANITIZE),-fsanitize=address$(comma)undefined,-Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now) $(LDFLAGS)
 LIBRARIES  := -lrdkafka -ljson-c -lpq -luuid -lcrypto -linih -lpthread -lm
@@ -116,12 +109,12 @@ $(BUILD)/tests.mk: tests/lib/link_rules.awk $(LINKED_SOURCES)
 
 $(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
-	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(PLAIN) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libcommon.a -lcunit $(LIBRARIES)
+	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libcommon.a -lcunit $(LIBRARIES)
 
 # Without libFuzzer, a fuzz target replays the files it is given.
 $(FUZZ_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/obj/tests/fuzz/replay_main.o $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
-	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(PLAIN) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libcommon.a $(LIBRARIES)
+	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libcommon.a $(LIBRARIES)
 
 $(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libcommon.a
 	@mkdir -p $(@D)
@@ -129,7 +122,7 @@ $(BENCH_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/%.o $(BUILD)/libcommon.a
 
 # A broker for development, of librdkafka's mock cluster, in a process of its own.
 $(BUILD)/devbroker: $(BUILD)/obj/tests/lib/devbroker.o
-	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(PLAIN) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARIES)
+	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARIES)
 
 .PHONY: programs sanitized-programs
 programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(BUILD)/devbroker

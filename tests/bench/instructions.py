@@ -37,7 +37,7 @@ def compiler():
     flags = (ROOT / "build/flags").read_text().split()
     version = subprocess.run([flags[0], "-E", "-P", "-"], input="__VERSION__", stdout=subprocess.PIPE, check=True,
                              text=True).stdout.strip().strip('"')
-    level = [flag for flag in flags if re.match(r"-(O\w?|flto\S*)$", flag)]
+    level = [flag for flag in flags if re.match(r"-O\w?$", flag)]
     return " ".join(["gcc" if version[0].isdigit() else "other", version, platform.machine(), *level])
 
 
