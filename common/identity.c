@@ -1,16 +1,12 @@
-/* The only place that knows libcrypto and libuuid.
- *
- * EVP, which OpenSSL 3 would have everybody use, frees and allocates its state anew for each digest; for an
- * event's two blocks that costs as much as hashing one of them. */
-#define OPENSSL_API_COMPAT 10100 /* SHA256_Init() .. SHA256_Final() without being warned of EVP */
-
+/* The only place that knows libcrypto and libuuid. */
 #include "identity.h"
 
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uuid/uuid.h>
 
+#define SHA256_SIZE  32
 #define SIZE_OF_NULL UINT32_C(0xffffffff)
 
 /* 5c0f7d3e-9b1a-4c62-8e47-d2a6f1b39c85. Never change it: every stored hash depends on it (H-1). */
@@ -18,34 +14,41 @@ static const unsigned char name_space[16] = {0x5c, 0x0f, 0x7d, 0x3e, 0x9b, 0x1a,
                                              0x8e, 0x47, 0xd2, 0xa6, 0xf1, 0xb3, 0x9c, 0x85};
 
 struct identity {
-    SHA256_CTX context;
+    EVP_MD *sha256; /* fetched once: a fetch costs more than a digest */
+    EVP_MD_CTX *context;
 };
 
 struct identity *identity_new(void)
 {
     struct identity *identity = malloc(sizeof *identity);
     if (identity == NULL) abort();
+    identity->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    identity->context = EVP_MD_CTX_new();
+    if (identity->sha256 == NULL || identity->context == NULL) abort();
     return identity;
 }
 
 void identity_free(struct identity *identity)
 {
+    if (identity == NULL) return;
+    EVP_MD_CTX_free(identity->context);
+    EVP_MD_free(identity->sha256);
     free(identity);
 }
 
 static void begin(struct identity *identity)
 {
-    if (SHA256_Init(&identity->context) != 1) abort();
+    if (EVP_DigestInit_ex2(identity->context, identity->sha256, NULL) != 1) abort();
 }
 
 static void update(struct identity *identity, const void *data, size_t size)
 {
-    if (SHA256_Update(&identity->context, data, size) != 1) abort();
+    if (EVP_DigestUpdate(identity->context, data, size) != 1) abort();
 }
 
-static void finish(struct identity *identity, unsigned char ret_digest[SHA256_DIGEST_LENGTH])
+static void finish(struct identity *identity, unsigned char ret_digest[SHA256_SIZE])
 {
-    if (SHA256_Final(ret_digest, &identity->context) != 1) abort();
+    if (EVP_DigestFinal_ex(identity->context, ret_digest, NULL) != 1) abort();
 }
 
 static unsigned char *put_integer(unsigned char *to, uint64_t value, size_t size)
@@ -67,7 +70,7 @@ void identity_hash(struct identity *identity, struct event *event)
     unsigned char input[sizeof name_space + 4 * 4 + 2 * EVENT_TEXT_BYTES_MAX + DECIMAL_TEXT_SIZE + 8];
     unsigned char bucket[8];
     char amount[DECIMAL_TEXT_SIZE];
-    unsigned char digest[SHA256_DIGEST_LENGTH];
+    unsigned char digest[SHA256_SIZE];
     if (event->client_id.size > EVENT_TEXT_BYTES_MAX || event->metric.size > EVENT_TEXT_BYTES_MAX) abort();
     memcpy(input, name_space, sizeof name_space);
     (void)put_integer(bucket, (uint64_t)event->bucket_us, sizeof bucket);
@@ -99,7 +102,7 @@ void identity_fingerprint(struct identity *identity, int64_t timestamp_ms, struc
                           struct slice value, uint8_t ret_fingerprint[FINGERPRINT_SIZE])
 {
     unsigned char timestamp[8];
-    unsigned char digest[SHA256_DIGEST_LENGTH];
+    unsigned char digest[SHA256_SIZE];
     (void)put_integer(timestamp, (uint64_t)timestamp_ms, sizeof timestamp);
     begin(identity);
     update(identity, name_space, sizeof name_space);

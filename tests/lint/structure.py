@@ -35,7 +35,7 @@ PURE_SYMBOLS = """
     snprintf vsnprintf __snprintf_chk __vsnprintf_chk __memcpy_chk __memmove_chk __memset_chk
     json_object_get_string json_object_get_string_len json_object_is_type json_object_put
     json_tokener_free json_tokener_new json_tokener_parse_ex json_tokener_reset
-    SHA256_Final SHA256_Init SHA256_Update
+    EVP_DigestFinal_ex EVP_DigestInit_ex2 EVP_DigestUpdate EVP_MD_CTX_free EVP_MD_CTX_new EVP_MD_fetch EVP_MD_free
     uuid_unparse_lower
 """.split()
 
