@@ -237,6 +237,17 @@ static int64_t restart_delay_ms(const struct roster *roster, struct member *memb
     return waits ? roster->options.rejoin_ms : delay_ms;
 }
 
+/* True when there was one under way. */
+static bool stop_renewal(struct roster *roster)
+{
+    bool due = false;
+    for (unsigned i = 0; i < ROSTER_MEMBER_COUNT_MAX; i++) {
+        due = due || roster->members[i].renewal_due;
+        roster->members[i].renewal_due = false;
+    }
+    return due;
+}
+
 static void dismiss_all(struct roster *roster)
 {
     roster->stopping = true;
@@ -264,6 +275,7 @@ struct roster_verdict roster_died(struct roster *roster, unsigned slot, const st
     struct member *member = &roster->members[slot];
     struct roster_verdict verdict = {.lived_ms = now_ms - member->started_ms};
     verdict.stops_pool = death->kind == DEATH_FINAL && !roster->stopping;
+    verdict.stops_renewal = death->kind == DEATH_REFUSED && stop_renewal(roster);
     verdict.deaths = tally_death(roster, member, death, now_ms);
     verdict.quarantine = verdict.deaths >= ROSTER_DEATHS_MAX;
     roster_note_end(roster, member, death);

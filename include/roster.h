@@ -117,6 +117,7 @@ struct roster_verdict {
     unsigned deaths;       /* by the message in hand so far; 0 when it is not under suspicion */
     bool quarantine;       /* it has killed often enough: no worker may look into it again */
     bool stops_pool;       /* this death began the end of the pool */
+    bool stops_renewal;    /* what new workers find wrong would end the old ones in vain: they stay */
 };
 
 void roster_init(struct roster *roster, const struct roster_options *options);

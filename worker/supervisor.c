@@ -148,6 +148,13 @@ static void log_death(unsigned slot, pid_t pid, int status, const struct roster_
     const bool expected = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DRAINED;
     log_line(expected ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "worker_ended",
              "worker %u, pid %d, %s after %" PRId64 " ms; %s", slot, (int)pid, how, verdict->lived_ms, next);
+    if (verdict->stops_renewal) {
+        log_line(LOG_LEVEL_ERROR, "renewal_stopped",
+                 "worker %u cannot start any more, so the others are not replaced: mend what its last "
+                 "message tells, "
+                 "then send HUP again",
+                 slot);
+    }
     if (verdict->stops_pool) {
         log_line(
             LOG_LEVEL_ERROR, "pool_stopping",

@@ -390,6 +390,27 @@ static void test_renewal_goes_on_without_joining(void)
     check_step(20 + ROSTER_SETTLE_MS, ROSTER_TERMINATE, 1);
 }
 
+/* What is wrong with the new one would be wrong with the next. */
+static void test_renewal_stops_at_a_refusal(void)
+{
+    const struct roster_death refused = {.kind = DEATH_REFUSED, .exit_code = 78};
+    set_up(2);
+    start_all(2, 0);
+    roster_checked(&roster);
+    roster_renew(&roster);
+    check_step(10, ROSTER_TERMINATE, 0);
+    (void)roster_died(&roster, 0, &drained, 20);
+    check_step(20, ROSTER_START, 0);
+    struct roster_verdict verdict = roster_died(&roster, 0, &refused, 30);
+    CU_ASSERT_TRUE(verdict.stops_renewal);
+    CU_ASSERT_FALSE(verdict.stops_pool);
+    CU_ASSERT_FALSE(roster_is_renewing(&roster));
+    check_rest(30, 30 + ROSTER_REFUSED_MS);
+    check_step(30 + ROSTER_REFUSED_MS, ROSTER_START, 0);
+    CU_ASSERT_FALSE(roster_died(&roster, 0, &refused, 40 + ROSTER_REFUSED_MS).stops_renewal);
+    check_rest(40 + ROSTER_REFUSED_MS, 40 + 2 * ROSTER_REFUSED_MS);
+}
+
 static void test_renewed_worker_is_killed_when_it_stays(void)
 {
     set_up(1);
@@ -441,6 +462,7 @@ static CU_TestInfo tests[] = {
     {"a renewal is one after the other", test_renewal_is_one_after_the_other},
     {"a renewal goes on without joining", test_renewal_goes_on_without_joining},
     {"a renewed worker is killed when it stays", test_renewed_worker_is_killed_when_it_stays},
+    {"a renewal stops at a refusal", test_renewal_stops_at_a_refusal},
     {"a stop ends a renewal", test_stop_ends_a_renewal},
     CU_TEST_INFO_NULL,
 };
