@@ -16,7 +16,7 @@ from front_process import ProcessFront, signal_worker
 from winnow_test import check
 from winnow_test.pool import Pool
 from winnow_test.postgres import Database
-from winnow_test.process import is_alive, wait_until_gone
+from winnow_test.process import birth_of, is_alive
 from winnow_test.poll import DeadlinePassed, wait_until
 
 SESSION_TIMEOUT_S = 6        # winnow_test.pool.FAST_GROUP
@@ -54,7 +54,7 @@ class Nemesis:
         self._database_front = DatabaseFront(scene, "database", proxies[1])
         self._process_front = ProcessFront(scene)
         self._fronts = (self._kafka_front, self._database_front, self._process_front)
-        self._orphans = []
+        self._orphans = {}  # pid → birth
         self._round = []
         self._counts = Counter()
 
@@ -86,7 +86,7 @@ class Nemesis:
 
     def kill_supervisor(self):
         """Its workers are told by the kernel, and a new pool begins while they end."""
-        self._orphans += self._scene.pool.worker_pids()
+        self._orphans |= {pid: birth_of(pid) for pid in self._scene.pool.worker_pids()}
         self._scene.pool.process.kill()
         self._start_pool()
         return True
@@ -267,4 +267,7 @@ class Nemesis:
         self._scene.server.start()
         pool = self._scene.pool
         wait_until(pool.is_running, 1, "the pool runs")
-        wait_until_gone([pid for pid in self._orphans if pid not in pool.worker_pids()], 30)
+        wait_until(lambda: not self._living_orphans(), 30, "the workers of pools that were killed have ended")
+
+    def _living_orphans(self):
+        return [pid for pid, birth in self._orphans.items() if birth is not None and birth_of(pid) == birth]

@@ -46,10 +46,15 @@ def test_a_zombies_batch_changes_nothing(stage, library, tmp_path):
     stage.assert_exact()
 
 
+def _was_refused_by_a_key(stage):
+    return re.search(rf" {stage.database.name} .*duplicate key value", stage.database.server.log_text()) is not None
+
+
 def test_without_the_fence_the_key_of_events_keeps_them_single(stage, library, tmp_path):
+    """Its events look new to it: the key refuses the batch, and it may still send it again, carefully."""
     shields.drop_keys_of_the_account(stage.database)
     _let_a_zombie_write(stage, library, tmp_path, shields.binary_without_fence())
-    assert shields.overlap_count(stage.database) > 0
+    assert shields.overlap_count(stage.database) > 0 or _was_refused_by_a_key(stage)
     findings = check.find_events(stage.database, stage.broker.read_topic(stage.topic), stage.sent)
     assert not findings.lines, findings.lines
 

@@ -116,12 +116,19 @@ def children_of(pid):
     return sorted(int(child) for child in pids)
 
 
+def birth_of(pid):
+    """When the process began, in ticks of the kernel's: a pid is given again, the two together are not. None when it is
+    gone, or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] == "Z" else int(fields[19])
+
+
 def is_alive(pid):
     """True when the process exists and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    return birth_of(pid) is not None
 
 
 def wait_until_gone(pids, timeout_s=30):
