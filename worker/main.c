@@ -42,7 +42,8 @@ int main(int argc, char **argv)
     int exit_code = cli_run(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         (void)fprintf(stderr, "winnow: cannot write to standard output: %s\n", strerror(errno));
-        if (exit_code == EXIT_DRAINED) exit_code = EXIT_TEMPORARY;
+        /* An answer that nobody has seen is none, whether yes or no. */
+        if (exit_code == EXIT_DRAINED || exit_code == EXIT_FINDING) exit_code = EXIT_TEMPORARY;
     }
     return exit_code;
 }

@@ -92,9 +92,10 @@ def test_unknown_options(command):
         f"winnow {command}: --confg is no option, did you mean --config?; see: winnow {command} --help\n"
 
 
-def test_output_that_cannot_be_written():
+@pytest.mark.parametrize("arguments", [["--version"], ["explain", "{}"]])
+def test_output_that_cannot_be_written(arguments):
     with open("/dev/full", "wb") as full:
-        result = subprocess.run([PROGRAM, "--version"], stdout=full, stderr=subprocess.PIPE, check=False)
+        result = subprocess.run([PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, check=False)
     assert (result.returncode, result.stderr) == \
         (75, b"winnow: cannot write to standard output: No space left on device\n")
 
