@@ -95,7 +95,7 @@ static void sort_equals(struct sort_key *keys, size_t count)
 const struct sort_key *event_order_sort(struct event_order *order, size_t count)
 {
     if (count < DEALT_MIN) {
-        qsort(order->keys, count, sizeof(*order->keys), compare_keys);
+        if (count > 1) qsort(order->keys, count, sizeof(*order->keys), compare_keys);
         return order->keys;
     }
     for (unsigned digit = 0; digit < HASH_DIGITS; digit++)

@@ -52,9 +52,8 @@ static void add_member(struct shown *shown, struct json_object *to, const struct
 {
     buffer_clear(&shown->decoded);
     jsonstring_decode(shown->decoder, key->text, &shown->decoded);
-    char *name = strndup(shown->decoded.size > 0 ? shown->decoded.data : "", shown->decoded.size);
-    (void)json_object_object_add(to, name, value);
-    free(name);
+    (void)buffer_add(&shown->decoded, "", 1);
+    (void)json_object_object_add(to, shown->decoded.data, value);
 }
 
 static bool on_enter(void *context, const struct jsontext_token *key)

@@ -42,7 +42,7 @@ static void sort(size_t count, uint64_t buckets, uint64_t highs, uint64_t lows)
                                     .hash_low = random_bits() % lows,
                                     .row = ROW_OFFSET + i};
     }
-    memcpy(given, keys, count * sizeof *given);
+    for (size_t i = 0; i < count; i++) given[i] = keys[i];
     const struct sort_key *sorted = event_order_sort(&order, count);
     memset(found, 0, sizeof found);
     bool ascending = true;
