@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import subprocess
-import time
 from collections import namedtuple
 
 from winnow_test.poll import wait_until
@@ -34,6 +33,10 @@ stored AS (
     FROM message JOIN winnow.event ON origin_partition = partition AND origin_offset = message_offset)
 SELECT count(*), percentile_disc(%s) WITHIN GROUP (ORDER BY took), percentile_disc(%s) WITHIN GROUP (ORDER BY waited)
 FROM stored"""
+
+# A session that has been at rest for a second has told what it did.
+QUIET = """SELECT coalesce(min(clock_timestamp() - state_change) > interval '1.5 s', true) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 
 Load = namedtuple("Load", "workload rate seconds warmup_s")
 Sent = namedtuple("Sent", "events sent")  # what runs.judge() wants to know of a stage
@@ -86,7 +89,7 @@ def _measure(stage, pool, load, path):
     used = clock.read()
     events = account["new"] + account["repeated"]
     runs.wait_for_end(database, events, pool)
-    time.sleep(1.5)  # until all sessions have told their statistics
+    wait_until(lambda: database.value(QUIET), 30, "all sessions have told their statistics")
     after = _flushes(database)
     flush_ms = (after[1] - before[1]) / max(1, after[0] - before[0])
     return Sent(events, account), {

@@ -6,9 +6,7 @@ import signal
 import subprocess
 from collections import Counter
 
-from confluent_kafka import Consumer, TopicPartition
-
-from scenario import new_events, owners, wait_for_owners
+from scenario import committed, new_events, owners, wait_for_owners
 from winnow_test import check, pool
 from winnow_test.kafka import jars_directory
 from winnow_test.poll import wait_until
@@ -123,16 +121,6 @@ def test_two_pools_of_one_group(stage):
         stage.wait_until_caught_up()
         assert set(owners(stage).values()) == set(other.worker_pids()) == {pids[1]}
     assert len(stage.events()) == 4000
-
-
-def committed(stage):
-    """partition → offset that the group has committed to Kafka."""
-    consumer = Consumer({"bootstrap.servers": stage.broker.brokers, "group.id": stage.settings["group"]})
-    try:
-        partitions = [TopicPartition(stage.topic, partition) for partition in range(stage.partitions)]
-        return {place.partition: place.offset for place in consumer.committed(partitions, timeout=10)}
-    finally:
-        consumer.close()
 
 
 def test_offsets_in_kafka_follow(stage):
