@@ -31,7 +31,8 @@ MUST_CHECK bool source_first_offset(struct source *source, int32_t partition, in
 MUST_CHECK bool source_ends(struct source *source, const int32_t *partitions, size_t count,
                             const struct log_end **ret_ends);
 
-/* Tells the source's lag monitors what is durable. A hint: errors are ignored. */
+/* Tells the source's lag monitors what is durable: at once, but once a second at most, and when the
+ * partitions are given back. A hint: errors are ignored. */
 void source_ack(struct source *source, const struct receipt *receipt);
 
 #endif

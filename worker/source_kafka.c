@@ -27,6 +27,7 @@
 #define WAKE_AFTER_COUNT     4000 /* as many as a full queue may hold, at the least */
 #define WAKE_TIMEOUT_MS      100
 #define ENDS_TIMEOUT_MS      1000
+#define COMMIT_PAUSE_MS      1000
 /* 2.0.2 takes the seek's timeout for microseconds (librdkafka issue 4230): this is 10 s. */
 #define SEEK_TIMEOUT_MS 10000000
 /* Leaving the group is a courtesy to it. A member that is just joining cannot leave before the group lets it
@@ -47,7 +48,9 @@ struct source {
     int32_t *assigned;                        /* by the group, to be told */
     size_t assigned_count;
     struct log_end *ends;
-    size_t unbroken_count; /* messages since the client had none at hand */
+    rd_kafka_topic_partition_list_t *durable; /* not committed to Kafka yet */
+    int64_t committed_ms;                     /* when that was done last, 0: never */
+    size_t unbroken_count;                    /* messages since the client had none at hand */
     int event_fd;
     bool assigned_due;
     bool revoked_due;
@@ -85,11 +88,29 @@ static void let_fetchers_stop(struct source *source)
     source->stopped_ms = clock_now_ms();
 }
 
+static void commit_durable(struct source *source)
+{
+    if (source->durable->cnt > 0)
+        (void)rd_kafka_commit(source->client, source->durable, 1 /* asynchronous */);
+    rd_kafka_topic_partition_list_destroy(source->durable);
+    source->durable = rd_kafka_topic_partition_list_new(0);
+    source->committed_ms = clock_now_ms();
+}
+
+/* Small batches follow each other a thousand times a second, and a coordinator that has to write down each of
+ * them may end up not answering its group: Kafka 4.1's stood still for half a minute. */
+static void commit_when_due(struct source *source)
+{
+    bool due = source->durable->cnt > 0 && clock_now_ms() - source->committed_ms >= COMMIT_PAUSE_MS;
+    if (due) commit_durable(source);
+}
+
 static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
                          void *opaque)
 {
     struct source *source = opaque;
     rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+    commit_durable(source);
     let_fetchers_stop(source);
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         on_assigned(source, list);
@@ -172,6 +193,7 @@ bool source_open(const struct settings *settings, struct source **ret_source, st
     source->event_fd = -1;
     source->topic = strdup(settings->topic);
     remember_reading(source, rd_kafka_topic_partition_list_new(0));
+    source->durable = rd_kafka_topic_partition_list_new(0);
     if (source->topic == NULL) abort();
     if (!make_client(source, settings, ret_fault) || !check_topic(source, ret_fault) ||
         !learn_cluster(source, ret_fault) || !subscribe(source, ret_fault)) {
@@ -217,6 +239,7 @@ bool source_close(struct source *source)
 {
     if (source == NULL) return true;
     drop_message(source);
+    if (source->client != NULL) commit_durable(source);
     /* What has not left in time would hang in rd_kafka_destroy() too, and its threads still call us. */
     if (source->client != NULL && !leave_group(source)) return false;
     if (source->queue != NULL) rd_kafka_queue_destroy(source->queue);
@@ -226,6 +249,7 @@ bool source_close(struct source *source)
     }
     if (source->event_fd >= 0) (void)close(source->event_fd);
     rd_kafka_topic_partition_list_destroy(source->reading);
+    rd_kafka_topic_partition_list_destroy(source->durable);
     buffer_done(&source->headers);
     free(source->assigned);
     free(source->ends);
@@ -347,6 +371,7 @@ static void found_nothing(struct source *source)
 {
     if (source->unbroken_count >= WAKE_AFTER_COUNT) wake_fetchers(source);
     source->unbroken_count = 0;
+    commit_when_due(source);
     source->drain_due = true;
 }
 
@@ -460,7 +485,13 @@ void source_ack(struct source *source, const struct receipt *receipt)
 {
     size_t count = 0;
     const struct position *positions = receipt_positions(receipt, &count);
-    rd_kafka_topic_partition_list_t *list = make_list(source, positions, count);
-    (void)rd_kafka_commit(source->client, list, 1 /* asynchronous */);
-    rd_kafka_topic_partition_list_destroy(list);
+    for (size_t i = 0; i < count; i++) {
+        int32_t partition = positions[i].partition;
+        rd_kafka_topic_partition_t *found =
+            rd_kafka_topic_partition_list_find(source->durable, source->topic, partition);
+        if (found == NULL)
+            found = rd_kafka_topic_partition_list_add(source->durable, source->topic, partition);
+        found->offset = positions[i].offset;
+    }
+    commit_when_due(source);
 }
