@@ -84,7 +84,7 @@ def check_purity():
 def check_file_length():
     """no file of code over 500 lines"""
     for path in all_files():
-        if path.endswith((".c", ".h", ".py")) or path in ("tests/run", "Makefile"):
+        if path.endswith((".c", ".h", ".py", ".js", ".jsx", ".css")) or path in ("tests/run", "Makefile"):
             lines = text_of(path).count("\n")
             if lines > FILE_LINES_MAX:
                 yield f"{path} has {lines} lines"
