@@ -73,8 +73,8 @@ MUST_CHECK bool call_add(struct call *call, const void *data, size_t size);
 void call_answer_json(struct call *call, int status, const struct buffer *document);
 /* A problem document, in place of an answer that has not begun. */
 void call_refuse(struct call *call, const struct refusal *refusal);
-/* The same for a fault of PostgreSQL or Kafka: RETRY is a 503 with Retry-After, all else a 500 that is logged.
- * `problem` is PROBLEM_DATABASE or PROBLEM_KAFKA. When an answer has begun to stream it is cut. */
+/* The same for a fault of PostgreSQL or Kafka: RETRY is a 503 with Retry-After, all else a 500 that is
+ * logged. `problem` is PROBLEM_DATABASE or PROBLEM_KAFKA. When an answer has begun to stream it is cut. */
 void call_fail(struct call *call, enum problem problem, const struct fault *fault);
 
 /* ---- PostgreSQL, in ROUTE_WORK handlers ---------------------------------------------------------------- */

@@ -27,7 +27,7 @@ struct route {
     enum role role; /* the least; ROLE_NONE: no token needed */
     bool writes;    /* refused when read-only, and from other web sites */
     void (*handle)(struct call *call);
-    const char *parameters; /* known query parameters, separated by spaces; "" none */
+    const char *parameters;  /* known query parameters, separated by spaces; "" none */
     const char *media_types; /* of the body, separated by spaces; NULL: it takes no body */
     size_t body_bytes_max;
 };
