@@ -16,6 +16,10 @@ const struct route routes[] = {
     {"GET", "/docs.css", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, 0},
     {"POST", "/api/v1/events", ROUTE_LATER, ROLE_SUBMITTER, true, handle_submit, "wait", JSON " " NDJSON,
      4 * MIB},
+    {"POST", "/api/v1/explain", ROUTE_WORK, ROLE_VIEWER, false, handle_explain, "", JSON, 2 * MIB},
+    {"GET", "/api/v1/status", ROUTE_WORK, ROLE_VIEWER, false, handle_status, "", NULL, 0},
+    {"GET", "/api/v1/completeness", ROUTE_WORK, ROLE_VIEWER, false, handle_completeness, "", NULL, 0},
+    {"GET", "/api/v1/workers", ROUTE_WORK, ROLE_VIEWER, false, handle_workers, "", NULL, 0},
     {"GET", "/api/v1/session", ROUTE_INLINE, ROLE_VIEWER, false, handle_session, "", NULL, 0},
 };
 const size_t route_count = sizeof routes / sizeof routes[0];

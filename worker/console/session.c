@@ -14,10 +14,11 @@ static const struct {
     bool read_only;
     const char *sql;
 } kinds[SESSION_KIND_COUNT] = {
-    [SESSION_READ] =
-        {"winnow console", true,
-         "SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false), " LESSER_ROLE(
-             "winnow_console")},
+    /* people's filters differ widely: each statement gets a plan for its values */
+    [SESSION_READ] = {"winnow console", true,
+                      "SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false), "
+                      "pg_catalog.set_config('plan_cache_mode', 'force_custom_plan', false), "
+                      "pg_catalog.set_config('jit', 'off', false), " LESSER_ROLE("winnow_console")},
     [SESSION_RETRY] = {"winnow console retry", false, "SELECT " LESSER_ROLE("winnow_retry")},
     [SESSION_FAULT] = {"winnow console fault", true, "SELECT"},
 };
