@@ -65,9 +65,8 @@ export async function get(path, query, options) {
 export async function post(path, body, options = {}) {
   const response = await ask(path, {
     method: 'POST',
-    body: JSON.stringify(body),
+    ...(body !== undefined && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
     ...options,
-    headers: { 'Content-Type': 'application/json', ...options.headers },
   });
   return response.status === 204 ? null : response.json();
 }

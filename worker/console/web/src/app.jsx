@@ -1,6 +1,7 @@
 // The frame around the views: header with the verdict, navigation, keyboard, theme, and what is said in passing.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { startLive, useConnection } from './live.js';
+import { startSession } from './session.js';
 import { go, href, useRoute } from './route.js';
 import { THEMES, savedTheme, saveTheme } from './theme.js';
 import { useEvent } from './hooks.js';
@@ -25,6 +26,7 @@ const VIEWS = [
 ];
 
 startLive();
+startSession();
 
 function Navigation({ current }) {
   return (
