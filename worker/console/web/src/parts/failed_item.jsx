@@ -12,7 +12,7 @@ import { Explanation } from './explanation.jsx';
 import { Headers, Raw } from './raw.jsx';
 import { say, sayProblem } from './toast.jsx';
 
-async function undo(at, after) {
+async function undo(at, after = () => {}) {
   try {
     await post(`/api/v1/failed/${at}/undo`, undefined);
     say(`${at} is open again.`);
@@ -66,7 +66,7 @@ function Discard({ at, onDone }) {
     event.preventDefault();
     try {
       await post(`/api/v1/failed/${at}/discard`, { note });
-      say(`${at} is discarded.`, { action: { label: 'Undo', run: () => undo(at, onDone) } });
+      say(`${at} is discarded.`, { action: { label: 'Undo', run: () => undo(at) } });
       onDone();
     } catch (thrown) {
       setProblem(thrown);
@@ -155,7 +155,7 @@ export function FailedItem({ at, session, onClose }) {
       {item && <History history={item.history} />}
       {refused && <p class="notice warn">{refused}</p>}
       {may && ['open', 'retried'].includes(item.state) && <Mend item={item} at={at} onDone={reload} />}
-      {may && ['open', 'retried'].includes(item.state) && <Discard at={at} onDone={reload} />}
+      {may && ['open', 'retried'].includes(item.state) && <Discard at={at} onDone={onClose} />}
       {may && item.state === 'discarded' && (
         <div class="buttons"><button type="button" onClick={() => undo(at, reload)}>Undo the discard</button></div>
       )}
