@@ -34,7 +34,7 @@ HARDENED := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 endif
 ALL_CFLAGS  = $(STANDARD) $(INCLUDES) $(WARNINGS) $(HARDENED) $(CFLAGS)
 ALL_LDFLAGS = -Wl,--as-needed $(if $(SANITIZE),-fsanitize=address$(comma)undefined,-Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now) $(LDFLAGS)
-LIBRARIES  := -lrdkafka -ljson-c -lpq -luuid -lcrypto -linih -lpthread -lm
+LIBRARIES  := -lmicrohttpd -lrdkafka -ljson-c -lpq -luuid -lcrypto -linih -lpthread -lm
 comma      := ,
 
 # libpq-fe.h stands in a folder of its own; everything else is on the compiler's own path.
@@ -60,7 +60,7 @@ BENCH_PROGRAMS := $(BENCH_SOURCES:%.c=$(BUILD)/%)
 .PHONY: all
 all: $(BUILD)/winnow ## build build/winnow (the default)
 
-EMBEDDED := $(BUILD)/obj/migrations.o $(BUILD)/obj/page.o
+EMBEDDED := $(addprefix $(BUILD)/obj/,migrations.o page.o documents.o)
 $(BUILD)/winnow: $(WORKER_OBJECTS) $(EMBEDDED) $(BUILD)/libcommon.a $(BUILD)/sources
 	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(WORKER_OBJECTS) $(EMBEDDED) $(BUILD)/libcommon.a $(LIBRARIES)
 
@@ -78,6 +78,16 @@ $(BUILD)/migrations.c: migrations/embed.sh $(MIGRATIONS)
 	$(call Q,EMBED,$@)sh migrations/embed.sh $(MIGRATIONS) > $@
 
 $(BUILD)/obj/migrations.o: $(BUILD)/migrations.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call Q,CC,$<)$(CC) $(ALL_CFLAGS) $(ERRORS) -MMD -MP -c -o $@ $<
+
+# So do the contract of the HTTP API and its reference.
+DOCUMENTS := openapi.json docs.html docs.js docs.css
+$(BUILD)/documents.c: worker/console/embed.sh $(addprefix worker/console/,$(DOCUMENTS))
+	@mkdir -p $(@D)
+	$(call Q,EMBED,$@)sh worker/console/embed.sh document_files worker/console $(DOCUMENTS) > $@
+
+$(BUILD)/obj/documents.o: $(BUILD)/documents.c worker/console/page.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call Q,CC,$<)$(CC) $(ALL_CFLAGS) $(ERRORS) -MMD -MP -c -o $@ $<
 

@@ -21,7 +21,9 @@ FOREIGN_HOMES = {
     "libpq-fe.h": ("worker/database.c",),
     "librdkafka/*": ("worker/kafka_client.[ch]", "worker/source_kafka.c", "worker/producer.c"),
     "json-c/*": ("common/json_string.c", "worker/command/*.c"),
-    "openssl/*": ("common/identity.c", "worker/migrate.c", "worker/migrate_*.c"),
+    "openssl/*": ("common/identity.c", "worker/migrate.c", "worker/migrate_*.c",
+                  "worker/console/digest.c"),
+    "microhttpd.h": ("worker/console/server.c",),
     "uuid/*": ("common/identity.c", "worker/sink_postgres.c", "worker/owner.c"),
     "ini.h": ("worker/settings_file.c",),
 }
