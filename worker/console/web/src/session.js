@@ -2,18 +2,23 @@
 import { useEffect, useState } from 'preact/hooks';
 import { get } from './api.js';
 import { onLive } from './live.js';
+import { say } from './parts/toast.jsx';
 
 const UNKNOWN = { role: 'viewer', read_only: true, fault_injection: false, token_required: false, known: false };
 let session = UNKNOWN;
 const listeners = new Set();
 
 async function load() {
+  const { version } = session;
   try {
     session = { ...await get('/api/v1/session'), known: true };
   } catch {
     return; // The live connection comes back or a token is given: then it is asked for again.
   }
   for (const listener of listeners) listener(session);
+  if (version && version !== session.version) {
+    say('The console is of another version now.', { action: { label: 'Reload', run: () => location.reload() } });
+  }
 }
 
 export function startSession() {
