@@ -3,6 +3,7 @@
 // It is read with fetch rather than EventSource, which cannot send a token in a header.
 import { useEffect, useState } from 'preact/hooks';
 import { authorization, Problem } from './api.js';
+import { eventParser } from './event_stream.js';
 
 const PATH = '/api/v1/live';
 const LOCK = 'winnow.live';
@@ -40,26 +41,6 @@ function deliver(message) {
 function publish(message) {
   deliver(message);
   channel?.postMessage(message);
-}
-
-// Splits a stream of server-sent events into { type, data, id }.
-export function eventParser(emit) {
-  let buffer = '';
-  return (chunk) => {
-    buffer += chunk;
-    const blocks = buffer.split(/\r?\n\r?\n/);
-    buffer = blocks.pop();
-    for (const block of blocks) {
-      const event = { type: 'message', data: '', id: '' };
-      for (const line of block.split(/\r?\n/)) {
-        const [, field, value] = /^([a-z]*): ?(.*)$/.exec(line) ?? [];
-        if (field === 'event') event.type = value;
-        else if (field === 'id') event.id = value;
-        else if (field === 'data') event.data += (event.data && '\n') + value;
-      }
-      if (event.data) emit({ ...event, data: JSON.parse(event.data) });
-    }
-  };
 }
 
 async function readStream() {

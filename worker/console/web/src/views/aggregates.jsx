@@ -3,6 +3,7 @@ import { get } from '../api.js';
 import { count, group, instant, plural } from '../format.js';
 import { useLoad } from '../hooks.js';
 import { go } from '../route.js';
+import { linesOf } from '../series.js';
 import { CopyButton, ProblemNotice, Scroll } from '../parts/bits.jsx';
 import { Chart } from '../parts/chart.jsx';
 import { Download } from '../parts/download.jsx';
@@ -11,7 +12,6 @@ import { Filters, chosen } from '../parts/filters.jsx';
 const PATH = '/api/v1/aggregates';
 const ROWS = 1000;
 const CHART_ROWS = 20000;
-const LINES_MOST = 6;
 const FIELDS = [
   { name: 'q', label: 'Search', type: 'search', placeholder: 'in client and metric' },
   { name: 'client', label: 'Client' },
@@ -20,7 +20,6 @@ const FIELDS = [
   { name: 'to', label: 'Before day (UTC)', type: 'date' },
 ];
 const COLUMNS = { client: ['client_id', 'Client'], metric: ['metric', 'Metric'], hour: ['hour', 'Hour (UTC)'], day: ['day', 'Day (UTC)'] };
-const OTHERS = 'others';
 
 function Toggles({ by, onChange }) {
   const toggle = (name) => {
@@ -73,24 +72,6 @@ function Table({ data }) {
       </table>
     </Scroll>
   );
-}
-
-// Rows (one a time and a name) → what the chart takes; the smallest names are added up as one line.
-export function linesOf(rows, { column, unit, measure }) {
-  const value = (row) => Number(row[measure]);
-  const name = (row) => (column ? row[column] : 'all');
-  const sizes = new Map();
-  for (const row of rows) sizes.set(name(row), (sizes.get(name(row)) ?? 0) + Math.abs(value(row)));
-  const largest = [...sizes].sort((a, b) => b[1] - a[1]).slice(0, LINES_MOST).map(([each]) => each);
-  const series = sizes.size > LINES_MOST ? [...largest, OTHERS] : largest;
-  const times = [...new Set(rows.map((row) => Date.parse(row[unit]) / 1000))].sort((a, b) => a - b);
-  const at = new Map(times.map((time, index) => [time, index]));
-  const values = series.map(() => times.map(() => 0));
-  for (const row of rows) {
-    const line = largest.includes(name(row)) ? largest.indexOf(name(row)) : series.length - 1;
-    values[line][at.get(Date.parse(row[unit]) / 1000)] += value(row);
-  }
-  return { times, series, values };
 }
 
 function OverTime({ params, filters, by }) {

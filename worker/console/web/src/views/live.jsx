@@ -3,26 +3,12 @@ import { useEffect, useState } from 'preact/hooks';
 import { count, instant, percent, rate, seconds } from '../format.js';
 import { countersSoFar, tailSoFar, useCounters, onLive } from '../live.js';
 import { href } from '../route.js';
+import { rateNow, ratesOf } from '../series.js';
 import { State, origin } from '../parts/bits.jsx';
 import { Chart } from '../parts/chart.jsx';
 
-const RATE_OVER_MS = 3000;
 const OUTCOMES = [['stored', 'stored'], ['duplicate', 'duplicate'], ['dead', 'failed']];
 const SHOWN = 100;
-
-// Differences of totals, for each second between neighbours.
-export function ratesOf(history, name) {
-  return history.map((entry, index) => {
-    const before = history[Math.max(0, index - 1)];
-    return entry.at > before.at ? (entry[name] - before[name]) * 1000 / (entry.at - before.at) : null;
-  });
-}
-
-function rateNow(history, name) {
-  const last = history.at(-1);
-  const before = history.findLast((entry) => entry.at <= last.at - RATE_OVER_MS) ?? history[0];
-  return last.at > before.at ? (last[name] - before[name]) * 1000 / (last.at - before.at) : undefined;
-}
 
 function Tile({ name, value, small }) {
   return <div class="tile"><dt>{name}</dt><dd>{value}{small && <small>{small}</small>}</dd></div>;
