@@ -10,4 +10,15 @@ void handle_document(struct call *call); /* /openapi.json, /docs and what belong
 void handle_page(struct call *call);     /* the console's page */
 void handle_session(struct call *call);
 
+/* events_submit.c */
+void handle_submit(struct call *call);
+
+/* explain.c */
+void handle_explain(struct call *call);
+
+/* progress.c */
+void handle_status(struct call *call);
+void handle_completeness(struct call *call);
+void handle_workers(struct call *call);
+
 #endif
