@@ -3,7 +3,6 @@
 import pytest
 
 from winnow_test.browser import Browser
-from winnow_test.console import Console
 
 
 @pytest.fixture(scope="session")
@@ -13,10 +12,11 @@ def browser_of_run():
 
 
 @pytest.fixture
-def console(stage):
+def stage(make_stage):
+    """Four partitions on Apache Kafka, and a database; failures of the database may be simulated."""
+    stage = make_stage()
     stage.settings["allow_fault_injection"] = "yes"
-    with Console(stage.settings) as console:
-        yield console
+    return stage
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def test_console_is_restarted_under_the_page(page, console, stage):
 def test_submission_is_followed_through_a_restart(browser, console, stage):
     browser.open(console.address)
     send(browser, NESTED)
-    console.kill()
+    console.process.kill()
     browser.wait_for_text("The server does not answer; asked again.", ".sent")
     console.start()
     with stage.pool():

@@ -4,6 +4,7 @@ import { get } from './api.js';
 import { onLive } from './live.js';
 import { say } from './parts/toast.jsx';
 
+const RETRY_MS = 2000;
 const UNKNOWN = { role: 'viewer', read_only: true, fault_injection: false, token_required: false, known: false };
 let session = UNKNOWN;
 const listeners = new Set();
@@ -12,11 +13,13 @@ async function load() {
   const { version } = session;
   try {
     session = { ...await get('/api/v1/session'), known: true };
-  } catch {
-    return; // The live connection comes back or a token is given: then it is asked for again.
+  } catch (problem) {
+    // Asked for again when the live connection is back or a token is given, and soon when the server was busy.
+    session = { ...UNKNOWN, version };
+    if (problem.status >= 429) setTimeout(load, RETRY_MS);
   }
   for (const listener of listeners) listener(session);
-  if (version && version !== session.version) {
+  if (version && session.known && version !== session.version) {
     say('The console is of another version now.', { action: { label: 'Reload', run: () => location.reload() } });
   }
 }

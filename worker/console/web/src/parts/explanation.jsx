@@ -66,9 +66,9 @@ export function Explanation({ text, turn = 0 }) {
   const rested = useRested(text, TYPING_MS);
   const { data, problem } = useLoad((signal) => explain(rested, signal), `${turn} ${rested}`);
   return (
-    <div aria-live="polite" class="explanation">
+    <div class="explanation">
       <ProblemNotice problem={problem} />
-      {data && <Answer said={data} />}
+      <div aria-live="polite">{data && <Answer said={data} />}</div>
       {data?.fields.length > 0 && <Fields fields={data.fields} />}
     </div>
   );
