@@ -34,7 +34,7 @@ HARDENED := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 endif
 ALL_CFLAGS  = $(STANDARD) $(INCLUDES) $(WARNINGS) $(HARDENED) $(CFLAGS)
 ALL_LDFLAGS = -Wl,--as-needed $(if $(SANITIZE),-fsanitize=address$(comma)undefined,-Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now) $(LDFLAGS)
-LIBRARIES  := -lrdkafka -ljson-c -lpq -luuid -lcrypto -linih -lpthread -lm
+LIBRARIES  := -lmicrohttpd -lrdkafka -ljson-c -lpq -luuid -lcrypto -linih -lpthread -lm
 comma      := ,
 
 # libpq-fe.h stands in a folder of its own; everything else is on the compiler's own path.
@@ -47,6 +47,7 @@ MIGRATIONS     := $(sort $(wildcard migrations/*.up.sql))
 TEST_SOURCES   := $(wildcard $(addsuffix /test_*.c,tests/unit tests/golden tests/property tests/sim tests/broker))
 FUZZ_SOURCES   := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH_SOURCES  := $(wildcard tests/bench/bench_*.c tests/bench/peers/bench_*.c tests/differential/answers.c)
+PAGE_SOURCES   := $(wildcard $(addprefix worker/console/web/,*.* src/* src/*/*))
 LINKED_SOURCES := $(TEST_SOURCES) $(FUZZ_SOURCES) $(BENCH_SOURCES)
 
 COMMON_OBJECTS := $(COMMON_SOURCES:%.c=$(BUILD)/obj/%.o)
@@ -59,8 +60,9 @@ BENCH_PROGRAMS := $(BENCH_SOURCES:%.c=$(BUILD)/%)
 .PHONY: all
 all: $(BUILD)/winnow ## build build/winnow (the default)
 
-$(BUILD)/winnow: $(WORKER_OBJECTS) $(BUILD)/obj/migrations.o $(BUILD)/libcommon.a $(BUILD)/sources
-	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(WORKER_OBJECTS) $(BUILD)/obj/migrations.o $(BUILD)/libcommon.a $(LIBRARIES)
+EMBEDDED := $(addprefix $(BUILD)/obj/,migrations.o page.o documents.o)
+$(BUILD)/winnow: $(WORKER_OBJECTS) $(EMBEDDED) $(BUILD)/libcommon.a $(BUILD)/sources
+	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(WORKER_OBJECTS) $(EMBEDDED) $(BUILD)/libcommon.a $(LIBRARIES)
 
 $(BUILD)/libcommon.a: $(COMMON_OBJECTS) $(BUILD)/sources
 	@rm -f $@
@@ -78,6 +80,35 @@ $(BUILD)/migrations.c: migrations/embed.sh $(MIGRATIONS)
 $(BUILD)/obj/migrations.o: $(BUILD)/migrations.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call Q,CC,$<)$(CC) $(ALL_CFLAGS) $(ERRORS) -MMD -MP -c -o $@ $<
+
+# So do the contract of the HTTP API and its reference.
+DOCUMENTS := openapi.json docs.html docs.js docs.css
+$(BUILD)/documents.c: worker/console/embed.sh $(addprefix worker/console/,$(DOCUMENTS))
+	@mkdir -p $(@D)
+	$(call Q,EMBED,$@)sh worker/console/embed.sh document_files worker/console $(DOCUMENTS) > $@
+
+$(BUILD)/obj/documents.o: $(BUILD)/documents.c worker/console/page.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call Q,CC,$<)$(CC) $(ALL_CFLAGS) $(ERRORS) -MMD -MP -c -o $@ $<
+
+# So does the console's page, where npm can bundle it; all variants of the build share it. See build.sh.
+PAGE := build/page
+$(PAGE)/page.c: $(PAGE_SOURCES) $(PAGE)/npm
+	$(call Q,PAGE,$@)sh worker/console/web/build.sh $(PAGE)
+
+$(BUILD)/obj/page.o: $(PAGE)/page.c worker/console/page.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call Q,CC,$<)$(CC) $(ALL_CFLAGS) $(ERRORS) -c -o $@ $<
+
+$(PAGE)/npm: FORCE
+	$(call write_if_changed,$(shell command -v npm))
+
+.PHONY: page
+page: ## bundle the console's page with npm, which is installed when missing; make alone goes on without
+	@tests/lib/deps.sh page
+	@grep -qs index.html $(PAGE)/page.c || rm -f $(PAGE)/page.c
+	@$(MAKE) $(PAGE)/page.c
+	@grep -q index.html $(PAGE)/page.c || { echo 'make page: there is no page; the reason is above' >&2; exit 1; }
 
 # Files that are looked at in every run and written only when their text changes, so that what depends on them is
 # rebuilt then and only then: the version, the compiler with its flags, and the list of sources.

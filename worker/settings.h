@@ -34,6 +34,10 @@ struct settings {
     int64_t drain_timeout_ms; /* 10000: after SIGTERM, until a process ends itself */
     int64_t statement_timeout_ms; /* 30000 */
     char *log_level;              /* error, warning, info, debug */
+    char *listen;                 /* of the console: 127.0.0.1:8077 */
+    char *token_file;             /* console/tokens.h; none by default */
+    char *read_only;              /* "yes": the console takes no writes; "no" */
+    char *allow_fault_injection;  /* "yes": failures may be simulated; "no" */
     struct kafka_property *kafka;
     size_t kafka_count;
 };

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "listen_address.h"
+
 #define TOPIC_BYTES_MAX 249 /* org.apache.kafka.common.internals.Topic */
 #define GROUP_BYTES_MAX 200
 
@@ -51,4 +53,17 @@ const char *check_database(const char *text)
 {
     /* The whole value in quotes is a habit of other files; libpq's own quotes stand inside. */
     return text[0] == '"' || text[0] == '\'' ? "a conninfo string or a URI without quotes around it" : NULL;
+}
+
+const char *check_listen(const char *text)
+{
+    struct listen_address address;
+    return listen_address_read(text, &address)
+               ? NULL
+               : "an address and a port, such as 127.0.0.1:8077 or [::1]:8077";
+}
+
+const char *check_path(const char *text)
+{
+    return text[0] == '\0' ? "the path of a file" : NULL;
 }

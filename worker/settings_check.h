@@ -7,5 +7,7 @@ const char *check_brokers(const char *text);
 const char *check_topic(const char *text); /* Kafka's rule for names of topics */
 const char *check_group(const char *text);
 const char *check_database(const char *text);
+const char *check_listen(const char *text);
+const char *check_path(const char *text);
 
 #endif

@@ -107,6 +107,10 @@ static bool find_value(const struct known *known, struct written *option, char *
 {
     if (!takes_value(known)) return option->value == NULL || complain(option, "takes no value");
     if (option->value != NULL) return true;
+    if (known->own == NULL && known->setting != NULL && known->setting->is_switch) {
+        option->value = "yes";
+        return true;
+    }
     if (*index + 1 >= argc) return complain(option, "needs a value");
     option->value = argv[++*index];
     return true;

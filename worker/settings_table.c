@@ -48,6 +48,16 @@ const struct setting setting_table[SETTING_COUNT] = {
      .group = "Processes", .help = "how long a process may take to end", .min = 100, .max = 600000},
     {"log_level", 0, SETTING_TEXT, FIELD(log_level), .value_name = "LEVEL", .fallback = "info",
      .choices = "error warning info debug", .group = "Processes", .help = "error, warning, info or debug"},
+    {"listen", 0, SETTING_TEXT, FIELD(listen), .value_name = "HOST:PORT", .fallback = "127.0.0.1:8077",
+     .wrong = check_listen, .group = "Console", .help = "where the console listens; port 0: any free one"},
+    {"token_file", 0, SETTING_TEXT, FIELD(token_file), .value_name = "FILE", .wrong = check_path,
+     .example = "/etc/winnow/tokens", .group = "Console",
+     .help = "lines of name, role, SHA-256 of a token; needed unless on a loopback address"},
+    {"read_only", 0, SETTING_TEXT, FIELD(read_only), .fallback = "no", .choices = "no yes",
+     .group = "Console", .help = "yes: the console takes no writes from anyone", .is_switch = true},
+    {"allow_fault_injection", 0, SETTING_TEXT, FIELD(allow_fault_injection), .fallback = "no",
+     .choices = "no yes", .group = "Console", .is_switch = true,
+     .help = "yes: console and workers let failures of the database be simulated"},
 };
 
 bool setting_name_equals(const char *name, const char *other, size_t other_size)

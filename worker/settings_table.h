@@ -33,9 +33,10 @@ struct setting {
     int64_t min;      /* of SETTING_INTEGER */
     int64_t max;
     bool has_secret; /* the value may hold a password */
+    bool is_switch;  /* "no" or "yes"; the flag needs no value and means yes then */
 };
 
-#define SETTING_COUNT     16
+#define SETTING_COUNT     20
 #define SETTING_TEXT_SIZE 64 /* bytes that hold any flag or variable, with the terminating NUL */
 
 extern const struct setting setting_table[SETTING_COUNT];

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Installs what is missing, and nothing else:   deps.sh build|demo|kafka|test|coverage|fuzz
+# Installs what is missing, and nothing else:   deps.sh build|page|demo|kafka|test|coverage|fuzz
 # Says what and why. Needs root for Debian packages; without it, prints the command and ends with 69.
 set -euo pipefail
 
-goal=${1:?build, demo, kafka, test, coverage or fuzz}
+goal=${1:?build, page, demo, kafka, test, coverage or fuzz}
 kafka_version=4.1.2
 kafka_jars=${XDG_CACHE_HOME:-$HOME/.cache}/winnow/kafka-$kafka_version
 
@@ -11,6 +11,7 @@ declare -A why=(
     [gcc]='the compiler' [make]='the build' [libc6-dev]='the C library'
     [librdkafka-dev]='the Kafka client' [libjson-c-dev]='the JSON parser' [libpq-dev]='the PostgreSQL client'
     [uuid-dev]='event hashes as UUIDs' [libssl-dev]='SHA-256' [libinih-dev]='the configuration file'
+    [libmicrohttpd-dev]='the HTTP server of the console'
     [postgresql]='a private PostgreSQL in a temporary directory'
     [python3-psycopg2]='PostgreSQL from Python' [python3-confluent-kafka]='Kafka from Python'
     [python3-pytest]='integration and chaos tests' [python3-yaml]='the check of docker-compose.yml'
@@ -20,20 +21,25 @@ declare -A why=(
     [patch]='chaos: the program without its fence'
     [gcovr]='the sum of what gcov counted'
     [clang]='fuzzing' [libclang-rt-dev]='fuzzing: libFuzzer and the sanitizers'
+    [npm]='bundles the page of the console'
+    [chromium]='the browser that looks at the console' [chromium-driver]='drives the browser'
+    [python3-selenium]='the browser from Python'
     [openjdk-17-jre-headless]='runs Apache Kafka' [maven]='fetches the jars of Apache Kafka'
 )
-build=(gcc make libc6-dev librdkafka-dev libjson-c-dev libpq-dev uuid-dev libssl-dev libinih-dev)
-demo=("${build[@]}" postgresql python3-psycopg2 python3-confluent-kafka)
+build=(gcc make libc6-dev librdkafka-dev libjson-c-dev libpq-dev uuid-dev libssl-dev libinih-dev
+    libmicrohttpd-dev)
+page=(npm)
+demo=("${build[@]}" "${page[@]}" postgresql python3-psycopg2 python3-confluent-kafka)
 fuzz=("${build[@]}" clang libclang-rt-dev)
 kafka=("${demo[@]}" openjdk-17-jre-headless)
 test=("${kafka[@]}" python3-pytest python3-yaml libcunit1-dev clang-format cppcheck shellcheck git patch
-    valgrind)
+    valgrind chromium chromium-driver python3-selenium)
 coverage=("${test[@]}" gcovr)
 
 # A program found another way than by its Debian package is as good.
 installed_otherwise() {
     case $1 in
-    gcc | make | git | patch | valgrind | maven | clang-format | cppcheck | shellcheck)
+    gcc | make | npm | git | patch | valgrind | maven | clang-format | cppcheck | shellcheck)
         local program=${1/maven/mvn}
         command -v "$program" >/dev/null ;;
     openjdk-17-jre-headless) command -v java >/dev/null ;;
@@ -124,12 +130,13 @@ fetch_kafka() {
 
 case $goal in
 build) wanted=("${build[@]}") ;;
+page) wanted=("${page[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
 kafka) wanted=("${kafka[@]}") ;;
 test) wanted=("${test[@]}") ;;
 coverage) wanted=("${coverage[@]}") ;;
 fuzz) wanted=("${fuzz[@]}") ;;
-*) echo "deps: build, demo, kafka, test, coverage or fuzz, not '$goal'" >&2; exit 64 ;;
+*) echo "deps: build, page, demo, kafka, test, coverage or fuzz, not '$goal'" >&2; exit 64 ;;
 esac
 mapfile -t packages < <(missing_packages "${wanted[@]}")
 install_packages "${packages[@]}"

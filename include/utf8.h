@@ -3,6 +3,7 @@
 #ifndef WINNOW_UTF8_H
 #define WINNOW_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 static inline int utf8_is_tail(unsigned char byte)
@@ -24,6 +25,16 @@ static inline size_t utf8_size(const char *at, const char *end)
     if (s[1] < low || s[1] > high || left < 3 || !utf8_is_tail(s[2])) return 0;
     if (s[0] < 0xF0) return 3;
     return left >= 4 && utf8_is_tail(s[3]) ? 4 : 0;
+}
+
+static inline bool utf8_is_valid(const char *text, size_t size)
+{
+    const char *end = text + size;
+    for (size_t step; text < end; text += step) {
+        step = utf8_size(text, end);
+        if (step == 0) return false;
+    }
+    return true;
 }
 
 /* A control character (Unicode's Cc) begins at `at`: U+0000..1F, U+007F..9F. */

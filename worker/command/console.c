@@ -1,0 +1,112 @@
+/* winnow console: serves the HTTP API and its page until TERM. */
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "console/console.h"
+#include "console/server.h"
+#include "console/tokens.h"
+#include "console/work.h"
+#include "exit_code.h"
+#include "log.h"
+#include "signals.h"
+
+#define WORK_THREADS   6
+#define TIDY_EVERY_MS  1000
+#define STOP_WITHIN_MS 15000
+
+static const struct command_usage usage = {
+    .synopsis = "winnow console [options]",
+    .description =
+        "Serves the HTTP API and the page of the console: submit events and learn what became of them, look\n"
+        "through what was stored and what failed, mend and retry failures, watch the totals.\n"
+        "The contract is at /openapi.json, its reference at /docs. On a loopback address no token is "
+        "needed;\n"
+        "any other needs --token-file, and a proxy that ends TLS in front of it.\n\n"
+        "  $ winnow console -b localhost:9092 -t events -d dbname=winnow",
+    .settings = "brokers topic group database event_bytes_max dead_letter_topic listen token_file read_only "
+                "allow_fault_injection log_level",
+};
+
+static int complain(const struct fault *fault)
+{
+    (void)fprintf(stderr, "winnow console: %s\n", fault->text);
+    return fault->status == STATUS_RETRY ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
+}
+
+static void serve_until_stopped(struct server *server)
+{
+    while (!signals_stop_asked()) {
+        if (signals_wait(NULL, 0, TIDY_EVERY_MS))
+            while (signals_next() != 0) continue;
+        server_tidy(server);
+    }
+}
+
+static void tell_address(const struct listen_address *address, const struct server *server)
+{
+    bool six = strchr(address->host, ':') != NULL;
+    (void)printf("console: http://%s%s%s:%u/\n", six ? "[" : "", address->host, six ? "]" : "",
+                 (unsigned)server_port(server));
+    (void)fflush(stdout);
+}
+
+static int serve(struct console *console, const struct listen_address *address)
+{
+    struct server *server = NULL;
+    struct fault fault = {0};
+    console->work = work_new(console->settings, WORK_THREADS);
+    if (!server_open(console, address, &server, &fault)) {
+        work_free(console->work);
+        return complain(&fault);
+    }
+    tell_address(address, server);
+    serve_until_stopped(server);
+    signals_arm_deadline(STOP_WITHIN_MS);
+    server_quiesce(server);
+    work_free(console->work);
+    server_close(server);
+    return EXIT_DRAINED;
+}
+
+static int console(const struct settings *settings)
+{
+    enum log_level level;
+    struct listen_address address;
+    if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
+    if (!log_level_read(settings->log_level, &level) || !listen_address_read(settings->listen, &address))
+        return EXIT_BAD_CONFIG; /* both were checked when they were read */
+    log_init(level, "console");
+    struct console shared = {.settings = settings, .loopback_only = address.loopback};
+    if (settings->token_file != NULL) {
+        shared.tokens = tokens_read(settings->token_file);
+        if (shared.tokens == NULL) return EXIT_BAD_CONFIG;
+    } else if (!address.loopback) {
+        (void)fprintf(
+            stderr,
+            "winnow console: found listen = %s, which others can reach, without token_file; expected "
+            "--token-file FILE, or a loopback address such as 127.0.0.1:8077\n",
+            settings->listen);
+        return EXIT_BAD_CONFIG;
+    }
+    int exit_code = serve(&shared, &address);
+    tokens_free(shared.tokens);
+    return exit_code;
+}
+
+int command_console(int argc, char **argv)
+{
+    struct settings settings;
+    int rest;
+    int exit_code;
+    signals_init(false);
+    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    if (rest < argc) {
+        (void)fprintf(stderr, "winnow console: found %s after the options, expected nothing\n", argv[rest]);
+        exit_code = EXIT_BAD_USAGE;
+    } else {
+        exit_code = console(&settings);
+    }
+    settings_done(&settings);
+    return exit_code;
+}

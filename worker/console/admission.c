@@ -1,0 +1,150 @@
+#include "console/admission.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "console/access.h"
+#include "console/call_state.h"
+#include "nearest.h"
+
+const char *admission_method(const char *method)
+{
+    static const char *const known[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"};
+    for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
+        if (strcmp(known[i], method) == 0) return known[i];
+    }
+    return "an unknown method";
+}
+
+static bool refuse_route(struct call *call, const char *methods)
+{
+    if (methods[0] == '\0') {
+        call_refuse(call,
+                    &(struct refusal){.problem = PROBLEM_NOT_FOUND,
+                                      .detail = "there is no such path; /openapi.json lists those that are"});
+        return false;
+    }
+    call_answer_header(call, "Allow", methods);
+    call_refuse(call, &(struct refusal){.problem = PROBLEM_METHOD,
+                                        .parameter = "method",
+                                        .found = slice_of_text(call->method),
+                                        .expected = methods});
+    return false;
+}
+
+static bool decode_captures(struct call *call, const struct slice captures[ROUTE_CAPTURES_MAX])
+{
+    for (size_t i = 0; i < ROUTE_CAPTURES_MAX && captures[i].data != NULL; i++) {
+        call->captures[i] = strndup(captures[i].data, captures[i].size);
+        if (call->captures[i] == NULL) abort();
+        if (uri_decode(call->captures[i], captures[i].size, false)) continue;
+        call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_PARAMETER,
+                                            .parameter = "path",
+                                            .in = "path",
+                                            .found = captures[i],
+                                            .expected = "UTF-8 with % escapes such as %20"});
+        return false;
+    }
+    return true;
+}
+
+static bool find_route(struct call *call)
+{
+    char methods[ROUTE_METHODS_SIZE];
+    struct slice captures[ROUTE_CAPTURES_MAX] = {0};
+    call->route = route_find(call->method, call->uri.path, captures, methods);
+    return call->route != NULL ? decode_captures(call, captures) : refuse_route(call, methods);
+}
+
+static bool is_among(const char *words, const char *word, size_t size)
+{
+    for (const char *at = words; *at != '\0';) {
+        size_t length = strcspn(at, " ");
+        if (length == size && strncasecmp(at, word, size) == 0) return true;
+        at += length + (at[length] == ' ');
+    }
+    return false;
+}
+
+static bool refuse_unknown_parameter(struct call *call, const char *name)
+{
+    struct nearest nearest = nearest_to(name);
+    char known[300];
+    char expected[400];
+    char *rest = known;
+    (void)snprintf(known, sizeof known, "%s", call->route->parameters);
+    for (char *word; (word = strsep(&rest, " ")) != NULL;) nearest_offer(&nearest, word);
+    if (nearest.name != NULL)
+        (void)snprintf(expected, sizeof expected, "a parameter of this path; did you mean %s?", nearest.name);
+    else
+        (void)snprintf(
+            expected, sizeof expected, "%s%s",
+            call->route->parameters[0] == '\0' ? "no parameters" : "one of: ", call->route->parameters);
+    call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_PARAMETER,
+                                        .parameter = name,
+                                        .in = "query",
+                                        .found = slice_of_text(name),
+                                        .expected = expected});
+    return false;
+}
+
+static bool check_query(struct call *call)
+{
+    struct slice found;
+    const char *expected;
+    if (!uri_read_query(&call->uri, &found, &expected)) {
+        call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_PARAMETER,
+                                            .parameter = "the query",
+                                            .in = "query",
+                                            .found = found,
+                                            .expected = expected});
+        return false;
+    }
+    for (size_t i = 0; i < call->uri.parameter_count; i++) {
+        const char *name = call->uri.parameters[i].name;
+        if (!is_among(call->route->parameters, name, strlen(name)))
+            return refuse_unknown_parameter(call, name);
+    }
+    return true;
+}
+
+void admission_refuse_size(struct call *call)
+{
+    char expected[64];
+    (void)snprintf(expected, sizeof expected, "at most %zu bytes", call->route->body_bytes_max);
+    call_refuse(
+        call, &(struct refusal){
+                  .problem = PROBLEM_TOO_LARGE, .parameter = "the body", .in = "body", .expected = expected});
+}
+
+/* A route without a body takes one and does not look at it, up to a size. */
+static bool check_media_type(struct call *call)
+{
+    const char *type = call_header(call, "Content-Type");
+    const char *expected = call->route->media_types;
+    if (expected == NULL) return true;
+    size_t size = type != NULL ? strcspn(type, "; \t") : 0;
+    if (type != NULL && is_among(expected, type, size)) return true;
+    call_refuse(call, &(struct refusal){.problem = PROBLEM_MEDIA_TYPE,
+                                        .parameter = "Content-Type",
+                                        .in = "header",
+                                        .found = slice_of_text(type != NULL ? type : ""),
+                                        .expected = expected});
+    return false;
+}
+
+static bool check_length(struct call *call)
+{
+    const char *length = call_header(call, "Content-Length");
+    if (length == NULL || strtoull(length, NULL, 10) <= call->route->body_bytes_max) return true;
+    admission_refuse_size(call);
+    return false;
+}
+
+bool admission_check(struct call *call)
+{
+    return find_route(call) && access_check(call) && check_query(call) && check_media_type(call) &&
+           check_length(call);
+}

@@ -1,0 +1,278 @@
+#include "console/call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "console/call_state.h"
+#include "console/console.h"
+#include "console/work.h"
+#include "log.h"
+
+#define PATIENCE_MS   10000 /* with a client that takes nothing */
+#define RETRY_AFTER_S "1"
+
+const char *const call_header_names[CALL_HEADER_COUNT] = {
+    "Accept",
+    "Accept-Encoding",
+    "Authorization",
+    "Content-Length",
+    "Content-Type",
+    "Host",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Origin",
+    "Sec-Fetch-Site",
+    "Winnow-Simulate-Failure",
+};
+
+struct call *call_new(struct console *console, const char *target)
+{
+    struct call *call = calloc(1, sizeof *call);
+    pthread_condattr_t attributes;
+    if (call == NULL || pthread_mutex_init(&call->mutex, NULL) != 0 ||
+        pthread_condattr_init(&attributes) != 0 ||
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
+        pthread_cond_init(&call->taken, &attributes) != 0)
+        abort();
+    (void)pthread_condattr_destroy(&attributes);
+    call->console = console;
+    call->references = 1;
+    call->begun_ms = clock_now_ms();
+    uri_init(&call->uri, target);
+    return call;
+}
+
+static void free_call(struct call *call)
+{
+    uri_done(&call->uri);
+    for (size_t i = 0; i < CALL_HEADER_COUNT; i++) free(call->headers[i]);
+    for (size_t i = 0; i < ROUTE_CAPTURES_MAX; i++) free(call->captures[i]);
+    for (size_t i = 0; i < call->header_count; i++) {
+        free(call->header_names[i]);
+        free(call->header_values[i]);
+    }
+    buffer_done(&call->body);
+    buffer_done(&call->bytes);
+    (void)pthread_mutex_destroy(&call->mutex);
+    (void)pthread_cond_destroy(&call->taken);
+    free(call);
+}
+
+void call_hold(struct call *call)
+{
+    (void)pthread_mutex_lock(&call->mutex);
+    call->references++;
+    (void)pthread_mutex_unlock(&call->mutex);
+}
+
+void call_release(struct call *call)
+{
+    (void)pthread_mutex_lock(&call->mutex);
+    bool last = --call->references == 0;
+    (void)pthread_mutex_unlock(&call->mutex);
+    if (last) free_call(call);
+}
+
+void call_sleep(struct call *call)
+{
+    call->suspended = true;
+    call->carrier.suspend(call->carrier.connection);
+}
+
+void call_wake(struct call *call)
+{
+    if (!call->suspended) return;
+    call->suspended = false;
+    call->carrier.resume(call->carrier.connection);
+}
+
+void call_done(struct call *call)
+{
+    (void)pthread_mutex_lock(&call->mutex);
+    call->finished = true;
+    call_wake(call);
+    (void)pthread_mutex_unlock(&call->mutex);
+}
+
+void call_flush(struct call *call)
+{
+    (void)pthread_mutex_lock(&call->mutex);
+    call->streaming = true;
+    call_wake(call);
+    (void)pthread_mutex_unlock(&call->mutex);
+}
+
+void call_abandon(struct call *call)
+{
+    (void)pthread_mutex_lock(&call->mutex);
+    call->abandoned = true;
+    (void)pthread_cond_signal(&call->taken);
+    (void)pthread_mutex_unlock(&call->mutex);
+}
+
+/* ---- what was asked ------------------------------------------------------------------------------------ */
+
+const char *call_path(const struct call *call, size_t index)
+{
+    return call->captures[index];
+}
+
+const char *call_query(const struct call *call, const char *name)
+{
+    return uri_parameter(&call->uri, name);
+}
+
+const char *call_header(const struct call *call, const char *name)
+{
+    for (size_t i = 0; i < CALL_HEADER_COUNT; i++) {
+        if (strcmp(call_header_names[i], name) == 0) return call->headers[i];
+    }
+    return NULL;
+}
+
+struct slice call_body(const struct call *call)
+{
+    return slice_of(call->body.data != NULL ? call->body.data : "", call->body.size);
+}
+
+const char *call_actor(const struct call *call)
+{
+    return call->actor;
+}
+
+struct console *call_console(const struct call *call)
+{
+    return call->console;
+}
+
+const struct settings *call_settings(const struct call *call)
+{
+    return call->console->settings;
+}
+
+/* ---- the answer ---------------------------------------------------------------------------------------- */
+
+void call_answer(struct call *call, int status, const char *media_type)
+{
+    call->status = status;
+    call->media_type = media_type;
+    call->begun = true;
+}
+
+void call_answer_header(struct call *call, const char *name, const char *value)
+{
+    if (call->header_count == CALL_HEADERS_MAX) abort(); /* no handler has so many */
+    char *name_copy = strdup(name);
+    char *value_copy = strdup(value);
+    if (name_copy == NULL || value_copy == NULL) abort();
+    call->header_names[call->header_count] = name_copy;
+    call->header_values[call->header_count++] = value_copy;
+}
+
+static struct timespec deadline_in(int64_t timeout_ms)
+{
+    int64_t at_ms = clock_now_ms() + timeout_ms;
+    return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = (at_ms % 1000) * 1000000};
+}
+
+/* With the mutex held. Waits until the client took enough; false when it does not or is gone. */
+static bool await_room(struct call *call)
+{
+    struct timespec deadline = deadline_in(PATIENCE_MS);
+    size_t had = call->bytes.size - call->read_at;
+    while (call->bytes.size - call->read_at > CALL_CHUNK && !call->abandoned) {
+        if (pthread_cond_timedwait(&call->taken, &call->mutex, &deadline) != ETIMEDOUT) continue;
+        if (call->bytes.size - call->read_at == had) return false;
+        had = call->bytes.size - call->read_at;
+        deadline = deadline_in(PATIENCE_MS);
+    }
+    return !call->abandoned;
+}
+
+bool call_add(struct call *call, const void *data, size_t size)
+{
+    (void)pthread_mutex_lock(&call->mutex);
+    (void)buffer_add(&call->bytes, data, size);
+    bool goes_on = !call->abandoned;
+    if (goes_on && call->thread != NULL && call->bytes.size - call->read_at > CALL_CHUNK) {
+        call->streaming = true;
+        call_wake(call);
+        goes_on = await_room(call);
+        if (!goes_on) call->cut = true;
+    }
+    (void)pthread_mutex_unlock(&call->mutex);
+    return goes_on;
+}
+
+void call_answer_json(struct call *call, int status, const struct buffer *document)
+{
+    call_answer(call, status, CALL_MEDIA_TYPE_JSON);
+    if (!call_add(call, document->data, document->size))
+        return; /* the client is gone: nobody is to be told */
+}
+
+void call_refuse(struct call *call, const struct refusal *refusal)
+{
+    struct buffer document = {0};
+    problem_print(refusal, call->uri.path, &document);
+    call_answer(call, problem_status(refusal->problem), "application/problem+json");
+    (void)pthread_mutex_lock(&call->mutex);
+    buffer_clear(&call->bytes);
+    (void)buffer_add(&call->bytes, document.data, document.size);
+    (void)pthread_mutex_unlock(&call->mutex);
+    buffer_done(&document);
+}
+
+static void cut(struct call *call)
+{
+    (void)pthread_mutex_lock(&call->mutex);
+    call->cut = true;
+    (void)pthread_mutex_unlock(&call->mutex);
+}
+
+void call_fail(struct call *call, enum problem problem, const struct fault *fault)
+{
+    bool transient = fault->status == STATUS_RETRY;
+    log_line(transient ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "request_failed", "%s %.*s: %s: %s",
+             call->method, (int)call->uri.path.size, call->uri.path.data, fault->site, fault->text);
+    (void)pthread_mutex_lock(&call->mutex);
+    bool streaming = call->streaming;
+    (void)pthread_mutex_unlock(&call->mutex);
+    if (streaming) {
+        cut(call);
+        return;
+    }
+    if (transient) call_answer_header(call, "Retry-After", RETRY_AFTER_S);
+    call_refuse(call,
+                &(struct refusal){.problem = transient ? problem : PROBLEM_INTERNAL, .detail = fault->text});
+}
+
+/* ---- PostgreSQL ---------------------------------------------------------------------------------------- */
+
+struct database *call_database(struct call *call, enum call_access access)
+{
+    struct fault fault;
+    struct database *database = work_database(call->thread, access, &fault);
+    if (database == NULL) call_fail(call, PROBLEM_DATABASE, &fault);
+    return database;
+}
+
+bool call_run(struct call *call, enum call_access access, const char *sql,
+              const struct sql_parameter *parameters, size_t count, struct rows **ret_rows)
+{
+    struct fault fault;
+    for (int attempt = 0;; attempt++) {
+        bool kept = work_has_database(call->thread, access);
+        struct database *database = call_database(call, access);
+        if (database == NULL) return false;
+        if (database_run(database, "query", sql, parameters, count, ret_rows, &fault)) return true;
+        bool again = kept && attempt == 0 && access == ACCESS_READ && !database_is_alive(database);
+        if (!again) break;
+    }
+    call_fail(call, PROBLEM_DATABASE, &fault);
+    return false;
+}

@@ -1,0 +1,72 @@
+#include "console/route.h"
+
+#include <string.h>
+
+#include "console/routes.h"
+
+#define MIB    ((size_t)1024 * 1024)
+#define JSON   "application/json"
+#define NDJSON "application/x-ndjson"
+
+const struct route routes[] = {
+    {"GET", "/livez", ROUTE_INLINE, ROLE_NONE, false, handle_livez, "", NULL, 0},
+    {"GET", "/openapi.json", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, 0},
+    {"GET", "/docs", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, 0},
+    {"GET", "/docs.js", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, 0},
+    {"GET", "/docs.css", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, 0},
+    {"GET", "/api/v1/session", ROUTE_INLINE, ROLE_VIEWER, false, handle_session, "", NULL, 0},
+};
+const size_t route_count = sizeof routes / sizeof routes[0];
+
+/* Anything else that is asked for is a file of the page, or not there. */
+static const struct route page_route = {"GET", "/", ROUTE_INLINE, ROLE_NONE, false, handle_page, "", NULL, 0};
+
+/* Compares segment by segment; what stands for a {…} must not be empty. */
+static bool matches(const char *pattern, struct slice path, struct slice captures[ROUTE_CAPTURES_MAX])
+{
+    size_t count = 0;
+    size_t at = 0;
+    while (*pattern != '\0') {
+        if (*pattern != '{') {
+            if (at == path.size || path.data[at++] != *pattern++) return false;
+            continue;
+        }
+        const char *slash = memchr(path.data + at, '/', path.size - at);
+        size_t size = slash != NULL ? (size_t)(slash - path.data) - at : path.size - at;
+        if (size == 0 || count == ROUTE_CAPTURES_MAX) return false;
+        captures[count++] = slice_of(path.data + at, size);
+        at += size;
+        pattern += strcspn(pattern, "}") + 1;
+    }
+    return at == path.size;
+}
+
+static bool takes(const struct route *route, const char *method)
+{
+    return strcmp(route->method, method) == 0 ||
+           (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+static void add_method(char *methods, const char *method)
+{
+    if (strstr(methods, method) != NULL) return;
+    if (methods[0] != '\0') strncat(methods, ", ", ROUTE_METHODS_SIZE - strlen(methods) - 1);
+    strncat(methods, strcmp(method, "GET") == 0 ? "GET, HEAD" : method,
+            ROUTE_METHODS_SIZE - strlen(methods) - 1);
+}
+
+const struct route *route_find(const char *method, struct slice path,
+                               struct slice captures[ROUTE_CAPTURES_MAX],
+                               char ret_methods[ROUTE_METHODS_SIZE])
+{
+    ret_methods[0] = '\0';
+    for (size_t i = 0; i < route_count; i++) {
+        if (!matches(routes[i].path, path, captures)) continue;
+        if (takes(&routes[i], method)) return &routes[i];
+        add_method(ret_methods, routes[i].method);
+    }
+    if (ret_methods[0] != '\0' || (path.size >= 5 && memcmp(path.data, "/api/", 5) == 0)) return NULL;
+    if (takes(&page_route, method)) return &page_route;
+    add_method(ret_methods, page_route.method);
+    return NULL;
+}

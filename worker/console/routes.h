@@ -1,0 +1,13 @@
+/* The handlers of all routes. openapi.json says what each takes and answers. */
+#ifndef WINNOW_ROUTES_H
+#define WINNOW_ROUTES_H
+
+struct call;
+
+/* documents.c: what is the same for everyone */
+void handle_livez(struct call *call);
+void handle_document(struct call *call); /* /openapi.json, /docs and what belongs to it */
+void handle_page(struct call *call);     /* the console's page */
+void handle_session(struct call *call);
+
+#endif

@@ -1,0 +1,403 @@
+#include "console/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "console/admission.h"
+#include "console/call_state.h"
+#include "console/work.h"
+#include "log.h"
+
+#define CONNECTIONS_MAX    2048
+#define CONNECTION_BYTES   ((size_t)24 * 1024) /* request line, headers, and what a read or write takes */
+#define SILENCE_S          30U
+#define REQUEST_TIMEOUT_MS INT64_C(30000) /* of a request, from its first byte or the last answer */
+#define BACKLOG            512U
+
+/* A connection, so that a request that never ends can be cut. */
+struct guest {
+    struct guest *next;
+    struct guest **link; /* what points here */
+    int fd;
+    int64_t deadline_ms; /* 0: an answer is being made or taken */
+};
+
+struct server {
+    struct MHD_Daemon *daemon;
+    struct console *console;
+    pthread_mutex_t mutex; /* guards the guests */
+    struct guest *guests;
+};
+
+/* ---- guests -------------------------------------------------------------------------------------------- */
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **guest_place,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct server *server = context;
+    struct guest *guest = *guest_place;
+    (void)pthread_mutex_lock(&server->mutex);
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        guest = calloc(1, sizeof *guest);
+        if (guest == NULL) abort();
+        guest->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        guest->deadline_ms = clock_now_ms() + REQUEST_TIMEOUT_MS;
+        guest->next = server->guests;
+        guest->link = &server->guests;
+        if (guest->next != NULL) guest->next->link = &guest->next;
+        server->guests = guest;
+        *guest_place = guest;
+    } else if (guest != NULL) {
+        *guest->link = guest->next;
+        if (guest->next != NULL) guest->next->link = guest->link;
+        free(guest);
+        *guest_place = NULL;
+    }
+    (void)pthread_mutex_unlock(&server->mutex);
+}
+
+static void set_deadline(struct server *server, struct MHD_Connection *connection, int64_t deadline_ms)
+{
+    struct guest *guest =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    (void)pthread_mutex_lock(&server->mutex);
+    if (guest != NULL) guest->deadline_ms = deadline_ms;
+    (void)pthread_mutex_unlock(&server->mutex);
+}
+
+void server_tidy(struct server *server)
+{
+    int64_t now_ms = clock_now_ms();
+    (void)pthread_mutex_lock(&server->mutex);
+    for (struct guest *guest = server->guests; guest != NULL; guest = guest->next) {
+        if (guest->deadline_ms != 0 && now_ms > guest->deadline_ms) (void)shutdown(guest->fd, SHUT_RDWR);
+    }
+    (void)pthread_mutex_unlock(&server->mutex);
+}
+
+/* ---- the answer ---------------------------------------------------------------------------------------- */
+
+static void suspend(void *connection)
+{
+    MHD_suspend_connection(connection);
+}
+
+static void resume(void *connection)
+{
+    MHD_resume_connection(connection);
+}
+
+/* Gives back the bytes that were taken, so that a stream stays small. With the mutex held. */
+static void forget_taken(struct call *call)
+{
+    size_t left = call->bytes.size - call->read_at;
+    if (call->read_at < CALL_CHUNK / 2 && left > 0) return;
+    if (left > 0) memmove(call->bytes.data, call->bytes.data + call->read_at, left);
+    call->bytes.size = left;
+    call->read_at = 0;
+}
+
+/* libmicrohttpd asks for more of a streaming answer. */
+static ssize_t read_stream(void *context, uint64_t position, char *to, size_t size)
+{
+    (void)position;
+    struct call *call = context;
+    ssize_t result = 0;
+    (void)pthread_mutex_lock(&call->mutex);
+    size_t left = call->bytes.size - call->read_at;
+    if (left > 0) {
+        size_t taken = left < size ? left : size;
+        memcpy(to, call->bytes.data + call->read_at, taken);
+        call->read_at += taken;
+        forget_taken(call);
+        (void)pthread_cond_signal(&call->taken);
+        result = (ssize_t)taken;
+    } else if (call->cut) {
+        result = MHD_CONTENT_READER_END_WITH_ERROR;
+    } else if (call->finished) {
+        result = MHD_CONTENT_READER_END_OF_STREAM;
+    } else {
+        call_sleep(call);
+    }
+    (void)pthread_mutex_unlock(&call->mutex);
+    return result;
+}
+
+static void add_header(struct MHD_Response *response, const char *name, const char *value)
+{
+    if (MHD_add_response_header(response, name, value) != MHD_YES)
+        log_line(LOG_LEVEL_ERROR, "header_refused", "the response header %s was not taken", name);
+}
+
+/* What every answer says: nothing of it is to run or to be shown elsewhere, and nothing from elsewhere here.
+ */
+static void add_headers(const struct call *call, struct MHD_Response *response)
+{
+    static const char *const always[][2] = {
+        {"Content-Security-Policy",
+         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Referrer-Policy", "no-referrer"},
+        {"Cross-Origin-Resource-Policy", "same-origin"},
+        {"Cross-Origin-Opener-Policy", "same-origin"},
+    };
+    bool cached = false;
+    for (size_t i = 0; i < ARRAY_COUNT(always); i++) add_header(response, always[i][0], always[i][1]);
+    if (call->media_type != NULL) add_header(response, "Content-Type", call->media_type);
+    for (size_t i = 0; i < call->header_count; i++) {
+        cached |= strcmp(call->header_names[i], "Cache-Control") == 0;
+        add_header(response, call->header_names[i], call->header_values[i]);
+    }
+    if (!cached) add_header(response, "Cache-Control", "no-store");
+}
+
+/* The answer, finished or streaming. With the mutex held. */
+static struct MHD_Response *make_response(struct call *call)
+{
+    struct MHD_Response *response;
+    if (call->finished && !call->cut) {
+        response =
+            MHD_create_response_from_buffer(call->bytes.size, call->bytes.data, MHD_RESPMEM_PERSISTENT);
+    } else {
+        response =
+            MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, CALL_CHUNK / 8, read_stream, call, NULL);
+    }
+    if (response == NULL) abort(); /* out of memory */
+    return response;
+}
+
+/* The call outlives the response: it is released in on_completed(). */
+static enum MHD_Result respond(struct MHD_Connection *connection, struct call *call)
+{
+    (void)pthread_mutex_lock(&call->mutex);
+    struct MHD_Response *response = make_response(call);
+    (void)pthread_mutex_unlock(&call->mutex);
+    add_headers(call, response);
+    enum MHD_Result result = MHD_queue_response(connection, (unsigned)call->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* ---- the request --------------------------------------------------------------------------------------- */
+
+/* libmicrohttpd has read the request line. What this returns is the context of the request from here on. */
+static void *on_target(void *context, const char *target, struct MHD_Connection *connection)
+{
+    struct server *server = context;
+    struct call *call = call_new(server->console, target);
+    call->carrier = (struct call_carrier){connection, suspend, resume};
+    return call;
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **call_place,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)code;
+    struct server *server = context;
+    struct call *call = *call_place;
+    if (call == NULL) return;
+    *call_place = NULL;
+    log_line(LOG_LEVEL_DEBUG, "request", "%s %.*s: %d in %lld ms", call->method != NULL ? call->method : "?",
+             (int)call->uri.path.size, call->uri.path.data, call->status,
+             (long long)(clock_now_ms() - call->begun_ms));
+    set_deadline(server, connection, clock_now_ms() + REQUEST_TIMEOUT_MS);
+    call_abandon(call);
+    call_release(call);
+}
+
+static void keep_headers(struct call *call, struct MHD_Connection *connection)
+{
+    for (size_t i = 0; i < CALL_HEADER_COUNT; i++) {
+        const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, call_header_names[i]);
+        if (value == NULL) continue;
+        call->headers[i] = strdup(value);
+        if (call->headers[i] == NULL) abort();
+    }
+}
+
+static void take_body(struct call *call, const char *data, size_t size)
+{
+    if (call->body.size + size > call->route->body_bytes_max)
+        call->body_too_large = true;
+    else
+        (void)buffer_add(&call->body, data, size);
+}
+
+static enum MHD_Result answer_now(struct MHD_Connection *connection, struct call *call)
+{
+    call->dispatched = true;
+    call->finished = true;
+    return respond(connection, call);
+}
+
+/* Gives the call to a thread; the connection sleeps meanwhile. */
+static enum MHD_Result hand_over(struct MHD_Connection *connection, struct call *call)
+{
+    (void)pthread_mutex_lock(&call->mutex);
+    call->dispatched = true;
+    call_sleep(call);
+    (void)pthread_mutex_unlock(&call->mutex);
+    if (call->route->kind != ROUTE_WORK) {
+        call->route->handle(call);
+    } else if (!work_submit(call->console->work, call)) {
+        call_answer_header(call, "Retry-After", "1");
+        call_refuse(call, &(struct refusal){.problem = PROBLEM_TOO_MANY, .detail = "too many requests wait"});
+        call_done(call);
+    }
+    (void)connection;
+    return MHD_YES;
+}
+
+static enum MHD_Result dispatch(struct MHD_Connection *connection, struct call *call)
+{
+    if (call->body_too_large) {
+        admission_refuse_size(call);
+        return answer_now(connection, call);
+    }
+    if (call->route->kind != ROUTE_INLINE) return hand_over(connection, call);
+    call->route->handle(call);
+    return answer_now(connection, call);
+}
+
+/* Called when the headers are there, for each part of the body, at its end, and when a sleeping connection
+ * wakes up. */
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **call_place)
+{
+    (void)url;
+    (void)version;
+    struct server *server = context;
+    struct call *call = *call_place;
+    if (call->method == NULL) {
+        call->method = admission_method(method);
+        keep_headers(call, connection);
+        return admission_check(call) ? MHD_YES : answer_now(connection, call);
+    }
+    if (*upload_size > 0) {
+        take_body(call, upload, *upload_size);
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    if (call->dispatched) return respond(connection, call);
+    set_deadline(server, connection, 0);
+    return dispatch(connection, call);
+}
+
+/* ---- the daemon ---------------------------------------------------------------------------------------- */
+
+static void on_log(void *context, const char *format, va_list values) __attribute__((format(printf, 2, 0)));
+
+static void on_log(void *context, const char *format, va_list values)
+{
+    (void)context;
+    char text[300];
+    (void)vsnprintf(text, sizeof text, format, values);
+    text[strcspn(text, "\n")] = '\0';
+    log_line(LOG_LEVEL_DEBUG, "http", "%s", text);
+}
+
+/* Leaves escapes alone: they are decoded once, in uri.c. */
+static size_t keep_escapes(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context;
+    (void)connection;
+    return strlen(text);
+}
+
+static socklen_t make_address(const struct listen_address *address, struct sockaddr_storage *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    if (strchr(address->host, ':') == NULL) {
+        struct sockaddr_in *four = (struct sockaddr_in *)ret;
+        *four = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(address->port)};
+        if (inet_pton(AF_INET, address->host, &four->sin_addr) != 1) abort(); /* was read before */
+        return sizeof *four;
+    }
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)ret;
+    *six = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(address->port)};
+    if (inet_pton(AF_INET6, address->host, &six->sin6_addr) != 1) abort();
+    return sizeof *six;
+}
+
+/* libmicrohttpd would only say that it failed, not why. -1 with errno. */
+static int listen_at(const struct listen_address *address)
+{
+    struct sockaddr_storage at;
+    const int on = 1;
+    socklen_t size = make_address(address, &at);
+    int fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        bind(fd, (struct sockaddr *)&at, size) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    int error = errno;
+    (void)close(fd);
+    errno = error;
+    return -1;
+}
+
+static struct MHD_Daemon *start(struct server *server, int fd)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
+        NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        server, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        SILENCE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_END);
+}
+
+bool server_open(struct console *console, const struct listen_address *address, struct server **ret_server,
+                 struct fault *ret_fault)
+{
+    int fd = listen_at(address);
+    if (fd < 0) {
+        fault_set(ret_fault, STATUS_STOP, "listen", "cannot listen on %s port %u: %s", address->host,
+                  (unsigned)address->port, strerror(errno));
+        return false;
+    }
+    struct server *server = calloc(1, sizeof *server);
+    if (server == NULL || pthread_mutex_init(&server->mutex, NULL) != 0) abort();
+    server->console = console;
+    server->daemon = start(server, fd);
+    if (server->daemon == NULL) {
+        fault_set(ret_fault, STATUS_STOP, "listen", "cannot serve on %s port %u", address->host,
+                  (unsigned)address->port);
+        (void)close(fd);
+        server_close(server);
+        return false;
+    }
+    *ret_server = server;
+    return true;
+}
+
+uint16_t server_port(const struct server *server)
+{
+    return MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+}
+
+void server_quiesce(struct server *server)
+{
+    int fd = MHD_quiesce_daemon(server->daemon);
+    if (fd >= 0) (void)close(fd);
+}
+
+void server_close(struct server *server)
+{
+    if (server == NULL) return;
+    if (server->daemon != NULL) MHD_stop_daemon(server->daemon);
+    (void)pthread_mutex_destroy(&server->mutex);
+    free(server);
+}

@@ -1,0 +1,46 @@
+import { useEffect, useState } from 'preact/hooks';
+
+const SHOWN_MS = 8000;
+let add = () => {};
+let numbers = 0;
+
+// Says something in passing. action: { label, run } adds a button, such as Undo.
+export function say(text, { bad = false, action } = {}) {
+  numbers += 1;
+  add({ number: numbers, text, bad, action });
+}
+
+export function sayProblem(problem) {
+  say(`${problem.title}: ${problem.message}`, { bad: true });
+}
+
+function Toast({ toast, onDone }) {
+  useEffect(() => {
+    const timer = setTimeout(onDone, toast.bad || toast.action ? 2 * SHOWN_MS : SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  const act = () => {
+    toast.action.run();
+    onDone();
+  };
+  return (
+    <div class={`toast ${toast.bad ? 'bad' : ''}`}>
+      <span>{toast.text}</span>
+      {toast.action && <button type="button" onClick={act}>{toast.action.label}</button>}
+      <button type="button" class="quiet icon" aria-label="Dismiss" onClick={onDone}>×</button>
+    </div>
+  );
+}
+
+export function Toasts() {
+  const [toasts, setToasts] = useState([]);
+  useEffect(() => {
+    add = (toast) => setToasts((before) => [...before.slice(-3), toast]);
+  }, []);
+  const remove = (number) => setToasts((before) => before.filter((toast) => toast.number !== number));
+  return (
+    <div class="toasts" role="status" aria-live="polite">
+      {toasts.map((toast) => <Toast key={toast.number} toast={toast} onDone={() => remove(toast.number)} />)}
+    </div>
+  );
+}

@@ -1,0 +1,1 @@
+export function Verdict() { return null; }

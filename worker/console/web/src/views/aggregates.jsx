@@ -1,0 +1,1 @@
+export function Aggregates() { return <p>Aggregates</p>; }

@@ -1,0 +1,1 @@
+export function Failed() { return <p>Failed</p>; }

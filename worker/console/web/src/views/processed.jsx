@@ -1,0 +1,1 @@
+export function Processed() { return <p>Processed</p>; }

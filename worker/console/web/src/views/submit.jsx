@@ -1,0 +1,1 @@
+export function Submit() { return <p>Submit</p>; }

@@ -1,0 +1,1 @@
+export function Workers() { return <p>Workers</p>; }
