@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 
 from winnow_test import pool
-from winnow_test.postgres import Postgres
+from winnow_test.postgres import Database, Postgres
 from winnow_test.process import ROOT
 
 MIGRATIONS = ROOT / "migrations"
@@ -208,6 +208,18 @@ def test_down_file_is_known_to_migrate(database):
     assert migrate(database, "status").out.count(" pending") == 1
     assert migrate(database).out.startswith(f"applied {NAMES[-1]}")
     assert migrate(database, "status").exit_code == 0
+
+
+def test_another_encoding_is_refused_with_advice(postgres):
+    with Database(postgres, "postgres") as admin:
+        admin.run("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    with Database(postgres, "latin") as latin:
+        refused = migrate(latin)
+        schema = latin.value("SELECT to_regnamespace('winnow')")
+    postgres.drop_database("latin")
+    assert refused.exit_code == 78
+    assert "encoded in LATIN1" in refused.error and "ENCODING 'UTF8'" in refused.error
+    assert schema is None
 
 
 def test_every_up_file_has_a_down_file():
