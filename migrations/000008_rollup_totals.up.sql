@@ -8,9 +8,8 @@ DO $$ BEGIN
         SELECT FROM pg_catalog.pg_stat_activity
         WHERE datname = current_database() AND application_name = 'winnow worker'
     ) THEN
-        RAISE EXCEPTION 'workers are connected to this database, which an older version of winnow filled'
-            USING ERRCODE = 'object_in_use',
-                HINT = 'Stop the pool, run winnow migrate again, then start the pool of the new version.';
+        RAISE EXCEPTION 'workers are connected to this database, which an older version of winnow filled: '
+            'stop the pool, run winnow migrate again, then start the pool of the new version';
     END IF;
 END $$;
 

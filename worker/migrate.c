@@ -13,10 +13,8 @@
 
 static const char bookkeeping_sql[] =
     "DO $$ BEGIN IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN"
-    "  RAISE EXCEPTION 'the database is encoded in %, and events are in UTF8', "
-    "pg_catalog.getdatabaseencoding()"
-    "    USING ERRCODE = 'feature_not_supported',"
-    "      HINT = 'Make another one: CREATE DATABASE name ENCODING ''UTF8'' TEMPLATE template0';"
+    "  RAISE EXCEPTION 'the database is encoded in %, and events are in UTF8: make another one by"
+    " CREATE DATABASE name ENCODING ''UTF8'' TEMPLATE template0', pg_catalog.getdatabaseencoding();"
     "END IF; END $$;"
     "CREATE SCHEMA IF NOT EXISTS winnow;"
     "CREATE TABLE IF NOT EXISTS winnow.schema_migration ("

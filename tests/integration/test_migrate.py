@@ -199,7 +199,7 @@ def test_totals_wait_for_workers_of_the_older_version_to_end(filled_by_version_7
     with psycopg2.connect(filled_by_version_7.dsn, application_name="winnow worker"):
         with pytest.raises(subprocess.CalledProcessError) as refused:
             _psql(filled_by_version_7, MIGRATIONS / f"{NAMES[7]}.up.sql")
-    assert b"Stop the pool" in refused.value.stderr
+    assert b"stop the pool" in refused.value.stderr
     assert filled_by_version_7.value("SELECT to_regclass('winnow.rollup_client') IS NULL")
 
 
