@@ -132,7 +132,9 @@ void work_free(struct work *work)
  * not. What was not granted is not taken, and nothing is said: the login's own privileges hold then. */
 static const char *const lesser_role_sql[ACCESS_COUNT] = {
     [ACCESS_READ] =
-        "SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false), (SELECT "
+        "SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false), "
+        "pg_catalog.set_config('plan_cache_mode', 'force_custom_plan', false), "
+        "pg_catalog.set_config('jit', 'off', false), (SELECT "
         "pg_catalog.set_config('role', rolname, false) FROM pg_catalog.pg_roles WHERE rolname "
         "OPERATOR(pg_catalog.=) 'winnow_console' AND pg_catalog.pg_has_role(session_user, oid, 'MEMBER'))",
     [ACCESS_RETRY] =
