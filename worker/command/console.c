@@ -4,7 +4,9 @@
 
 #include "command.h"
 #include "console/console.h"
+#include "console/outcomes.h"
 #include "console/server.h"
+#include "console/submitter.h"
 #include "console/tokens.h"
 #include "console/work.h"
 #include "exit_code.h"
@@ -51,20 +53,37 @@ static void tell_address(const struct listen_address *address, const struct serv
     (void)fflush(stdout);
 }
 
+/* What answers requests. */
+static bool begin(struct console *console, struct fault *ret_fault)
+{
+    if (!submitter_new(console->settings, &console->submitter, ret_fault)) return false;
+    console->outcomes = outcomes_new(console->settings);
+    console->work = work_new(console->settings, WORK_THREADS);
+    return true;
+}
+
+/* In this order: a submission goes from the submitter to the outcomes. */
+static void end(struct console *console)
+{
+    work_free(console->work);
+    submitter_free(console->submitter);
+    outcomes_free(console->outcomes);
+}
+
 static int serve(struct console *console, const struct listen_address *address)
 {
     struct server *server = NULL;
     struct fault fault = {0};
-    console->work = work_new(console->settings, WORK_THREADS);
+    if (!begin(console, &fault)) return complain(&fault);
     if (!server_open(console, address, &server, &fault)) {
-        work_free(console->work);
+        end(console);
         return complain(&fault);
     }
     tell_address(address, server);
     serve_until_stopped(server);
     signals_arm_deadline(STOP_WITHIN_MS);
     server_quiesce(server);
-    work_free(console->work);
+    end(console);
     server_close(server);
     return EXIT_DRAINED;
 }

@@ -367,7 +367,7 @@ void handle_aggregates(struct call *call)
     if (!answer_format_choose(call, "json csv", &format) || !read_question(call, &question)) return;
     build(&statement, &question);
     (void)buffer_add(&statement.sql, "", 1);
-    if (call_run(call, ACCESS_READ, statement.sql.data, statement.parameters, statement.count, &rows))
+    if (call_run(call, SESSION_READ, statement.sql.data, statement.parameters, statement.count, &rows))
         answer_rows(call, &question, rows, format);
     rows_free(rows);
     buffer_done(&statement.sql);

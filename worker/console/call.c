@@ -253,24 +253,24 @@ void call_fail(struct call *call, enum problem problem, const struct fault *faul
 
 /* ---- PostgreSQL ---------------------------------------------------------------------------------------- */
 
-struct database *call_database(struct call *call, enum call_access access)
+struct database *call_database(struct call *call, enum session_kind kind)
 {
     struct fault fault;
-    struct database *database = work_database(call->thread, access, &fault);
+    struct database *database = work_database(call->thread, kind, &fault);
     if (database == NULL) call_fail(call, PROBLEM_DATABASE, &fault);
     return database;
 }
 
-bool call_run(struct call *call, enum call_access access, const char *sql,
+bool call_run(struct call *call, enum session_kind kind, const char *sql,
               const struct sql_parameter *parameters, size_t count, struct rows **ret_rows)
 {
     struct fault fault;
     for (int attempt = 0;; attempt++) {
-        bool kept = work_has_database(call->thread, access);
-        struct database *database = call_database(call, access);
+        bool kept = work_has_database(call->thread, kind);
+        struct database *database = call_database(call, kind);
         if (database == NULL) return false;
         if (database_run(database, "query", sql, parameters, count, ret_rows, &fault)) return true;
-        bool again = kept && attempt == 0 && access == ACCESS_READ && !database_is_alive(database);
+        bool again = kept && attempt == 0 && kind == SESSION_READ && !database_is_alive(database);
         if (!again) break;
     }
     call_fail(call, PROBLEM_DATABASE, &fault);

@@ -16,6 +16,7 @@
 #include "attr.h"
 #include "buffer.h"
 #include "console/problem.h"
+#include "console/session.h"
 #include "database.h"
 #include "settings.h"
 #include "slice.h"
@@ -79,19 +80,15 @@ void call_fail(struct call *call, enum problem problem, const struct fault *faul
 
 /* ---- PostgreSQL, in ROUTE_WORK handlers ---------------------------------------------------------------- */
 
-/* Each work thread has a connection of each kind, opened when first wanted and again after it was lost. */
-enum call_access {
-    ACCESS_READ,  /* as winnow_console, when the login may: reads, in read-only transactions */
-    ACCESS_RETRY, /* as winnow_retry, when the login may: records retries and discards */
-    ACCESS_COUNT
-};
+/* Each work thread has a connection of each kind (session.h), opened when first wanted and again after it was
+ * lost. */
 
 /* NULL when it cannot be had: then the call is answered. Borrowed until the handler returns. Leave no
  * transaction open. */
-struct database *call_database(struct call *call, enum call_access access);
+struct database *call_database(struct call *call, enum session_kind kind);
 /* Runs a statement, once more on a new connection when a kept one turns out to be lost (reads only). False
  * when the call is answered with the fault. The caller frees the rows; ret_rows may be NULL. */
-MUST_CHECK bool call_run(struct call *call, enum call_access access, const char *sql,
+MUST_CHECK bool call_run(struct call *call, enum session_kind kind, const char *sql,
                          const struct sql_parameter *parameters, size_t count, struct rows **ret_rows);
 
 #endif

@@ -9,6 +9,7 @@
 struct tokens;
 struct work;
 struct submitter;
+struct outcomes;
 struct live;
 
 struct console {
@@ -17,6 +18,7 @@ struct console {
     bool loopback_only;    /* listens on a loopback address: Host must name one */
     struct work *work;
     struct submitter *submitter;
+    struct outcomes *outcomes;
     struct live *live;
 };
 

@@ -85,7 +85,7 @@ static bool run(struct event_reader *reader, struct query *query, struct rows **
 {
     (void)buffer_add(&query->sql, "", 1);
     bool done =
-        call_run(reader->call, ACCESS_READ, query->sql.data, query->parameters, query->count, ret_rows);
+        call_run(reader->call, SESSION_READ, query->sql.data, query->parameters, query->count, ret_rows);
     buffer_done(&query->sql);
     return done;
 }
@@ -150,7 +150,7 @@ static bool read_names(struct event_reader *reader)
     struct rows *rows = NULL;
     const struct sql_parameter text = sql_text(reader->filter->text);
     if (reader->filter->text == NULL || reader->names_read) return true;
-    if (!call_run(reader->call, ACCESS_READ, SQL_NAMES, &text, 1, &rows)) return false;
+    if (!call_run(reader->call, SESSION_READ, SQL_NAMES, &text, 1, &rows)) return false;
     const int64_t client_count = rows_int(rows, 0, 2);
     const int64_t metric_count = rows_int(rows, 0, 3);
     reader->clients = copy_cell(rows, 0);
@@ -236,7 +236,7 @@ static bool look_into_rollups(struct event_reader *reader, size_t wanted, struct
         sql_text(reader->filter->metric != NULL ? reader->filter->metric : reader->only_metric),
         sql_text(count),
     };
-    if (!call_run(reader->call, ACCESS_READ, SQL_WINDOW, parameters, ARRAY_COUNT(parameters), &rows))
+    if (!call_run(reader->call, SESSION_READ, SQL_WINDOW, parameters, ARRAY_COUNT(parameters), &rows))
         return false;
     *ret_window = (struct window){.newest_us = rows_int(rows, 0, 0),
                                   .begins_us = rows_int(rows, 0, 1),

@@ -281,7 +281,7 @@ void handle_message_state(struct call *call)
                                                sql_text(hash),
                                                sql_text(hash != NULL ? time : NULL),
                                                sql_text(settings->group)};
-    if (!call_run(call, ACCESS_READ, SQL_STATE, parameters, ARRAY_COUNT(parameters), &rows)) return;
+    if (!call_run(call, SESSION_READ, SQL_STATE, parameters, ARRAY_COUNT(parameters), &rows)) return;
     answer_state(call, rows);
     rows_free(rows);
 }

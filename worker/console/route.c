@@ -14,6 +14,8 @@ const struct route routes[] = {
     {"GET", "/docs", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, 0},
     {"GET", "/docs.js", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, 0},
     {"GET", "/docs.css", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, 0},
+    {"POST", "/api/v1/events", ROUTE_LATER, ROLE_SUBMITTER, true, handle_submit, "wait", JSON " " NDJSON,
+     4 * MIB},
     {"GET", "/api/v1/session", ROUTE_INLINE, ROLE_VIEWER, false, handle_session, "", NULL, 0},
     {"GET", "/api/v1/events", ROUTE_WORK, ROLE_VIEWER, false, handle_events,
      "client metric from to amount_min amount_max hash q limit cursor format", NULL, 0},

@@ -18,4 +18,15 @@ void handle_message_state(struct call *call);
 /* aggregates.c */
 void handle_aggregates(struct call *call);
 
+/* events_submit.c */
+void handle_submit(struct call *call);
+
+/* explain.c */
+void handle_explain(struct call *call);
+
+/* progress.c */
+void handle_status(struct call *call);
+void handle_completeness(struct call *call);
+void handle_workers(struct call *call);
+
 #endif

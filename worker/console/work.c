@@ -6,15 +6,13 @@
 
 #include "console/call_state.h"
 
-#define WAITING_MAX          1024
-#define STACK_BYTES          ((size_t)256 * 1024)
-#define STATEMENT_TIMEOUT_MS INT64_C(20000)
-#define CONNECT_TIMEOUT_MS   INT64_C(3000)
+#define WAITING_MAX 1024
+#define STACK_BYTES ((size_t)256 * 1024)
 
 struct work_thread {
     struct work *work;
     pthread_t thread;
-    struct database *databases[ACCESS_COUNT];
+    struct database *databases[SESSION_KIND_COUNT];
 };
 
 struct work {
@@ -116,8 +114,8 @@ void work_free(struct work *work)
     (void)pthread_mutex_unlock(&work->mutex);
     for (size_t i = 0; i < work->thread_count; i++) {
         (void)pthread_join(work->threads[i].thread, NULL);
-        for (int access = 0; access < ACCESS_COUNT; access++)
-            database_close(work->threads[i].databases[access]);
+        for (int kind = 0; kind < SESSION_KIND_COUNT; kind++)
+            database_close(work->threads[i].databases[kind]);
     }
     refuse_waiting(work);
     (void)pthread_mutex_destroy(&work->mutex);
@@ -128,48 +126,14 @@ void work_free(struct work *work)
 
 /* ---- connections --------------------------------------------------------------------------------------- */
 
-/* The lesser role, when the login may take it: a login that may write is then as harmless as one that may
- * not. What was not granted is not taken, and nothing is said: the login's own privileges hold then. */
-static const char *const lesser_role_sql[ACCESS_COUNT] = {
-    [ACCESS_READ] =
-        "SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false), "
-        "pg_catalog.set_config('plan_cache_mode', 'force_custom_plan', false), "
-        "pg_catalog.set_config('jit', 'off', false), (SELECT "
-        "pg_catalog.set_config('role', rolname, false) FROM pg_catalog.pg_roles WHERE rolname "
-        "OPERATOR(pg_catalog.=) 'winnow_console' AND pg_catalog.pg_has_role(session_user, oid, 'MEMBER'))",
-    [ACCESS_RETRY] =
-        "SELECT (SELECT pg_catalog.set_config('role', rolname, false) FROM pg_catalog.pg_roles WHERE rolname "
-        "OPERATOR(pg_catalog.=) 'winnow_retry' AND pg_catalog.pg_has_role(session_user, oid, 'MEMBER'))",
-};
-
-bool work_has_database(const struct work_thread *thread, enum call_access access)
+bool work_has_database(const struct work_thread *thread, enum session_kind kind)
 {
-    const struct database *database = thread->databases[access];
+    const struct database *database = thread->databases[kind];
     return database != NULL && database_is_alive(database);
 }
 
-static struct database *open_database(const struct settings *settings, enum call_access access,
-                                      struct fault *ret_fault)
+struct database *work_database(struct work_thread *thread, enum session_kind kind, struct fault *ret_fault)
 {
-    struct database *database = NULL;
-    const struct database_options options = {
-        .conninfo = settings->database,
-        .application_name = access == ACCESS_READ ? "winnow console" : "winnow console retry",
-        .read_only = access == ACCESS_READ,
-        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
-    };
-    if (!database_open(&options, &database, ret_fault)) return NULL;
-    if (database_run(database, "role", lesser_role_sql[access], NULL, 0, NULL, ret_fault)) return database;
-    database_close(database);
-    return NULL;
-}
-
-struct database *work_database(struct work_thread *thread, enum call_access access, struct fault *ret_fault)
-{
-    struct database **kept = &thread->databases[access];
-    if (work_has_database(thread, access)) return *kept;
-    database_close(*kept);
-    *kept = open_database(thread->work->settings, access, ret_fault);
-    return *kept;
+    struct database **kept = &thread->databases[kind];
+    return session_keep(thread->work->settings, kind, kept, ret_fault) ? *kept : NULL;
 }

@@ -24,8 +24,8 @@ MUST_CHECK bool work_submit(struct work *work, struct call *call);
 void work_free(struct work *work);
 
 /* For call.c: the thread's connection, opened when there is none; NULL with the fault. */
-struct database *work_database(struct work_thread *thread, enum call_access access, struct fault *ret_fault);
+struct database *work_database(struct work_thread *thread, enum session_kind kind, struct fault *ret_fault);
 /* Whether one is open from before. */
-bool work_has_database(const struct work_thread *thread, enum call_access access);
+bool work_has_database(const struct work_thread *thread, enum session_kind kind);
 
 #endif

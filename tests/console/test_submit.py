@@ -1,0 +1,149 @@
+"""POST /api/v1/events: what was sent arrives byte by byte, and the answer tells what became of it."""
+
+import json
+
+import pytest
+from winnow_test.check import explain
+from winnow_test.poll import wait_until
+
+SEED = b'{"source":"client_A","payload":{"metric":"sale","amount":"1200","timestamp":"2024/01/01"}}'
+SAME = b'{"client_id":"client_A","metric":"sale","amount":1200.00,"timestamp":"2024-01-01T07:00:00Z"}'
+NOT_AN_EVENT = b'{"source":"client_A","metric":"sale","amount":"twelve"}'
+
+
+def submit(console, body, **parameters):
+    return console.post("/api/v1/events", body, **parameters)
+
+
+def test_acknowledged(stage, console):
+    answer = submit(console, SEED)
+    assert answer.status == 202, answer
+    told = answer.json
+    (message,) = stage.broker.read_topic(stage.topic)
+    assert (message.partition(), message.offset()) == (told["partition"], told["offset"])
+    assert message.value() == SEED
+    assert message.key() == b"client_A"
+    assert told["topic"] == stage.topic
+    assert told["event"] == {"client_id": "client_A", "metric": "sale", "amount": "1200",
+                             "timestamp": "2024-01-01T00:00:00Z", "event_hash": told["event_hash"]}
+    assert told["state"] == "processing"
+
+
+def test_stored_then_duplicate(stage, console):
+    with stage.pool():
+        stored = submit(console, SEED, wait="20s")
+        again = submit(console, SAME, wait="20s")
+    assert stored.status == 201, stored
+    assert stored.json["state"] == "completed"
+    assert stored.headers["location"] == f"/api/v1/events/{stored.json['event_hash']}"
+    assert again.status == 200, again
+    assert again.json["state"] == "duplicate"
+    assert again.json["message"] == "Event already processed (duplicate detected)"
+    assert again.json["duplicate_of"] == {name: stored.json[name] for name in ("topic", "partition", "offset")}
+    assert again.json["event_hash"] == stored.json["event_hash"]
+
+
+def test_failed(stage, console):
+    with stage.pool():
+        answer = submit(console, NOT_AN_EVENT, wait="20s")
+    assert answer.status == 422, answer
+    assert answer.media_type == "application/problem+json"
+    told = answer.json
+    assert told["reason"] == "amount_invalid"
+    assert '"twelve"' in told["detail"]
+    assert told["submission"]["state"] == "failed"
+    assert told["submission"]["event_hash"] is None
+
+
+def test_nobody_processes(console):
+    answer = submit(console, SEED, wait="300ms")
+    assert answer.status == 202, answer
+    assert answer.json["state"] == "processing"
+
+
+def test_several(stage, console):
+    lines = [SEED, SAME, NOT_AN_EVENT, b'{"client":"b","metric":"sale","amount":2,"time":"2024-01-02"}']
+    with stage.pool():
+        answer = console.ask("POST", "/api/v1/events", b"\n".join(lines) + b"\n\n", {"wait": "20s"},
+                             {"Content-Type": "application/x-ndjson"})
+    assert answer.status == 200, answer
+    states = [told["state"] for told in answer.json["submissions"]]
+    assert states == ["completed", "duplicate", "failed", "completed"]
+    assert sorted(message.value() for message in stage.broker.read_topic(stage.topic)) == sorted(lines)
+
+
+def test_a_thousand(stage, console):
+    body = b"".join(b'{"client":"c%d","metric":"m","amount":%d,"time":"2024-01-02"}\n' % (i % 7, i) for i in range(1000))
+    with stage.pool():
+        answer = console.ask("POST", "/api/v1/events", body, {"wait": "30s"}, {"Content-Type": "application/x-ndjson"})
+    assert answer.status == 200, answer
+    assert {told["state"] for told in answer.json["submissions"]} == {"completed"}
+    assert len({(told["partition"], told["offset"]) for told in answer.json["submissions"]}) == 1000
+
+
+@pytest.mark.parametrize("body", [b"\x00\xff\xfe", b"[]", b'{"a":' * 40, b'"' + b"x" * 900000 + b'"'],
+                         ids=["bytes", "array", "cut", "long"])
+def test_any_bytes_are_sent(stage, console, body):
+    answer = submit(console, body)
+    assert answer.status == 202, answer
+    assert [message.value() for message in stage.broker.read_topic(stage.topic)] == [body]
+    (told,) = explain([body], 0)
+    assert answer.json["reason"] == told["reason"]
+
+
+@pytest.mark.parametrize("body, media_type, parameters, status, parameter", [
+    (b"", "application/json", {}, 400, "the body"),
+    (b"\n\n", "application/x-ndjson", {}, 400, "the body"),
+    (b"{}\n" * 1001, "application/x-ndjson", {}, 400, "the body"),
+    (b"x" * (4 * 1024 * 1024 + 1), "application/json", {}, 413, "the body"),
+    (SEED, "text/plain", {}, 415, "Content-Type"),
+    (SEED, "application/json", {"wait": "31s"}, 400, "wait"),
+    (SEED, "application/json", {"wait": "5"}, 400, "wait"),
+    (SEED, "application/json", {"wait": "-1s"}, 400, "wait"),
+    (SEED, "application/json", {"wiat": "1s"}, 400, "wiat"),
+], ids=["empty", "blank", "1001", "long", "text", "31s", "no-unit", "negative", "unknown"])
+def test_refused(stage, console, body, media_type, parameters, status, parameter):
+    answer = console.ask("POST", "/api/v1/events", body, parameters, {"Content-Type": media_type})
+    assert answer.status == status, answer
+    told = answer.json
+    assert answer.media_type == "application/problem+json"
+    assert told["parameter"] == parameter
+    assert told["expected"] in told["detail"]
+    assert stage.broker.read_topic(stage.topic) == []
+
+
+def test_a_body_of_unknown_length_is_limited(console):
+    def parts():
+        for _ in range(80):
+            yield b"x" * 65536
+
+    connection = console.connect()
+    connection.request("POST", "/api/v1/events", parts(), {"Content-Type": "application/json"}, encode_chunked=True)
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_kafka_away(stage, console):
+    """The answer says that it may have arrived: nothing is promised that is not known."""
+    assert submit(console, SEED).status == 202
+    stage.broker.command("down")
+    try:
+        answer = submit(console, SAME)
+    finally:
+        stage.broker.command("up")
+    assert answer.status == 503, answer
+    assert answer.json["type"] == "/docs#problem-kafka-unavailable"
+    assert int(answer.headers["retry-after"]) >= 1
+    wait_until(lambda: submit(console, SAME).status == 202, 30, "Kafka is back")
+
+
+def test_database_away(stage, console, postgres):
+    """Submitting needs Kafka alone; the outcome is told when the database is back in time."""
+    with stage.pool():
+        assert submit(console, SEED, wait="20s").status == 201
+        postgres.stop()
+        assert submit(console, b'{"client":"x","metric":"y"}').status == 202
+        assert submit(console, b'{"client":"x","metric":"z"}', wait="1s").status == 202
+        postgres.start()
+        answer = submit(console, json.dumps({"client": "x", "metric": "w"}), wait="30s")
+    assert answer.status == 201, answer

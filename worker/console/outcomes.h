@@ -1,0 +1,21 @@
+/* Waits for what workers make of parcels: one thread asks PostgreSQL for all of them at once. */
+#ifndef WINNOW_OUTCOMES_H
+#define WINNOW_OUTCOMES_H
+
+#include "console/parcel.h"
+#include "settings.h"
+
+struct outcomes;
+
+/* Settings are borrowed. */
+struct outcomes *outcomes_new(const struct settings *settings);
+
+/* Takes the parcel, whose items Kafka has acknowledged. When the outcome of each is known, or the parcel's
+ * deadline has passed, calls parcel->done() in a thread of its own; items that are not known then are still
+ * processing, as far as anyone can tell. The database may be away meanwhile. Any thread. */
+void outcomes_watch(struct outcomes *outcomes, struct parcel *parcel);
+
+/* All that wait are done at once. Takes NULL. */
+void outcomes_free(struct outcomes *outcomes);
+
+#endif

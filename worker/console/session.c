@@ -1,0 +1,56 @@
+#include "console/session.h"
+
+#define STATEMENT_TIMEOUT_MS INT64_C(20000)
+#define CONNECT_TIMEOUT_MS   INT64_C(3000)
+
+/* A login that may do more is then as harmless as one that may not. Where the role was not granted the
+ * login's own privileges hold. */
+#define LESSER_ROLE(name) \
+    "(SELECT pg_catalog.set_config('role', rolname, false) FROM pg_catalog.pg_roles WHERE rolname " \
+    "OPERATOR(pg_catalog.=) '" name "' AND pg_catalog.pg_has_role(session_user, oid, 'MEMBER'))"
+
+/* What people filter by decides how a query is best answered. */
+#define PLAN_EACH \
+    "pg_catalog.set_config('plan_cache_mode', 'force_custom_plan', false), " \
+    "pg_catalog.set_config('jit', 'off', false)"
+
+static const struct {
+    const char *application_name;
+    bool read_only;
+    const char *sql;
+} kinds[SESSION_KIND_COUNT] = {
+    [SESSION_READ] = {"winnow console", true,
+                      "SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false), " PLAN_EACH
+                      ", " LESSER_ROLE("winnow_console")},
+    [SESSION_RETRY] = {"winnow console retry", false, "SELECT " LESSER_ROLE("winnow_retry")},
+    [SESSION_FAULT] = {"winnow console fault", true, "SELECT"},
+};
+
+static bool open_session(const struct settings *settings, enum session_kind kind,
+                         struct database **ret_database, struct fault *ret_fault)
+{
+    struct database *database = NULL;
+    const struct database_options options = {
+        .conninfo = settings->database,
+        .application_name = kinds[kind].application_name,
+        .read_only = kinds[kind].read_only,
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
+    };
+    if (!database_open(&options, &database, ret_fault)) return false;
+    if (!database_run(database, "role", kinds[kind].sql, NULL, 0, NULL, ret_fault)) {
+        database_close(database);
+        return false;
+    }
+    *ret_database = database;
+    return true;
+}
+
+bool session_keep(const struct settings *settings, enum session_kind kind, struct database **database,
+                  struct fault *ret_fault)
+{
+    if (*database != NULL && database_is_alive(*database)) return true;
+    database_close(*database);
+    *database = NULL;
+    return open_session(settings, kind, database, ret_fault);
+}

@@ -1,0 +1,23 @@
+/* Connections of the console to PostgreSQL, each with the least privileges that the login allows. */
+#ifndef WINNOW_SESSION_H
+#define WINNOW_SESSION_H
+
+#include <stdbool.h>
+
+#include "attr.h"
+#include "database.h"
+#include "settings.h"
+
+enum session_kind {
+    SESSION_READ, /* as winnow_console when the login is a member of it; transactions only read in any case */
+    SESSION_RETRY, /* as winnow_retry when the login is a member of it */
+    SESSION_FAULT, /* as the login itself: ends other sessions, for simulated failures */
+    SESSION_KIND_COUNT
+};
+
+/* Sees to it that *database is a living connection: keeps it, or closes it and opens another. On failure it
+ * is NULL. Connecting takes 3 s a host at most, a statement 20 s. */
+MUST_CHECK bool session_keep(const struct settings *settings, enum session_kind kind,
+                             struct database **database, struct fault *ret_fault);
+
+#endif

@@ -1,0 +1,282 @@
+#include "console/submitter.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "normalize.h"
+#include "producer.h"
+
+#define UNDER_WAY_BYTES_MAX ((size_t)16 * 1024 * 1024)
+#define RENEW_AFTER_MS      INT64_C(1000)
+
+struct submitter {
+    struct settings settings; /* a copy with properties of its own; the texts are borrowed */
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct parcel *first; /* those that wait to be sent */
+    struct parcel **last;
+    size_t bytes; /* of all that are not done */
+    bool ending;
+
+    /* the thread's own */
+    struct producer *producer; /* NULL: could not be made, or is to be made anew */
+    struct normalizer *normalizer;
+    size_t under_way; /* items sent and not reported */
+    int64_t made_ms;
+};
+
+/* ---- in the submitter's thread ------------------------------------------------------------------------- */
+
+static void finish(struct submitter *submitter, struct parcel *parcel)
+{
+    (void)pthread_mutex_lock(&submitter->mutex);
+    submitter->bytes -= parcel->bytes;
+    (void)pthread_mutex_unlock(&submitter->mutex);
+    parcel->done(parcel);
+}
+
+static void report(struct submitter *submitter, struct parcel_item *item, const struct fault *fault)
+{
+    item->reported = true;
+    item->fault = *fault;
+    if (--item->parcel->left == 0) finish(submitter, item->parcel);
+}
+
+static void on_report(void *context, const struct delivery *delivery)
+{
+    struct submitter *submitter = context;
+    struct parcel_item *item = delivery->opaque;
+    item->partition = delivery->partition;
+    item->offset = delivery->offset;
+    submitter->under_way--;
+    report(submitter, item, delivery->fault);
+}
+
+static void keep_event(struct parcel_item *item, const struct event *event)
+{
+    item->accepted = true;
+    memcpy(item->hash, event->hash, sizeof item->hash);
+    item->time_us = event->time_us;
+    item->bucket_us = event->bucket_us;
+    item->amount = event->amount;
+    buffer_clear(&item->names);
+    (void)buffer_add(&item->names, event->client_id.data, event->client_id.size);
+    (void)buffer_add(&item->names, "", 1);
+    item->metric_at = buffer_add(&item->names, event->metric.data, event->metric.size);
+    (void)buffer_add(&item->names, "", 1);
+}
+
+/* The client id of an event that is rejected for something else, as far as it was found. */
+static struct slice found_client(const struct submitter *submitter, const struct reject *reject)
+{
+    if (reject->reason == REJECT_CLIENT_ID_MISSING || reject->reason == REJECT_CLIENT_ID_INVALID)
+        return slice_of(NULL, 0);
+    const struct finding *finding = normalizer_finding(submitter->normalizer, FIELD_CLIENT_ID);
+    if (finding->place == PLACE_NONE || memchr(finding->value.data, '\\', finding->value.size) != NULL)
+        return slice_of(NULL, 0);
+    struct slice key = slice_trim(finding->value);
+    return key.size <= EVENT_TEXT_BYTES_MAX ? key : slice_of(NULL, 0);
+}
+
+/* Returns the key; it is borrowed from the item or the normalizer. */
+static struct slice judge(struct submitter *submitter, struct parcel_item *item, int64_t timestamp_ms)
+{
+    static const struct client_rules rules;
+    struct record record = {.timestamp_ms = timestamp_ms, .value = item->value, .headers = item->headers};
+    struct event event;
+    struct slice client;
+    if (normalize(submitter->normalizer, &record, &rules, &event, &item->reject) == STATUS_OK) {
+        keep_event(item, &event);
+        client = event.client_id;
+    } else {
+        item->accepted = false;
+        client = found_client(submitter, &item->reject);
+    }
+    return item->key_from_value ? client : item->key;
+}
+
+static void send(struct submitter *submitter, struct parcel_item *item)
+{
+    struct fault fault;
+    int64_t timestamp_ms = item->timestamp_ms > 0 ? item->timestamp_ms : clock_wall_ms();
+    struct slice key = judge(submitter, item, timestamp_ms);
+    /* the timestamp by which the event was judged goes with it: it may be part of the hash (D-1) */
+    struct outgoing message = {.key = key,
+                               .value = item->value,
+                               .headers = item->headers,
+                               .timestamp_ms = timestamp_ms,
+                               .partition = -1,
+                               .opaque = item};
+    submitter->under_way++;
+    if (producer_send(submitter->producer, &message, &fault)) return;
+    submitter->under_way--;
+    report(submitter, item, &fault);
+}
+
+/* A producer that met a fatal error takes nothing any more (librdkafka 2.0.2, issue 4438). */
+static bool have_producer(struct submitter *submitter, struct fault *ret_fault)
+{
+    if (submitter->producer != NULL && producer_is_fatal(submitter->producer) &&
+        clock_now_ms() - submitter->made_ms > RENEW_AFTER_MS) {
+        log_line(LOG_LEVEL_WARNING, "producer_renewed",
+                 "the Kafka producer met a fatal error: another one is made");
+        producer_free(submitter->producer);
+        submitter->producer = NULL;
+    }
+    if (submitter->producer != NULL) return true;
+    submitter->made_ms = clock_now_ms();
+    return producer_new(&submitter->settings, submitter->settings.topic, on_report, submitter,
+                        &submitter->producer, ret_fault);
+}
+
+static void send_parcel(struct submitter *submitter, struct parcel *parcel)
+{
+    struct fault fault;
+    bool able = have_producer(submitter, &fault);
+    parcel->left = parcel->count;
+    for (size_t i = 0, count = parcel->count; i < count; i++) {
+        struct parcel_item *item = &parcel->items[i];
+        item->parcel = parcel;
+        if (able)
+            send(submitter, item);
+        else
+            report(submitter, item, &fault);
+    }
+}
+
+/* Takes what waits; sleeps while there is nothing to do. False at the end. */
+static bool take(struct submitter *submitter, struct parcel **ret_first)
+{
+    (void)pthread_mutex_lock(&submitter->mutex);
+    while (submitter->first == NULL && submitter->under_way == 0 && !submitter->ending)
+        (void)pthread_cond_wait(&submitter->changed, &submitter->mutex);
+    *ret_first = submitter->first;
+    submitter->first = NULL;
+    submitter->last = &submitter->first;
+    bool goes_on = !submitter->ending || *ret_first != NULL || submitter->under_way > 0;
+    (void)pthread_mutex_unlock(&submitter->mutex);
+    return goes_on;
+}
+
+static void *run(void *context)
+{
+    struct submitter *submitter = context;
+    for (struct parcel *first; take(submitter, &first);) {
+        while (first != NULL) {
+            struct parcel *next = first->next; /* the parcel may be gone when it was sent */
+            send_parcel(submitter, first);
+            first = next;
+        }
+        if (submitter->under_way > 0) (void)producer_serve(submitter->producer, 1);
+    }
+    return NULL;
+}
+
+/* ---- for all others ------------------------------------------------------------------------------------ */
+
+/* In front of the user's, which win: an answer is waited for, so it must come soon. */
+static void set_properties(struct submitter *submitter, const struct settings *settings)
+{
+    static char *const own[][2] = {{"linger.ms", "2"}, {"message.timeout.ms", "10000"}};
+    struct settings *copy = &submitter->settings;
+    *copy = *settings;
+    copy->kafka = calloc(settings->kafka_count + ARRAY_COUNT(own), sizeof *copy->kafka);
+    if (copy->kafka == NULL) abort();
+    for (size_t i = 0; i < ARRAY_COUNT(own); i++)
+        copy->kafka[i] = (struct kafka_property){own[i][0], own[i][1]};
+    if (settings->kafka_count > 0)
+        memcpy(copy->kafka + ARRAY_COUNT(own), settings->kafka, settings->kafka_count * sizeof *copy->kafka);
+    copy->kafka_count += ARRAY_COUNT(own);
+}
+
+bool submitter_new(const struct settings *settings, struct submitter **ret_submitter, struct fault *ret_fault)
+{
+    struct submitter *submitter = calloc(1, sizeof *submitter);
+    if (submitter == NULL || pthread_mutex_init(&submitter->mutex, NULL) != 0 ||
+        pthread_cond_init(&submitter->changed, NULL) != 0)
+        abort();
+    set_properties(submitter, settings);
+    submitter->last = &submitter->first;
+    submitter->normalizer = normalizer_new((size_t)settings->event_bytes_max);
+    if (!have_producer(submitter, ret_fault)) {
+        free(submitter->settings.kafka);
+        normalizer_free(submitter->normalizer);
+        free(submitter);
+        return false;
+    }
+    if (pthread_create(&submitter->thread, NULL, run, submitter) != 0) abort();
+    *ret_submitter = submitter;
+    return true;
+}
+
+static size_t weigh(struct parcel *parcel)
+{
+    parcel->bytes = sizeof *parcel + parcel->count * sizeof *parcel->items;
+    for (size_t i = 0; i < parcel->count; i++) parcel->bytes += parcel->items[i].value.size;
+    return parcel->bytes;
+}
+
+bool submitter_send(struct submitter *submitter, struct parcel *parcel)
+{
+    size_t bytes = weigh(parcel);
+    (void)pthread_mutex_lock(&submitter->mutex);
+    bool room = submitter->bytes + bytes <= UNDER_WAY_BYTES_MAX && !submitter->ending;
+    if (room) {
+        submitter->bytes += bytes;
+        parcel->next = NULL;
+        *submitter->last = parcel;
+        submitter->last = &parcel->next;
+        (void)pthread_cond_signal(&submitter->changed);
+    }
+    (void)pthread_mutex_unlock(&submitter->mutex);
+    return room;
+}
+
+struct waiting {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool done;
+};
+
+static void on_done(struct parcel *parcel)
+{
+    struct waiting *waiting = parcel->context;
+    (void)pthread_mutex_lock(&waiting->mutex);
+    waiting->done = true;
+    (void)pthread_cond_signal(&waiting->changed);
+    (void)pthread_mutex_unlock(&waiting->mutex);
+}
+
+bool submitter_send_and_wait(struct submitter *submitter, struct parcel *parcel)
+{
+    struct waiting waiting = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    parcel->context = &waiting;
+    parcel->done = on_done;
+    bool sent = submitter_send(submitter, parcel);
+    (void)pthread_mutex_lock(&waiting.mutex);
+    while (sent && !waiting.done) (void)pthread_cond_wait(&waiting.changed, &waiting.mutex);
+    (void)pthread_mutex_unlock(&waiting.mutex);
+    (void)pthread_mutex_destroy(&waiting.mutex);
+    (void)pthread_cond_destroy(&waiting.changed);
+    return sent;
+}
+
+void submitter_free(struct submitter *submitter)
+{
+    if (submitter == NULL) return;
+    (void)pthread_mutex_lock(&submitter->mutex);
+    submitter->ending = true;
+    (void)pthread_cond_signal(&submitter->changed);
+    (void)pthread_mutex_unlock(&submitter->mutex);
+    (void)pthread_join(submitter->thread, NULL);
+    producer_free(submitter->producer);
+    normalizer_free(submitter->normalizer);
+    (void)pthread_mutex_destroy(&submitter->mutex);
+    (void)pthread_cond_destroy(&submitter->changed);
+    free(submitter->settings.kafka);
+    free(submitter);
+}
