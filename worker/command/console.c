@@ -4,6 +4,8 @@
 
 #include "command.h"
 #include "console/console.h"
+#include "console/live.h"
+#include "console/outage.h"
 #include "console/outcomes.h"
 #include "console/progress.h"
 #include "console/server.h"
@@ -60,6 +62,9 @@ static bool begin(struct console *console, struct fault *ret_fault)
     if (!submitter_new(console->settings, &console->submitter, ret_fault)) return false;
     console->outcomes = outcomes_new(console->settings);
     console->progress = progress_new(console->settings);
+    console->live = live_new(console->settings, console->progress);
+    if (setting_is_on(console->settings->allow_fault_injection))
+        console->outage = outage_new(console->settings);
     console->work = work_new(console->settings, WORK_THREADS);
     return true;
 }
@@ -70,6 +75,8 @@ static void end(struct console *console)
     work_free(console->work);
     submitter_free(console->submitter);
     outcomes_free(console->outcomes);
+    live_free(console->live);
+    outage_free(console->outage);
     progress_free(console->progress);
 }
 

@@ -82,7 +82,7 @@ bool access_check(struct call *call)
     if (route->writes && !origin_is_ours(call))
         return refuse(call, PROBLEM_FOREIGN_ORIGIN, "Origin",
                       "the page that sends this is of another site, expected one of this console");
-    if (route->writes && strcmp(call->console->settings->read_only, "yes") == 0)
+    if (route->writes && setting_is_on(call->console->settings->read_only))
         return refuse(call, PROBLEM_READ_ONLY, NULL, "the console runs with --read-only");
     return true;
 }

@@ -12,6 +12,7 @@ struct submitter;
 struct outcomes;
 struct progress;
 struct live;
+struct outage;
 
 struct console {
     const struct settings *settings;
@@ -22,6 +23,7 @@ struct console {
     struct outcomes *outcomes;
     struct progress *progress;
     struct live *live;
+    struct outage *outage; /* NULL: failures may not be simulated */
 };
 
 #endif

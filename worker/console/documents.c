@@ -6,9 +6,11 @@
 
 #include "console/call_state.h"
 #include "console/console.h"
+#include "console/outage.h"
 #include "console/page.h"
 #include "console/routes.h"
 #include "console/tokens.h"
+#include "instant.h"
 #include "json.h"
 #include "version.h"
 
@@ -91,18 +93,21 @@ void handle_page(struct call *call)
 void handle_session(struct call *call)
 {
     struct buffer out = {0};
+    char until[INSTANT_TEXT_SIZE];
     const struct settings *settings = call_settings(call);
+    int64_t until_ms = outage_until(call->console->outage);
     json_open(&out, '{');
     json_text(&out, "actor", call_actor(call));
     json_text(&out, "role", role_name(call->role));
-    json_bool(&out, "read_only", strcmp(settings->read_only, "yes") == 0);
-    json_bool(&out, "fault_injection", strcmp(settings->allow_fault_injection, "yes") == 0);
+    json_bool(&out, "read_only", setting_is_on(settings->read_only));
+    json_bool(&out, "fault_injection", setting_is_on(settings->allow_fault_injection));
     json_bool(&out, "token_required", call->console->tokens != NULL);
     json_text(&out, "topic", settings->topic);
     json_text(&out, "group", settings->group);
     json_text(&out, "brokers", settings->brokers);
     json_text(&out, "version", WINNOW_VERSION);
-    json_text(&out, "outage_until", NULL);
+    if (until_ms != 0) (void)instant_print(until_ms * 1000, until);
+    json_text(&out, "outage_until", until_ms != 0 ? until : NULL);
     json_close(&out, '}');
     call_answer_json(call, 200, &out);
     buffer_done(&out);

@@ -56,20 +56,6 @@ static void on_report(void *context, const struct delivery *delivery)
     report(submitter, item, delivery->fault);
 }
 
-static void keep_event(struct parcel_item *item, const struct event *event)
-{
-    item->accepted = true;
-    memcpy(item->hash, event->hash, sizeof item->hash);
-    item->time_us = event->time_us;
-    item->bucket_us = event->bucket_us;
-    item->amount = event->amount;
-    buffer_clear(&item->names);
-    (void)buffer_add(&item->names, event->client_id.data, event->client_id.size);
-    (void)buffer_add(&item->names, "", 1);
-    item->metric_at = buffer_add(&item->names, event->metric.data, event->metric.size);
-    (void)buffer_add(&item->names, "", 1);
-}
-
 /* The client id of an event that is rejected for something else, as far as it was found. */
 static struct slice found_client(const struct submitter *submitter, const struct reject *reject)
 {
@@ -83,19 +69,12 @@ static struct slice found_client(const struct submitter *submitter, const struct
 }
 
 /* Returns the key; it is borrowed from the item or the normalizer. */
-static struct slice judge(struct submitter *submitter, struct parcel_item *item, int64_t timestamp_ms)
+static struct slice judge(struct submitter *submitter, struct parcel_item *item, int64_t now_ms)
 {
-    static const struct client_rules rules;
-    struct record record = {.timestamp_ms = timestamp_ms, .value = item->value, .headers = item->headers};
-    struct event event;
-    struct slice client;
-    if (normalize(submitter->normalizer, &record, &rules, &event, &item->reject) == STATUS_OK) {
-        keep_event(item, &event);
-        client = event.client_id;
-    } else {
-        item->accepted = false;
-        client = found_client(submitter, &item->reject);
-    }
+    struct record record = {.timestamp_ms = now_ms, .value = item->value, .headers = item->headers};
+    parcel_item_judge(item, submitter->normalizer, &record);
+    struct slice client =
+        item->accepted ? slice_of_text(item->names.data) : found_client(submitter, &item->reject);
     return item->key_from_value ? client : item->key;
 }
 
