@@ -22,7 +22,7 @@ endif
 STANDARD := -std=c17 -D_GNU_SOURCE
 INCLUDES := -Iinclude -Iworker -Icommon -I$(BUILD)/generated
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
-            -Wformat=2 -Wcast-qual -Wvla
+            -Wformat=2 -Wcast-qual -Wvla -Wno-overlength-strings
 # Not among the flags below: an object that was built without it is as good.
 ERRORS   := $(if $(CI)$(SANITIZE),-Werror)
 ifneq ($(COVERAGE),)

@@ -41,6 +41,7 @@ static const struct rule rules[] = {
     {"28", STATUS_STOP, "check user and password (-d, PGUSER, PGPASSFILE) and the server's pg_hba.conf"},
     {"3D", STATUS_STOP, "create the database, or name another with -d"},
     {"3F", STATUS_STOP, "the schema is missing: run `winnow migrate`"},
+    {"P0001", STATUS_STOP, ""}, /* raised by SQL of ours, which says itself what to do */
     {"0A", STATUS_STOP, "the server lacks a feature; winnow needs PostgreSQL 14 or later"},
 };
 

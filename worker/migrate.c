@@ -12,6 +12,10 @@
 #define LOCK_KEY "7164083951624937265" /* any number that no other program uses */
 
 static const char bookkeeping_sql[] =
+    "DO $$ BEGIN IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN"
+    "  RAISE EXCEPTION 'the database is encoded in %, and events are in UTF8: make another one by"
+    " CREATE DATABASE name ENCODING ''UTF8'' TEMPLATE template0', pg_catalog.getdatabaseencoding();"
+    "END IF; END $$;"
     "CREATE SCHEMA IF NOT EXISTS winnow;"
     "CREATE TABLE IF NOT EXISTS winnow.schema_migration ("
     "  version bigint PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,"

@@ -47,8 +47,8 @@
  * again: inserts those that were seen before, but for those that are stored already. It waits for all of
  * fresh, or an event and its repetition in one batch could collide.
  *
- * rolled: adds up only what was new. The shard is the batch's lowest partition, whose progress row this
- * statement holds: no other worker writes that shard's rows now.
+ * rolled, total_client, total_metric: add up only what was new. The shard is the batch's lowest partition,
+ * whose progress row this statement holds: no other worker writes that shard's rows now.
  *
  * buried, logged: dead letters, and the audit row of each partition.
  *
@@ -59,6 +59,17 @@
     "stream_id)"
 #define STORED_COLUMNS "event_time, client_id, metric, amount, origin_partition"
 #define SQL_STORED     "(TABLE fresh UNION ALL TABLE again) AS s"
+
+/* The total of each name (a client or a metric) in the batch, in the same shard. */
+#define SQL_TOTAL(subject, column) \
+    "total_" subject " AS (INSERT INTO winnow.rollup_" subject " AS r " \
+    "    (" column ", stream_id, shard, event_count, amount_sum) " \
+    "  SELECT a." column ", $1, ($2::int4[])[1], sum(a.event_count), sum(a.amount_sum) " \
+    "  FROM added a GROUP BY 1 ORDER BY 1 " \
+    "  ON CONFLICT (" column " COLLATE \"C\", stream_id, shard) DO UPDATE " \
+    "  SET event_count = r.event_count + excluded.event_count, " \
+    "    amount_sum = r.amount_sum + excluded.amount_sum), "
+#define SQL_TOTALS SQL_TOTAL("client", "client_id") SQL_TOTAL("metric", "metric")
 
 #define SQL_APPLY \
     "WITH part AS MATERIALIZED (SELECT * FROM unnest($2::int4[], $3::int8[], $4::int8[], $5::int8[], " \
@@ -92,7 +103,7 @@
     "  FROM added a ORDER BY 1, 2, 3 " \
     "  ON CONFLICT (bucket, client_id COLLATE \"C\", metric COLLATE \"C\", stream_id, shard) DO UPDATE " \
     "  SET event_count = r.event_count + excluded.event_count, " \
-    "    amount_sum = r.amount_sum + excluded.amount_sum), " \
+    "    amount_sum = r.amount_sum + excluded.amount_sum), " SQL_TOTALS \
     "buried AS (INSERT INTO winnow.dead_letter (stream_id, partition, message_offset, message_time, key, " \
     "    value, headers, reason, detail, sqlstate, client_id, bucket, event_hash) " \
     "  SELECT $1, d.* FROM unnest($26::int4[], $27::int8[], $28::timestamptz[], $29::bytea[], " \

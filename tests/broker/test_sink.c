@@ -308,6 +308,8 @@ static void test_what_is_there_already_is_not_added_up(void)
     CU_ASSERT_EQUAL(count("event"), 3);
     CU_ASSERT_EQUAL(ask("SELECT sum(event_count) FROM winnow.rollup_hour WHERE client_id = 'twice'"), 3);
     CU_ASSERT_EQUAL(ask("SELECT sum(amount_sum) * 10 FROM winnow.rollup_hour WHERE client_id = 'twice'"), 65);
+    CU_ASSERT_EQUAL(ask("SELECT event_count FROM analytics.totals_by_client WHERE client_id = 'twice'"), 3);
+    CU_ASSERT_EQUAL(ask("SELECT count(*) FROM winnow.invariant_violation() WHERE stream = 'g/twice'"), 0);
     CU_ASSERT_EQUAL(ask("SELECT sum(duplicate) FROM winnow.batch_log WHERE stream_id ="
                         " (SELECT stream_id FROM winnow.stream WHERE topic = 'twice')"),
                     3);

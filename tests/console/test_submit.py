@@ -20,9 +20,9 @@ def test_acknowledged(stage, console):
     assert answer.status == 202, answer
     told = answer.json
     (message,) = stage.broker.read_topic(stage.topic)
-    assert (message.partition, message.offset) == (told["partition"], told["offset"])
-    assert message.value == SEED
-    assert message.key == b"client_A"
+    assert (message.partition(), message.offset()) == (told["partition"], told["offset"])
+    assert message.value() == SEED
+    assert message.key() == b"client_A"
     assert told["topic"] == stage.topic
     assert told["event"] == {"client_id": "client_A", "metric": "sale", "amount": "1200",
                              "timestamp": "2024-01-01T00:00:00Z", "event_hash": told["event_hash"]}
@@ -69,7 +69,7 @@ def test_several(stage, console):
     assert answer.status == 200, answer
     states = [told["state"] for told in answer.json["submissions"]]
     assert states == ["completed", "duplicate", "failed", "completed"]
-    assert sorted(message.value for message in stage.broker.read_topic(stage.topic)) == sorted(lines)
+    assert sorted(message.value() for message in stage.broker.read_topic(stage.topic)) == sorted(lines)
 
 
 def test_a_thousand(stage, console):
@@ -81,11 +81,12 @@ def test_a_thousand(stage, console):
     assert len({(told["partition"], told["offset"]) for told in answer.json["submissions"]}) == 1000
 
 
-@pytest.mark.parametrize("body", [b"\x00\xff\xfe", b"[]", b'{"a":' * 40, b'"' + b"x" * 900000 + b'"'])
+@pytest.mark.parametrize("body", [b"\x00\xff\xfe", b"[]", b'{"a":' * 40, b'"' + b"x" * 900000 + b'"'],
+                         ids=["bytes", "array", "cut", "long"])
 def test_any_bytes_are_sent(stage, console, body):
     answer = submit(console, body)
     assert answer.status == 202, answer
-    assert [message.value for message in stage.broker.read_topic(stage.topic)] == [body]
+    assert [message.value() for message in stage.broker.read_topic(stage.topic)] == [body]
     (told,) = explain([body], 0)
     assert answer.json["reason"] == told["reason"]
 
@@ -100,7 +101,7 @@ def test_any_bytes_are_sent(stage, console, body):
     (SEED, "application/json", {"wait": "5"}, 400, "wait"),
     (SEED, "application/json", {"wait": "-1s"}, 400, "wait"),
     (SEED, "application/json", {"wiat": "1s"}, 400, "wiat"),
-])
+], ids=["empty", "blank", "1001", "long", "text", "31s", "no-unit", "negative", "unknown"])
 def test_refused(stage, console, body, media_type, parameters, status, parameter):
     answer = console.ask("POST", "/api/v1/events", body, parameters, {"Content-Type": media_type})
     assert answer.status == status, answer

@@ -9,7 +9,8 @@ from winnow_test.pool import Pool
 from winnow_test.postgres import Database
 
 # In the order of their references.
-TABLES = ("stream", "processing_log", "event", "batch_log", "dead_letter", "rollup_hour")
+TABLES = ("stream", "processing_log", "event", "batch_log", "dead_letter", "rollup_hour", "rollup_client",
+          "rollup_metric")
 
 
 class Databases:

@@ -1,4 +1,4 @@
-"""Every scenario ends with the invariants I1..I6 and the comparison with the topic: done here, so that no test can
+"""Every scenario ends with the invariants I1..I7 and the comparison with the topic: done here, so that no test can
 forget it. A folder is a story, a test one line of it."""
 
 import pytest

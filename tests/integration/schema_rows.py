@@ -52,7 +52,15 @@ def fill(database):
                     bucket="2024-01-01 00:00:00+00", key=psycopg2.Binary(b"k"))
     add_batch(database, 100, 106, stored=3, duplicate=1, dead=1, gap=1)
     add_batch(database, 106, 110, stored=2, duplicate=1, dead=1, gap=0)
+    roll_up(database)
+
+
+def roll_up(database, shards=2):
+    """The roll-ups of the events that are there, spread over shards as if by several batches."""
+    database.run("TRUNCATE winnow.rollup_hour, winnow.rollup_client, winnow.rollup_metric")
     database.run(
         "INSERT INTO winnow.rollup_hour SELECT date_bin('1 hour', event_time, 'epoch'), client_id, metric, stream_id, "
-        "shard, count(*), sum(amount) FROM (SELECT *, origin_offset %% 2 AS shard FROM winnow.event) AS e "
-        "GROUP BY 1, 2, 3, 4, 5", ())
+        "origin_offset %% %s AS shard, count(*), sum(amount) FROM winnow.event GROUP BY 1, 2, 3, 4, 5", (shards,))
+    for table, column in (("rollup_client", "client_id"), ("rollup_metric", "metric")):
+        database.run(f"INSERT INTO winnow.{table} SELECT {column}, stream_id, shard, sum(event_count), sum(amount_sum) "
+                     "FROM winnow.rollup_hour GROUP BY 1, 2, 3")

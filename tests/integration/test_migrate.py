@@ -4,10 +4,11 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from winnow_test import pool
-from winnow_test.postgres import Postgres
+from winnow_test.postgres import Database, Postgres
 from winnow_test.process import ROOT
 
 MIGRATIONS = ROOT / "migrations"
@@ -175,11 +176,50 @@ def test_down_files_undo_the_up_files_one_by_one(empty_database):
         assert _objects(empty_database) == states.pop(), name
 
 
+@pytest.fixture
+def filled_by_version_7(empty_database):
+    for name in NAMES[:7]:
+        _psql(empty_database, MIGRATIONS / f"{name}.up.sql")
+    for bucket, client, metric, shard in ((1, "a", "x", 0), (2, "a", "x", 0), (2, "a", "y", 1), (2, "b", "y", 1)):
+        empty_database.run("INSERT INTO winnow.rollup_hour VALUES (to_timestamp(%s * 3600), %s, %s, 1, %s, 10, 0.1)",
+                           (bucket, client, metric, shard))
+    return empty_database
+
+
+def test_totals_begin_with_what_is_rolled_up(filled_by_version_7):
+    _psql(filled_by_version_7, MIGRATIONS / f"{NAMES[7]}.up.sql")
+    assert filled_by_version_7.rows("SELECT client_id, event_count, amount_sum::text FROM analytics.totals_by_client "
+                                    "ORDER BY 1") == [("a", 30, "0.3"), ("b", 10, "0.1")]
+    assert filled_by_version_7.rows("SELECT metric, event_count FROM analytics.totals_by_metric ORDER BY 1") == [
+        ("x", 20), ("y", 20)]
+    assert filled_by_version_7.rows("SELECT * FROM winnow.invariant_violation() WHERE invariant = 'I7'") == []
+
+
+def test_totals_wait_for_workers_of_the_older_version_to_end(filled_by_version_7):
+    with psycopg2.connect(filled_by_version_7.dsn, application_name="winnow worker"):
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            _psql(filled_by_version_7, MIGRATIONS / f"{NAMES[7]}.up.sql")
+    assert b"stop the pool" in refused.value.stderr
+    assert filled_by_version_7.value("SELECT to_regclass('winnow.rollup_client') IS NULL")
+
+
 def test_down_file_is_known_to_migrate(database):
     _psql(database, MIGRATIONS / f"{NAMES[-1]}.down.sql")
     assert migrate(database, "status").out.count(" pending") == 1
     assert migrate(database).out.startswith(f"applied {NAMES[-1]}")
     assert migrate(database, "status").exit_code == 0
+
+
+def test_another_encoding_is_refused_with_advice(postgres):
+    with Database(postgres, "postgres") as admin:
+        admin.run("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    with Database(postgres, "latin") as latin:
+        refused = migrate(latin)
+        schema = latin.value("SELECT to_regnamespace('winnow')")
+    postgres.drop_database("latin")
+    assert refused.exit_code == 78
+    assert "encoded in LATIN1" in refused.error and "ENCODING 'UTF8'" in refused.error
+    assert schema is None
 
 
 def test_every_up_file_has_a_down_file():

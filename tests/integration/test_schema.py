@@ -1,4 +1,4 @@
-"""The schema itself: comments, partitions, views, states, invariants and privileges."""
+"""The schema itself: comments, partitions, views, states and invariants."""
 
 import re
 import struct
@@ -11,7 +11,7 @@ import pytest
 from winnow_test.process import ROOT
 
 import schema_rows
-from schema_rows import add_batch, add_dead_letter, add_event, event_hash, fill
+from schema_rows import add_batch, add_dead_letter, add_event, event_hash, fill, roll_up
 
 
 @pytest.fixture
@@ -221,12 +221,12 @@ BREAKS = {
           "WHERE start_offset = 100",
     "I2": "ALTER TABLE winnow.batch_log DROP CONSTRAINT batch_log_check; "
           "UPDATE winnow.batch_log SET duplicate = 0 WHERE start_offset = 106",
-    "I3": "DELETE FROM winnow.rollup_hour; DELETE FROM winnow.event WHERE origin_offset = 102; "
-          "INSERT INTO winnow.rollup_hour SELECT date_bin('1 hour', event_time, 'epoch'), client_id, metric, stream_id,"
-          " 0, count(*), sum(amount) FROM winnow.event GROUP BY 1, 2, 3, 4",
-    "I4": "UPDATE winnow.rollup_hour SET amount_sum = amount_sum + 0.000001 WHERE shard = 0",
+    "I4": "UPDATE winnow.rollup_hour SET amount_sum = amount_sum + 0.000001 WHERE shard = 0; "
+          "UPDATE winnow.rollup_client SET amount_sum = amount_sum + 0.000001 WHERE shard = 0; "
+          "UPDATE winnow.rollup_metric SET amount_sum = amount_sum + 0.000001 WHERE shard = 0",
     "I5": "DELETE FROM winnow.dead_letter WHERE message_offset = 104",
     "I6": "UPDATE winnow.processing_log SET next_offset = 111",
+    "I7": "UPDATE winnow.rollup_metric SET amount_sum = amount_sum + 0.000001 WHERE shard = 0",
 }
 
 
@@ -238,14 +238,22 @@ def test_each_invariant_is_named_when_broken(filled, name):
     assert row[0] == "winnow/sales" and re.search(r"\d", row[1])
 
 
+def test_events_that_batches_did_not_store_are_named(filled):
+    filled.run("DELETE FROM winnow.event WHERE origin_offset = 102")
+    roll_up(filled)
+    assert violations(filled) == ["I3"]
+
+
 @pytest.mark.parametrize("sql,expected", [
     ("DELETE FROM winnow.batch_log WHERE start_offset = 100", ["I1", "I3", "I5"]),
     ("DELETE FROM winnow.batch_log WHERE start_offset = 106", ["I3", "I5", "I6"]),
     ("DELETE FROM winnow.batch_log", ["I3", "I5", "I6"]),
-    ("DELETE FROM winnow.rollup_hour", ["I4"]),
-    ("UPDATE winnow.rollup_hour SET event_count = event_count + 1", ["I4"]),
+    ("DELETE FROM winnow.rollup_hour", ["I4", "I7"]),
+    ("UPDATE winnow.rollup_hour SET event_count = event_count + 1", ["I4", "I7"]),
     ("INSERT INTO winnow.rollup_hour SELECT bucket, 'nobody', metric, stream_id, shard, 1, 0 FROM winnow.rollup_hour "
-     "WHERE shard = 0", ["I4"]),
+     "WHERE shard = 0", ["I4", "I7"]),
+    ("DELETE FROM winnow.rollup_client WHERE shard = 0", ["I7"]),
+    ("INSERT INTO winnow.rollup_metric SELECT 'nothing', stream_id, shard, 0, 0 FROM winnow.rollup_client", ["I7"]),
     ("DELETE FROM winnow.processing_log", ["I1", "I6"]),
 ])
 def test_missing_rows_are_violations(filled, sql, expected):
@@ -283,9 +291,7 @@ def test_batches_that_overlap_and_leave_a_hole_are_not_complete(filled):
 
 def test_totals(filled):
     add_event(filled, 101, number=1, day="2024-01-02", client="client_B", amount="0.1")
-    filled.run("DELETE FROM winnow.rollup_hour")
-    filled.run("INSERT INTO winnow.rollup_hour SELECT date_bin('1 hour', event_time, 'epoch'), client_id, metric, "
-               "stream_id, origin_offset %% 3, count(*), sum(amount) FROM winnow.event GROUP BY 1, 2, 3, 4, 5", ())
+    roll_up(filled, shards=3)
     def totals(view):
         return [tuple(map(str, row)) for row in filled.rows(f"SELECT * FROM analytics.{view} ORDER BY 1, 2")]
     assert totals("totals_by_client") == [("client_A", "5", "52.5"), ("client_B", "1", "0.1")]
@@ -406,94 +412,3 @@ def test_resume_partition(filled):
                        "FROM winnow.processing_log") == [("running", None, None, None, None, 2, 110)]
     with pytest.raises(psycopg2.errors.NoDataFound, match='no partition 7 of topic "sales"'):
         filled.value("SELECT winnow.resume_partition('sales', 7)")
-
-
-# Privileges
-
-MAY = {
-    "winnow_worker": [
-        "INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('g', 't', 'c')",
-        "UPDATE winnow.processing_log SET epoch = epoch + 1", "SELECT * FROM winnow.dead_letter FOR UPDATE SKIP LOCKED",
-        "UPDATE winnow.dead_letter SET published_at = now(), publish_lease_until = NULL, publish_attempts = 1, "
-        "publish_error = 'x'", "SELECT winnow.ensure_event_month('2024-01-01')",
-        "SELECT winnow.ensure_event_months_ahead()", "SELECT version FROM winnow.schema_migration",
-        "INSERT INTO winnow.event SELECT * FROM winnow.event ON CONFLICT DO NOTHING RETURNING amount",
-        "UPDATE winnow.rollup_hour SET event_count = event_count + 0",
-        "INSERT INTO winnow.batch_log VALUES (1, 1, 0, 1, 1, 1, 1, 0, 0)",
-    ],
-    "winnow_operator": [
-        "SELECT * FROM winnow.batch_log", "SELECT * FROM winnow.event", "SELECT * FROM winnow.invariant_violation()",
-        "SELECT winnow.resume_partition('sales', 0)", "UPDATE winnow.dead_letter SET published_at = NULL",
-        "SELECT * FROM analytics.completeness_verdict", "SELECT * FROM analytics.failed_events",
-        "SELECT * FROM analytics.message_state('sales', 0, 103)", "SELECT * FROM winnow.schema_migration",
-    ],
-    "winnow_analyst": [
-        "SELECT * FROM analytics.totals_by_client_metric_day", "SELECT * FROM analytics.failed_events",
-        "SELECT * FROM analytics.events_recent", "SELECT * FROM analytics.completeness_verdict",
-        "SELECT * FROM analytics.message_state('sales', 0, 103)", "SELECT * FROM analytics.ingest_rate_minute",
-    ],
-}
-
-MAY_NOT = {
-    "winnow_worker": [
-        "DELETE FROM winnow.event", "TRUNCATE winnow.event", "DROP TABLE winnow.event", "UPDATE winnow.event SET amount = 0",
-        "DELETE FROM winnow.dead_letter", "UPDATE winnow.dead_letter SET reason = 'empty'",
-        "UPDATE winnow.batch_log SET stored = 0", "DELETE FROM winnow.batch_log", "DELETE FROM winnow.processing_log",
-        "DELETE FROM winnow.rollup_hour", "CREATE TABLE winnow.x ()", "ALTER TABLE winnow.event ADD COLUMN x int",
-        "DELETE FROM winnow.schema_migration", "SELECT winnow.resume_partition('sales', 0)",
-        "SELECT winnow.create_event_month('x', now(), now())", "SELECT winnow.move_event_month('winnow.stream', now(), now())",
-        "SELECT winnow.grant_privileges()",
-    ],
-    "winnow_operator": [
-        "DELETE FROM winnow.event", "INSERT INTO winnow.event SELECT * FROM winnow.event",
-        "UPDATE winnow.processing_log SET next_offset = 0", "DELETE FROM winnow.dead_letter",
-        "UPDATE winnow.dead_letter SET value = NULL", "UPDATE winnow.rollup_hour SET event_count = 0",
-        "SELECT winnow.grant_privileges()", "TRUNCATE winnow.batch_log",
-    ],
-    "winnow_analyst": [
-        "SELECT * FROM winnow.event", "SELECT * FROM winnow.dead_letter", "SELECT * FROM winnow.invariant_violation()",
-        "SELECT winnow.resume_partition('sales', 0)", "CREATE TABLE analytics.x ()", "DROP VIEW analytics.completeness",
-        "SELECT winnow.ensure_event_month('2024-01-01')",
-    ],
-}
-
-
-def _as_role(database, role, sql):
-    connection = psycopg2.connect(database.dsn)
-    try:
-        cursor = connection.cursor()
-        cursor.execute(f"SET ROLE {role}")
-        cursor.execute(sql)
-    finally:
-        connection.close()
-
-
-@pytest.mark.parametrize("role,sql", [(role, sql) for role, statements in MAY.items() for sql in statements])
-def test_role_may(filled, role, sql):
-    _as_role(filled, role, sql)
-
-
-@pytest.mark.parametrize("role", MAY_NOT)
-def test_role_may_not(filled, role):
-    for sql in MAY_NOT[role]:
-        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            _as_role(filled, role, sql)
-            pytest.fail(f"{role} may: {sql}")
-
-
-def test_public_may_nothing(filled):
-    filled.run(f"CREATE ROLE nobody_{filled.name}")
-    for sql in ("SELECT * FROM analytics.totals_by_client", "SELECT * FROM winnow.event",
-                "SELECT winnow.ensure_event_months_ahead()"):
-        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            _as_role(filled, f"nobody_{filled.name}", sql)
-    filled.run(f"DROP ROLE nobody_{filled.name}")
-
-
-def test_analyst_who_logs_in_reads_only(empty_database):
-    from test_migrate import migrate
-    assert migrate(empty_database).exit_code == 0
-    assert sorted(empty_database.rows(
-        "SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole JOIN pg_database "
-        "ON pg_database.oid = setdatabase WHERE rolname = 'winnow_analyst' AND datname = current_database()")) == [
-            ("default_transaction_read_only=on",), ("statement_timeout=5min",)]

@@ -63,6 +63,7 @@ static void test_advice(void)
 {
     CU_ASSERT_PTR_NOT_NULL(strstr(sqlstate_advice("42501"), "grant winnow_worker"));
     CU_ASSERT_PTR_NOT_NULL(strstr(sqlstate_advice("42P01"), "winnow migrate"));
+    CU_ASSERT_STRING_EQUAL(sqlstate_advice("P0001"), "");
     CU_ASSERT_PTR_NOT_NULL(strstr(sqlstate_advice("99999"), "appendix A"));
     CU_ASSERT_PTR_NOT_NULL(strstr(sqlstate_advice(NULL), "appendix A"));
 }

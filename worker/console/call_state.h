@@ -39,6 +39,7 @@ struct call {
     char *captures[ROUTE_CAPTURES_MAX]; /* owned, decoded */
     struct buffer body;
     bool body_too_large;
+    bool refused; /* before its body came, which is passed over */
     char actor[64];
     enum role role;
     int64_t begun_ms;

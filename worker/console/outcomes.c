@@ -35,7 +35,7 @@ struct outcomes {
 static const char ask_sql[] =
     "SELECT i.number, m.state, m.duplicate_of_topic, m.duplicate_of_partition, m.duplicate_of_offset, "
     "m.reason, "
-    "m.detail FROM pg_catalog.unnest($1, $2, $3, $4) WITH ORDINALITY AS i (partition, message_offset, hash, "
+    "m.detail FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS i (partition, message_offset, hash, "
     "at, "
     "number) JOIN winnow.stream AS s ON s.topic OPERATOR(pg_catalog.=) $5 AND s.consumer_group "
     "OPERATOR(pg_catalog.=) $6 JOIN winnow.processing_log AS l ON l.stream_id OPERATOR(pg_catalog.=) "

@@ -23,6 +23,7 @@ struct parcel_item {
     struct slice key;     /* data NULL: none, unless key_from_value */
     bool key_from_value;  /* the client id that normalization finds in the value is the key */
     struct slice headers; /* as headers.h encodes them; data NULL: none */
+    int64_t timestamp_ms; /* of a message that is sent again; 0: now */
 
     /* what a worker will make of it */
     bool accepted;

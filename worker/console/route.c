@@ -17,6 +17,13 @@ const struct route routes[] = {
     {"POST", "/api/v1/events", ROUTE_LATER, ROLE_SUBMITTER, true, handle_submit, "wait", JSON " " NDJSON,
      4 * MIB},
     {"GET", "/api/v1/session", ROUTE_INLINE, ROLE_VIEWER, false, handle_session, "", NULL, 0},
+    {"GET", "/api/v1/events", ROUTE_WORK, ROLE_VIEWER, false, handle_events,
+     "client metric from to amount_min amount_max hash q limit cursor format", NULL, 0},
+    {"GET", "/api/v1/events/{hash}", ROUTE_WORK, ROLE_VIEWER, false, handle_event, "event_time", NULL, 0},
+    {"GET", "/api/v1/messages/{partition}/{offset}", ROUTE_WORK, ROLE_VIEWER, false, handle_message_state,
+     "event_hash event_time", NULL, 0},
+    {"GET", "/api/v1/aggregates", ROUTE_WORK, ROLE_VIEWER, false, handle_aggregates,
+     "by client metric from to q limit format", NULL, 0},
 };
 const size_t route_count = sizeof routes / sizeof routes[0];
 

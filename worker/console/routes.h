@@ -10,6 +10,14 @@ void handle_document(struct call *call); /* /openapi.json, /docs and what belong
 void handle_page(struct call *call);     /* the console's page */
 void handle_session(struct call *call);
 
+/* events.c: what was stored */
+void handle_events(struct call *call);
+void handle_event(struct call *call);
+void handle_message_state(struct call *call);
+
+/* aggregates.c */
+void handle_aggregates(struct call *call);
+
 /* events_submit.c */
 void handle_submit(struct call *call);
 

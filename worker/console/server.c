@@ -22,6 +22,7 @@
 #define SILENCE_S          30U
 #define REQUEST_TIMEOUT_MS INT64_C(30000) /* of a request, from its first byte or the last answer */
 #define BACKLOG            512U
+#define PASSED_OVER_MAX    (64ULL * 1024 * 1024) /* bytes of a body that nobody looks at */
 
 /* A connection, so that a request that never ends can be cut. */
 struct guest {
@@ -227,10 +228,19 @@ static void keep_headers(struct call *call, struct MHD_Connection *connection)
 
 static void take_body(struct call *call, const char *data, size_t size)
 {
+    if (call->refused) return;
     if (call->body.size + size > call->route->body_bytes_max)
         call->body_too_large = true;
     else
         (void)buffer_add(&call->body, data, size);
+}
+
+/* An answer while the client still sends makes the kernel reset the connection, and the client may never see
+ * it. So the body of a refused request is read to its end and forgotten, unless it is very long. */
+static bool is_worth_reading(const struct call *call)
+{
+    const char *length = call_header(call, "Content-Length");
+    return length == NULL || strtoull(length, NULL, 10) <= PASSED_OVER_MAX;
 }
 
 static enum MHD_Result answer_now(struct MHD_Connection *connection, struct call *call)
@@ -282,7 +292,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (call->method == NULL) {
         call->method = admission_method(method);
         keep_headers(call, connection);
-        return admission_check(call) ? MHD_YES : answer_now(connection, call);
+        call->refused = !admission_check(call);
+        return call->refused && !is_worth_reading(call) ? answer_now(connection, call) : MHD_YES;
     }
     if (*upload_size > 0) {
         take_body(call, upload, *upload_size);
@@ -291,6 +302,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     }
     if (call->dispatched) return respond(connection, call);
     set_deadline(server, connection, 0);
+    if (call->refused) return answer_now(connection, call);
     return dispatch(connection, call);
 }
 

@@ -9,15 +9,19 @@
     "(SELECT pg_catalog.set_config('role', rolname, false) FROM pg_catalog.pg_roles WHERE rolname " \
     "OPERATOR(pg_catalog.=) '" name "' AND pg_catalog.pg_has_role(session_user, oid, 'MEMBER'))"
 
+/* What people filter by decides how a query is best answered. */
+#define PLAN_EACH \
+    "pg_catalog.set_config('plan_cache_mode', 'force_custom_plan', false), " \
+    "pg_catalog.set_config('jit', 'off', false)"
+
 static const struct {
     const char *application_name;
     bool read_only;
     const char *sql;
 } kinds[SESSION_KIND_COUNT] = {
-    [SESSION_READ] =
-        {"winnow console", true,
-         "SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false), " LESSER_ROLE(
-             "winnow_console")},
+    [SESSION_READ] = {"winnow console", true,
+                      "SELECT pg_catalog.set_config('default_transaction_read_only', 'on', false), " PLAN_EACH
+                      ", " LESSER_ROLE("winnow_console")},
     [SESSION_RETRY] = {"winnow console retry", false, "SELECT " LESSER_ROLE("winnow_retry")},
     [SESSION_FAULT] = {"winnow console fault", true, "SELECT"},
 };

@@ -83,10 +83,10 @@ static struct slice found_client(const struct submitter *submitter, const struct
 }
 
 /* Returns the key; it is borrowed from the item or the normalizer. */
-static struct slice judge(struct submitter *submitter, struct parcel_item *item, int64_t now_ms)
+static struct slice judge(struct submitter *submitter, struct parcel_item *item, int64_t timestamp_ms)
 {
     static const struct client_rules rules;
-    struct record record = {.timestamp_ms = now_ms, .value = item->value, .headers = item->headers};
+    struct record record = {.timestamp_ms = timestamp_ms, .value = item->value, .headers = item->headers};
     struct event event;
     struct slice client;
     if (normalize(submitter->normalizer, &record, &rules, &event, &item->reject) == STATUS_OK) {
@@ -102,13 +102,13 @@ static struct slice judge(struct submitter *submitter, struct parcel_item *item,
 static void send(struct submitter *submitter, struct parcel_item *item)
 {
     struct fault fault;
-    int64_t now_ms = clock_wall_ms();
-    struct slice key = judge(submitter, item, now_ms);
+    int64_t timestamp_ms = item->timestamp_ms > 0 ? item->timestamp_ms : clock_wall_ms();
+    struct slice key = judge(submitter, item, timestamp_ms);
     /* the timestamp by which the event was judged goes with it: it may be part of the hash (D-1) */
     struct outgoing message = {.key = key,
                                .value = item->value,
                                .headers = item->headers,
-                               .timestamp_ms = now_ms,
+                               .timestamp_ms = timestamp_ms,
                                .partition = -1,
                                .opaque = item};
     submitter->under_way++;

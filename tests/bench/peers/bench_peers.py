@@ -6,7 +6,7 @@ normalizes, hashes, rolls up and keeps its account besides. All are timed in one
 transaction that stored something to the last commit, as PostgreSQL noted them.
 
 Environment: EVENTS (1000000), WORKLOAD (live; backfill and resend will do as well), WORKERS of winnow (2, as many as the
-others have), PEERS ("go python redpanda debezium", or some of them), REPEAT (1), SEED (1), POISON_EVENTS (20000; 0:
+others have), PEERS ("go python python-2 redpanda debezium", or some), REPEAT (1), SEED (1), POISON_EVENTS (20000; 0:
 without that part), and WINNOW_… with BENCH_ before it. Writes build/bench-peers.json. Ends with 1 when winnow's table is
 not exact."""
 
@@ -34,7 +34,8 @@ from winnow_test.process import ROOT       # pylint: disable=wrong-import-positi
 
 COMMIT_TIMES = {"track_commit_timestamp": "on"}
 # In the order in which they run, behind winnow.
-PEERS = (contender_go.Go(), contender_python.Python(), contender_redpanda.Redpanda(), contender_debezium.Debezium())
+PEERS = (contender_go.Go(), contender_python.Python(1), contender_python.Python(2), contender_redpanda.Redpanda(),
+         contender_debezium.Debezium())
 
 
 def _setting(name, fallback):

@@ -1,4 +1,4 @@
-"""A consumer in Python: confluent-kafka and psycopg 3, two processes."""
+"""A consumer in Python: confluent-kafka and psycopg 3, in one process or several."""
 
 import os
 import shutil
@@ -9,16 +9,15 @@ from contender import Contender, cache_directory, prepare_by
 
 SOURCE = Path(__file__).parent / "consumer.py"
 PACKAGES = ("confluent-kafka==2.16.1", "psycopg[binary]==3.3.9")
-PROCESSES = 2
 
 
 class Python(Contender):
     """In a virtual environment of its own: the distribution's packages are older."""
 
-    name = "python"
-    title = "Python consumer"
-
-    def __init__(self):
+    def __init__(self, processes):
+        self._processes = processes
+        self.name = "python" if processes == 1 else f"python-{processes}"
+        self.title = "Python consumer" if processes == 1 else f"Python consumer, {processes} processes"
         self._environment = cache_directory() / "-".join(("python", *(package.split("==")[1] for package in PACKAGES)))
 
     def prepare(self):
@@ -35,4 +34,4 @@ class Python(Contender):
 
     def processes(self, job, directory):
         argv = [self._environment / "bin" / "python", SOURCE, job.brokers, job.topic, job.group, job.database.dsn]
-        return [(argv, dict(os.environ))] * PROCESSES
+        return [(argv, dict(os.environ))] * self._processes
