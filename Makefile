@@ -160,11 +160,17 @@ programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(
 sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
 
 # ---- to run ------------------------------------------------------------------------------------------------
-.PHONY: demo test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-latency bench-micro instructions
+.PHONY: demo screenshots test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-latency bench-micro instructions
 demo: ## the whole thing in 20 seconds; KAFKA=real: on Apache Kafka; KEEP=1: leave it running
 	@tests/lib/deps.sh $(if $(filter real,$(KAFKA)),kafka,demo)
 	@$(MAKE) $(BUILD)/winnow $(if $(filter real,$(KAFKA)),,$(BUILD)/devbroker)
 	@KAFKA='$(KAFKA)' KEEP='$(KEEP)' $(PYTHON) tests/demo/demo.py
+
+screenshots: ## the pictures of the console that the README shows, taken anew
+	@tests/lib/deps.sh test
+	@$(MAKE) page
+	@$(MAKE) $(BUILD)/winnow $(BUILD)/devbroker
+	@$(PYTHON) tests/console/screenshots.py
 
 test: ## install what is missing, then run every suite; ends with "N passed, N failed"
 	@tests/lib/deps.sh test

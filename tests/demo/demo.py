@@ -18,6 +18,7 @@ import summary  # noqa: E402  pylint: disable=wrong-import-position
 from screen import Screen  # noqa: E402  pylint: disable=wrong-import-position
 from stream import Stream  # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test import check, pool  # noqa: E402  pylint: disable=wrong-import-position
+from winnow_test.console import Console  # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test.devbroker import DevBroker  # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test.kafka import Kafka  # noqa: E402  pylint: disable=wrong-import-position
 from winnow_test.poll import DeadlinePassed, wait_until  # noqa: E402  pylint: disable=wrong-import-position
@@ -46,8 +47,10 @@ class Demo:
         self.broker = self._start_broker()
         self.server = self._start_postgres()
         self.database = self._migrate()
-        self.settings = {"brokers": self.broker.brokers, "topic": TOPIC, "database": self.database.dsn}
+        self.settings = {"brokers": self.broker.brokers, "topic": TOPIC, "database": self.database.dsn,
+                         "allow_fault_injection": "yes"}
         self.pool = self._start_pool()
+        self.console = self._start_console()
 
     def _step(self, text, note=""):
         now = time.monotonic()
@@ -88,6 +91,11 @@ class Demo:
                    "the pool claims all partitions", on_timeout=started.log_tail)
         self._step(f"`winnow pool -n {WORKERS}`, its workers sharing the {PARTITIONS} partitions of topic {TOPIC}")
         return started
+
+    def _start_console(self):
+        console = self._stack.enter_context(Console(self.settings))
+        self._step(f"the console: open {console.address}/ in a browser and watch")
+        return console
 
     def counters(self):
         """read, stored, duplicate, dead: what the transactions so far came to."""

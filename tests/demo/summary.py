@@ -79,7 +79,7 @@ def show(screen, demo, stream, acknowledged):
 
 def show_next(screen, _demo):
     screen.title("What to try next")
-    screen.line("  make demo KEEP=1        leaves it running, to look around with psql")
+    screen.line("  make demo KEEP=1        leaves it running, to look around in the console and with psql")
     screen.line("  make demo KAFKA=real    the same on Apache Kafka")
     screen.line("""  build/winnow explain '{"source":"me","payload":{"metric":"sale","amount":"12,50"}}'""")
     screen.line("                          why an event is taken, or not")
@@ -96,3 +96,4 @@ def show_around(screen, demo, keeper_pid):
     screen.line(f"  tail -f {demo.pool.log_path}")
     screen.line("Stop it, and remove all of it:")
     screen.line(f"  kill {keeper_pid}")
+    screen.line(f"The console, in a browser:  {screen.bold(demo.console.address + '/')}")

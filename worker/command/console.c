@@ -5,6 +5,7 @@
 #include "command.h"
 #include "console/console.h"
 #include "console/outcomes.h"
+#include "console/progress.h"
 #include "console/server.h"
 #include "console/submitter.h"
 #include "console/tokens.h"
@@ -58,6 +59,7 @@ static bool begin(struct console *console, struct fault *ret_fault)
 {
     if (!submitter_new(console->settings, &console->submitter, ret_fault)) return false;
     console->outcomes = outcomes_new(console->settings);
+    console->progress = progress_new(console->settings);
     console->work = work_new(console->settings, WORK_THREADS);
     return true;
 }
@@ -68,6 +70,7 @@ static void end(struct console *console)
     work_free(console->work);
     submitter_free(console->submitter);
     outcomes_free(console->outcomes);
+    progress_free(console->progress);
 }
 
 static int serve(struct console *console, const struct listen_address *address)

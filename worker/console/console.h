@@ -10,6 +10,7 @@ struct tokens;
 struct work;
 struct submitter;
 struct outcomes;
+struct progress;
 struct live;
 
 struct console {
@@ -19,6 +20,7 @@ struct console {
     struct work *work;
     struct submitter *submitter;
     struct outcomes *outcomes;
+    struct progress *progress;
     struct live *live;
 };
 

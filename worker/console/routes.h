@@ -37,7 +37,7 @@ void handle_submit(struct call *call);
 /* explain.c */
 void handle_explain(struct call *call);
 
-/* progress.c */
+/* progress_answer.c */
 void handle_status(struct call *call);
 void handle_completeness(struct call *call);
 void handle_workers(struct call *call);

@@ -49,12 +49,14 @@ async function send(address, options) {
   }
 }
 
-// Resolves to the response when its status is 2xx, or one of `accept`.
-export async function ask(address, { accept = [], ...options } = {}) {
+// Resolves to the response when its status is 2xx.
+export async function ask(address, options = {}) {
+  const used = token.get();
   const response = await send(address, options);
-  if (response.ok || accept.includes(response.status)) return response;
+  if (response.ok) return response;
   const problem = await problemOf(response);
-  if (response.status === 401) dispatchEvent(new CustomEvent('tokenneeded', { detail: problem.message }));
+  // An answer to the token before this one says nothing about this one.
+  if (response.status === 401 && used === token.get()) dispatchEvent(new CustomEvent('tokenneeded', { detail: problem.message }));
   throw problem;
 }
 
@@ -65,9 +67,8 @@ export async function get(path, query, options) {
 export async function post(path, body, options = {}) {
   const response = await ask(path, {
     method: 'POST',
-    body: JSON.stringify(body),
+    ...(body !== undefined && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
     ...options,
-    headers: { 'Content-Type': 'application/json', ...options.headers },
   });
   return response.status === 204 ? null : response.json();
 }

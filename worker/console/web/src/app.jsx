@@ -1,6 +1,8 @@
 // The frame around the views: header with the verdict, navigation, keyboard, theme, and what is said in passing.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { startLive, useConnection } from './live.js';
+import { token } from './api.js';
+import { startSession, useSession } from './session.js';
 import { go, href, useRoute } from './route.js';
 import { THEMES, savedTheme, saveTheme } from './theme.js';
 import { useEvent } from './hooks.js';
@@ -25,6 +27,7 @@ const VIEWS = [
 ];
 
 startLive();
+startSession();
 
 function Navigation({ current }) {
   return (
@@ -59,6 +62,22 @@ function Connection() {
   const state = useConnection();
   const said = { open: 'live', connecting: 'connecting', lost: 'reconnecting' }[state];
   return <span class={`connection ${state}`} role="status">{said}</span>;
+}
+
+function Footer() {
+  const session = useSession();
+  return (
+    <footer>
+      <a href="/docs">API reference</a> <a href="/openapi.json">OpenAPI</a> <a href="/licenses.txt">Licenses</a>
+      {session.known && (
+        <span class="muted">
+          topic {session.topic} · group {session.group} · {session.actor} ({session.role}{session.read_only && ', read-only'})
+          {' · '}winnow {session.version}
+        </span>
+      )}
+      {session.known && token.get() && <button type="button" onClick={() => token.set('')}>Forget the token</button>}
+    </footer>
+  );
 }
 
 function KeysDialog({ onClose }) {
@@ -132,9 +151,7 @@ export function App() {
         <h1 ref={heading} tabIndex={-1}>{view.title}</h1>
         <view.View key={view.name} params={route.params} />
       </main>
-      <footer>
-        <a href="/docs">API reference</a> <a href="/openapi.json">OpenAPI</a> <a href="/licenses.txt">Licenses</a>
-      </footer>
+      <Footer />
       <Toasts />
       <TokenDialog />
       {keys && <KeysDialog onClose={() => setKeys(false)} />}

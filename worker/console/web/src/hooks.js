@@ -37,6 +37,7 @@ export function useLoad(load, key, { every = 0 } = {}) {
   }, [key, turn, every]);
 
   const reload = useCallback(() => setTurn((before) => before + 1), []);
+  useEvent('tokenchange', reload);
   return { ...state, reload };
 }
 

@@ -3,6 +3,7 @@
 // It is read with fetch rather than EventSource, which cannot send a token in a header.
 import { useEffect, useState } from 'preact/hooks';
 import { authorization, Problem } from './api.js';
+import { eventParser } from './event_stream.js';
 
 const PATH = '/api/v1/live';
 const LOCK = 'winnow.live';
@@ -10,41 +11,36 @@ const LOCK = 'winnow.live';
 const SILENCE_MS = 8000;
 const RETRY_MS = { first: 250, most: 4000 };
 
+const HISTORY_MS = 5 * 60 * 1000;
+const TAIL_MOST = 200;
+
 const listeners = new Set();
 const channel = 'BroadcastChannel' in window ? new BroadcastChannel(LOCK) : null;
 let lastId = '';
 let connection = 'connecting';
 let leading = false;
+const history = [];
+let tail = [];
+
+function remember(counters) {
+  const at = Date.parse(counters.at);
+  // Totals that fell belong to another database.
+  if (history.length && history.at(-1).read > counters.read) history.length = 0;
+  history.push({ ...counters, at });
+  while (history[0].at < at - HISTORY_MS) history.shift();
+}
 
 function deliver(message) {
   if (message.id) lastId = message.id;
   if (message.type === 'connection') connection = message.data;
+  else if (message.type === 'counters') remember(message.data);
+  else if (message.type === 'message') tail = [message.data, ...tail].slice(0, TAIL_MOST);
   for (const listener of listeners) listener(message);
 }
 
 function publish(message) {
   deliver(message);
   channel?.postMessage(message);
-}
-
-// Splits a stream of server-sent events into { type, data, id }.
-export function eventParser(emit) {
-  let buffer = '';
-  return (chunk) => {
-    buffer += chunk;
-    const blocks = buffer.split(/\r?\n\r?\n/);
-    buffer = blocks.pop();
-    for (const block of blocks) {
-      const event = { type: 'message', data: '', id: '' };
-      for (const line of block.split(/\r?\n/)) {
-        const [, field, value] = /^([a-z]*): ?(.*)$/.exec(line) ?? [];
-        if (field === 'event') event.type = value;
-        else if (field === 'id') event.id = value;
-        else if (field === 'data') event.data += (event.data && '\n') + value;
-      }
-      if (event.data) emit({ ...event, data: JSON.parse(event.data) });
-    }
-  };
 }
 
 async function readStream() {
@@ -105,21 +101,37 @@ export function startLive() {
   }
 }
 
-// Calls back with each { type, data, id } while the component is there.
-export function useLiveEvents(handler) {
-  useEffect(() => {
-    listeners.add(handler);
-    return () => listeners.delete(handler);
-  }, [handler]);
+// Calls back with each { type, data, id }; answers with how to stop that.
+export function onLive(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 export function useConnection() {
   const [state, setState] = useState(connection);
   useEffect(() => {
-    const listener = (message) => message.type === 'connection' && setState(message.data);
-    listeners.add(listener);
     setState(connection);
-    return () => listeners.delete(listener);
+    return onLive((message) => message.type === 'connection' && setState(message.data));
   }, []);
   return state;
+}
+
+// The latest counters, undefined before the first.
+export function useCounters() {
+  const [counters, setCounters] = useState(history.at(-1));
+  useEffect(() => {
+    setCounters(history.at(-1));
+    return onLive((message) => message.type === 'counters' && setCounters(message.data));
+  }, []);
+  return counters;
+}
+
+// The counters of the last minutes, oldest first; the array changes in place.
+export function countersSoFar() {
+  return history;
+}
+
+// The latest messages, newest first; the array is replaced when it changes.
+export function tailSoFar() {
+  return tail;
 }

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 
 const SHOWN_MS = 8000;
 let add = () => {};
@@ -34,12 +34,18 @@ function Toast({ toast, onDone }) {
 
 export function Toasts() {
   const [toasts, setToasts] = useState([]);
+  const element = useRef(null);
   useEffect(() => {
     add = (toast) => setToasts((before) => [...before.slice(-3), toast]);
   }, []);
+  // Shown anew each time, so that they lie above a dialog that was opened since.
+  useEffect(() => {
+    if (element.current.matches(':popover-open')) element.current.hidePopover();
+    if (toasts.length > 0) element.current.showPopover();
+  }, [toasts]);
   const remove = (number) => setToasts((before) => before.filter((toast) => toast.number !== number));
   return (
-    <div class="toasts" role="status" aria-live="polite">
+    <div class="toasts" popover="manual" role="status" aria-live="polite" ref={element}>
       {toasts.map((toast) => <Toast key={toast.number} toast={toast} onDone={() => remove(toast.number)} />)}
     </div>
   );

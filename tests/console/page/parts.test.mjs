@@ -1,0 +1,91 @@
+// The parts of the page that compute: node --test tests/console/page/parts.test.mjs
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { test } from 'node:test';
+import { eventParser } from '../../../worker/console/web/src/event_stream.js';
+import { asCurl, asKcat, eventLines } from '../../../worker/console/web/src/event_text.js';
+import { ago, group, instant, percent, seconds } from '../../../worker/console/web/src/format.js';
+import { linesOf, rateNow, ratesOf } from '../../../worker/console/web/src/series.js';
+
+const SESSION = { brokers: 'kafka:9092', topic: 'events', token_required: true };
+
+test('amounts stay text, however long', () => {
+  assert.equal(group('9007199254740993.30'), '9,007,199,254,740,993.30');
+  assert.equal(group('-1234.5678'), '-1,234.5678');
+  assert.equal(group('0.000001'), '0.000001');
+  assert.equal(group('123'), '123');
+  assert.equal(group('1e9'), '1e9', 'what is no plain decimal is left alone');
+});
+
+test('instants are written without what says nothing', () => {
+  assert.equal(instant('2024-01-15T10:00:00Z'), '2024-01-15 10:00:00');
+  assert.equal(instant('2024-01-15T10:00:00.120000Z'), '2024-01-15 10:00:00.12');
+  assert.equal(instant('2024-01-15T10:00:00.000000Z'), '2024-01-15 10:00:00');
+  assert.equal(instant(null), '–');
+});
+
+test('times that passed', () => {
+  assert.equal(seconds(0.25), '250 ms');
+  assert.equal(seconds(61), '1 min 1 s');
+  assert.equal(seconds(null), '–');
+  assert.equal(ago('2024-01-01T00:00:00Z', Date.parse('2024-01-01T02:00:00Z')), '2 h 0 min ago');
+  assert.equal(ago('2024-01-01T00:00:01Z', Date.parse('2024-01-01T00:00:00Z')), 'now', 'clocks may differ');
+});
+
+test('shares', () => {
+  assert.equal(percent(1, 4), '25.0 %');
+  assert.equal(percent(1, 100000), '<0.1 %');
+  assert.equal(percent(0, 5), '0 %');
+  assert.equal(percent(0, 0), '–');
+});
+
+test('a stream of events is read the same however it is cut', () => {
+  const stream = 'id: 7\nevent: counters\ndata: {"read":1}\n\n: alive\n\nevent: message\r\nid: 8\r\ndata: {"a":\r\ndata: "é"}\r\n\r\n';
+  const whole = [];
+  eventParser((event) => whole.push(event))(stream);
+  assert.deepEqual(whole, [{ type: 'counters', data: { read: 1 }, id: '7' }, { type: 'message', data: { a: 'é' }, id: '8' }]);
+  for (let size = 1; size < stream.length; size += 1) {
+    const cut = [];
+    const parse = eventParser((event) => cut.push(event));
+    for (let at = 0; at < stream.length; at += size) parse(stream.slice(at, at + size));
+    assert.deepEqual(cut, whole, `in pieces of ${size}`);
+  }
+});
+
+test('lines are several events only when each is one', () => {
+  assert.deepEqual(eventLines('{"a":1}\n{"a":2}\n'), ['{"a":1}', '{"a":2}']);
+  assert.deepEqual(eventLines('{\n"a":1\n}'), ['{\n"a":1\n}']);
+  assert.deepEqual(eventLines('{"a":1}\n{"a":'), ['{"a":1}\n{"a":'], 'something broken goes as it is');
+});
+
+// A shell in which the program of that name prints its arguments and its input.
+function inShell(command, program) {
+  return execFileSync('bash', ['-c', `${program}() { printf '%s\\n' "$@"; [[ $1 != -P ]] || cat; }; ${command}`], { encoding: 'utf8' });
+}
+
+test('commands survive the shell', () => {
+  const text = `{"client": "O'Neill $HOME \`id\`",\n "amount": 1}`;
+  const curl = inShell(asCurl(text, { session: SESSION, simulate: true, place: 'http://127.0.0.1:8077' }), 'curl');
+  assert.ok(curl.endsWith(`--data-raw\n${text}\n`));
+  assert.match(curl, /Winnow-Simulate-Failure: database/);
+  const kcat = inShell(asKcat(text, { session: SESSION }), 'kcat');
+  assert.equal(kcat, `-P\n-b\nkafka:9092\n-t\nevents\n${text.replace('\n', ' ')}\n`, 'one event, one line');
+});
+
+test('many lines of a chart become the largest and the others', () => {
+  const rows = [];
+  for (let client = 0; client < 9; client += 1) {
+    for (const day of ['2024-01-02', '2024-01-01']) rows.push({ client_id: `c${client}`, day, event_count: client + 1 });
+  }
+  const { times, series, values } = linesOf(rows, { column: 'client_id', unit: 'day', measure: 'event_count' });
+  assert.deepEqual(times, [Date.parse('2024-01-01') / 1000, Date.parse('2024-01-02') / 1000]);
+  assert.deepEqual(series, ['c8', 'c7', 'c6', 'c5', 'c4', 'c3', 'others']);
+  assert.deepEqual(values.map(([first]) => first), [9, 8, 7, 6, 5, 4, 6]);
+});
+
+test('rates are differences of totals', () => {
+  const history = [0, 1, 2, 3, 4].map((second) => ({ at: 1000 * second, read: 100 * second * second }));
+  assert.deepEqual(ratesOf(history, 'read'), [null, 100, 300, 500, 700]);
+  assert.equal(rateNow(history, 'read'), (1600 - 100) / 3);
+  assert.equal(rateNow(history.slice(0, 1), 'read'), undefined);
+});

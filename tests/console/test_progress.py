@@ -1,0 +1,115 @@
+"""Status, workers, completeness and explain: the same that the command line and the views tell."""
+
+import json
+
+import pytest
+from winnow_test.poll import wait_until
+
+SEED = '{"source":"client_A","payload":{"metric":"sale","amount":"1,200.50","timestamp":"2024/01/01"}}'
+NOT_AN_EVENT = '{"source":"client_A","metric":"sale","amount":"twelve"}'
+COUNTS = ("lag", "offsets_read", "stored", "duplicate", "dead", "gap", "lost", "complete")
+
+
+def test_status_is_that_of_the_command(stage, console):
+    stage.send(SEED, SEED, NOT_AN_EVENT)
+    with stage.pool():
+        stage.wait_until_caught_up()
+    wait_until(lambda: console.get("/api/v1/status").json["total"]["offsets_read"] == 3, 10, "the console sees it")
+    told = console.get("/api/v1/status").json
+    command = json.loads(stage.winnow("status", "--json").out)
+    for name in ("group", "topic", "complete", "halted", "unpublished_dead_letters"):
+        assert told[name] == command[name], name
+    assert told["total"] == {name: command["total"][name] for name in COUNTS}
+    assert (told["total"]["stored"], told["total"]["duplicate"], told["total"]["dead"]) == (1, 1, 1)
+    for mine, other in zip(told["partitions"], command["partitions"], strict=True):
+        assert {name: mine[name] for name in other} == other
+        assert mine["lag_seconds"] == 0
+    assert console.get("/api/v1/completeness").json["sentence"] == stage.database.value(
+        "SELECT sentence FROM analytics.completeness_verdict")
+
+
+def test_counts_go_on_from_what_was_seen(stage, console):
+    with stage.pool():
+        for count in range(1, 4):
+            stage.send(*(f'{{"client":"c{number}","metric":"m{count}","amount":1,"time":"2024-01-01"}}'
+                         for number in range(20)))
+            wait_until(lambda wanted=20 * count: console.get("/api/v1/status").json["total"]["stored"] == wanted, 30,
+                       "the console counts them")
+            assert console.get("/api/v1/status").json["complete"]
+
+
+def test_workers(stage, console):
+    assert console.get("/api/v1/workers").json["workers"] == []
+    with stage.pool(workers=2):
+        wait_until(lambda: len(console.get("/api/v1/workers").json["workers"]) == 2, 60, "both workers show",
+                   on_timeout=stage.logs)
+        told = console.get("/api/v1/workers").json
+    assert sorted(part["partition"] for worker in told["workers"] for part in worker["partitions"]) == [0, 1, 2, 3]
+    assert told["unowned"] == []
+
+
+def test_lag_grows_old(stage, console):
+    """Nobody processes: what waits gets older."""
+    stage.send(SEED, partition=0)
+    wait_until(lambda: (console.get("/api/v1/status").json["partitions"][0]["lag_seconds"] or 0) > 2, 20, "its age")
+    told = console.get("/api/v1/status").json["partitions"][0]
+    assert (told["lag"], told["state"], told["next_offset"]) == (1, "not_started", None)
+
+
+def test_a_lost_count_shows(stage, console):
+    """The verdict is no constant: take a row out of the account and it turns."""
+    stage.send(SEED)
+    with stage.pool():
+        stage.wait_until_caught_up()
+    stage.database.run("DELETE FROM winnow.batch_log")
+    assert console.get("/api/v1/completeness").json["complete"] is False
+    stage.database.run("UPDATE winnow.processing_log SET next_offset = next_offset + 5")
+    wait_until(lambda: not console.get("/api/v1/status").json["complete"], 10, "the status turns, too")
+
+
+def test_database_away(stage, console, postgres):
+    assert console.get("/api/v1/status").status == 200
+    postgres.stop()
+    for path in ("/api/v1/status", "/api/v1/workers", "/api/v1/completeness"):
+        wait_until(lambda path=path: console.get(path).status == 503, 10, f"{path} tells of it")
+        answer = console.get(path)
+        assert answer.json["type"] == "/docs#problem-database-unavailable"
+        assert int(answer.headers["retry-after"]) >= 1
+    postgres.start()
+    for path in ("/api/v1/status", "/api/v1/workers", "/api/v1/completeness"):
+        wait_until(lambda path=path: console.get(path).status == 200, 10, f"{path} is back")
+
+
+def test_explain_accepted(stage, console):
+    told = console.post("/api/v1/explain", SEED).json
+    command = json.loads(stage.winnow("explain", "--json", stdin=SEED.encode()).out)["event"]
+    assert told["accepted"]
+    assert {**told["event"], "amount": float(told["event"]["amount"])} == command
+    assert told["event"]["amount"] == "1200.5"
+    assert [field["field"] for field in told["fields"]] == ["client_id", "metric", "amount", "timestamp"]
+    amount = told["fields"][2]
+    assert (amount["place"], amount["name"], amount["as_written"], amount["value"]) == (
+        "payload", "amount", "1,200.50", "1200.5")
+    assert [rule["rule"] for rule in amount["rules"]] == ["F-3", "F-2", "A-2", "A-4"]
+    assert told["duplicate"] is False
+    with stage.pool():
+        stored = console.post("/api/v1/events", SEED, wait="20s").json
+    told = console.post("/api/v1/explain", SEED).json
+    assert told["duplicate"] is True
+    assert told["duplicate_of"] == {name: stored[name] for name in ("topic", "partition", "offset")}
+
+
+def test_explain_rejected(console):
+    told = console.post("/api/v1/explain", NOT_AN_EVENT).json
+    assert (told["accepted"], told["event"], told["reason"]) == (False, None, "amount_invalid")
+    assert '"twelve"' in told["detail"]
+    assert [field["field"] for field in told["fields"]] == ["client_id", "metric", "amount"]
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b'{"client":"\xff"}', b'{"client":"a\\u0000"}', b"[" * 5000,
+                                  b'{"client":"a","metric":"m","amount":1e400}', b'{"a":1,"a":2}'],
+                         ids=["empty", "bytes", "latin", "nul", "deep", "huge", "twice"])
+def test_explain_anything(console, body):
+    answer = console.ask("POST", "/api/v1/explain", body, headers={"Content-Type": "application/json"})
+    assert answer.status == 200, answer
+    assert answer.json["accepted"] is False

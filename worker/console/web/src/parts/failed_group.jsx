@@ -1,0 +1,65 @@
+// Retry or discard all open failures of one reason and client. The server takes at most 1,000 at once.
+import { useState } from 'preact/hooks';
+import { post } from '../api.js';
+import { count, plural } from '../format.js';
+import { ProblemNotice } from './bits.jsx';
+import { Dialog } from './dialog.jsx';
+import { say } from './toast.jsx';
+
+// Asks again while something is left and something is done.
+async function untilNoneIsLeft(path, body, done, progress) {
+  let sum = 0;
+  for (;;) {
+    const answer = await post(path, body);
+    sum += answer[done];
+    progress(sum);
+    if (answer.failed > 0) throw new Error(`Kafka did not take ${plural(answer.failed, 'message')}. The others were sent.`);
+    if (answer.remaining === 0 || answer[done] === 0) return sum;
+  }
+}
+
+function GroupAction({ group, title, path, done, verb, noteRequired, danger, explain, onClose }) {
+  const [note, setNote] = useState('');
+  const [progress, setProgress] = useState(null);
+  const [problem, setProblem] = useState();
+  const submit = async (event) => {
+    event.preventDefault();
+    setProblem(undefined);
+    setProgress(0);
+    try {
+      const body = { reason: group.reason, client_id: group.client_id, ...(note && { note }) };
+      const sum = await untilNoneIsLeft(path, body, done, setProgress);
+      say(`${plural(sum, 'failure')} ${done}.`);
+      onClose();
+    } catch (thrown) {
+      setProblem(thrown);
+      setProgress(null);
+    }
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form onSubmit={submit}>
+        <p>{plural(group.count, 'open failure')}: <code>{group.reason}</code> of {group.client_id ?? 'an unknown client'}. {explain}</p>
+        <label>Note{noteRequired ? '' : ' (optional)'}
+          <input name="note" value={note} maxlength={500} required={noteRequired} onInput={(event) => setNote(event.currentTarget.value)} />
+        </label>
+        <ProblemNotice problem={problem} />
+        <div class="buttons">
+          <button type="submit" class={danger ? 'danger' : 'primary'} disabled={progress !== null}>
+            {progress === null ? `${verb} ${count(group.count)}` : `${count(progress)} of ${count(group.count)}…`}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+export function RetryGroup(props) {
+  return <GroupAction {...props} title="Retry group" path="/api/v1/failed/retry" done="retried" verb="Retry"
+    explain="They are sent again as they are, oldest first." />;
+}
+
+export function DiscardGroup(props) {
+  return <GroupAction {...props} title="Discard group" path="/api/v1/failed/discard" done="discarded" verb="Discard" noteRequired danger
+    explain="They are put aside with your note. Nothing is deleted: each can be taken back in the state “discarded”." />;
+}
