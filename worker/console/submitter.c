@@ -70,33 +70,15 @@ static void keep_event(struct parcel_item *item, const struct event *event)
     (void)buffer_add(&item->names, "", 1);
 }
 
-/* The client id of an event that is rejected for something else, as far as it was found. */
-static struct slice found_client(const struct submitter *submitter, const struct reject *reject)
-{
-    if (reject->reason == REJECT_CLIENT_ID_MISSING || reject->reason == REJECT_CLIENT_ID_INVALID)
-        return slice_of(NULL, 0);
-    const struct finding *finding = normalizer_finding(submitter->normalizer, FIELD_CLIENT_ID);
-    if (finding->place == PLACE_NONE || memchr(finding->value.data, '\\', finding->value.size) != NULL)
-        return slice_of(NULL, 0);
-    struct slice key = slice_trim(finding->value);
-    return key.size <= EVENT_TEXT_BYTES_MAX ? key : slice_of(NULL, 0);
-}
-
 /* Returns the key; it is borrowed from the item or the normalizer. */
 static struct slice judge(struct submitter *submitter, struct parcel_item *item, int64_t timestamp_ms)
 {
     static const struct client_rules rules;
     struct record record = {.timestamp_ms = timestamp_ms, .value = item->value, .headers = item->headers};
     struct event event;
-    struct slice client;
-    if (normalize(submitter->normalizer, &record, &rules, &event, &item->reject) == STATUS_OK) {
-        keep_event(item, &event);
-        client = event.client_id;
-    } else {
-        item->accepted = false;
-        client = found_client(submitter, &item->reject);
-    }
-    return item->key_from_value ? client : item->key;
+    item->accepted = normalize(submitter->normalizer, &record, &rules, &event, &item->reject) == STATUS_OK;
+    if (item->accepted) keep_event(item, &event);
+    return item->key_from_value ? normalizer_client(submitter->normalizer) : item->key;
 }
 
 static void send(struct submitter *submitter, struct parcel_item *item)
