@@ -127,9 +127,10 @@ def run_load(stream, rate, workers):
     """Latency under a load that does not wait, behind a warm-up, with the key at its size."""
     load = paced.Load(WORKLOAD, rate, PACE_S, PACE_WARMUP_S)
     directory = make_directory("growth")
+    begun = stream.database.value("SELECT clock_timestamp()")
     try:
         with Pool(stream.configuration, workers) as pool:
-            paced.wait_until_shared_out(stream.database, pool)
+            paced.wait_until_shared_out(stream.database, pool, begun)
             before = paced.flushes(stream.database)
             stream.pace(load, directory / "appends")
             runs.wait_for_end(stream.database, stream.sent["events"], pool)

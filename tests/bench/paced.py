@@ -44,10 +44,11 @@ Sent = namedtuple("Sent", "events sent")  # what runs.judge() wants to know of a
 _numbers = itertools.count(1)
 
 
-def wait_until_shared_out(database, pool):
-    """Until every partition has an owner; the warm-up covers what the group still has to settle."""
-    wait_until(lambda: database.value("SELECT count(*) FROM winnow.processing_log WHERE owner IS NOT NULL") ==
-               servers.PARTITIONS, JOIN_TIMEOUT_S, "all partitions are claimed", on_timeout=pool.log_tail)
+def wait_until_shared_out(database, pool, since="-infinity"):
+    """Until every partition was claimed after that; the warm-up covers what the group still has to settle."""
+    wait_until(lambda: database.value("SELECT count(*) FROM winnow.processing_log WHERE owner IS NOT NULL "
+                                      "AND claimed_at > %s", (since,)) == servers.PARTITIONS,
+               JOIN_TIMEOUT_S, "all partitions are claimed", on_timeout=pool.log_tail)
 
 
 def flushes(database):
