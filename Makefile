@@ -243,9 +243,9 @@ bench: ## speed on real servers, as a ratio to COPY; WORKLOAD="live loose" WORKE
 	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce $(BUILD)/tests/bench/bench_copy
 	@$(PYTHON) -B tests/bench/bench.py
 
-bench-growth: ## speed and views at 1, 10 and ROWS=50000000 rows stored; BACKLOG= WORKERS= REPEAT= SEED= POSTGRES= to change it
+bench-growth: ## speed and views at 1, 10 and ROWS=50000000 rows stored; BACKLOG= PACE= WORKERS= REPEAT= SEED= POSTGRES= to change it
 	@tests/lib/deps.sh test
-	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce
+	@$(MAKE) $(BUILD)/winnow $(addprefix $(BUILD)/tests/bench/bench_,produce pace)
 	@$(PYTHON) -B tests/bench/growth.py
 
 bench-peers: ## beside other consumers, on the same servers and an equal table; PEERS="go python" EVENTS= WORKERS= REPEAT=

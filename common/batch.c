@@ -74,10 +74,11 @@ void batch_add_event(struct batch *batch, const struct record *record, const str
 }
 
 void batch_add_dead(struct batch *batch, const struct record *record, const struct reject *reject,
-                    int64_t now_ms)
+                    struct slice client_id, int64_t now_ms)
 {
     struct batch_row *row = add_row(batch, record, now_ms);
     row->dead = true;
+    row->client_id = copy(batch, client_id);
     row->reason = reject->reason;
     row->detail = copy(batch, slice_of_text(reject->detail));
 }

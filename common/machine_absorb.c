@@ -114,13 +114,14 @@ static void absorb_taken(struct machine *machine, struct partition *partition, c
     if (input->quarantined) {
         reject_set(&reject, REJECT_CRASHED_WORKER, "crashed_worker", "message", slice_of(NULL, 0),
                    "a message that can be decoded; it ended three workers and is set aside undecoded");
-        batch_add_dead(&machine->filling, &input->record, &reject, now_ms);
+        batch_add_dead(&machine->filling, &input->record, &reject, slice_of(NULL, 0), now_ms);
     } else if (normalize(machine->normalizer, &input->record, &rules, &event, &reject) == STATUS_OK) {
         dead = false;
         bool seen = seen_add(machine->seen, event.hash);
         batch_add_event(&machine->filling, &input->record, &event, seen, now_ms);
     } else {
-        batch_add_dead(&machine->filling, &input->record, &reject, now_ms);
+        batch_add_dead(&machine->filling, &input->record, &reject, normalizer_client(machine->normalizer),
+                       now_ms);
     }
     machine->counters.taken++;
     if (partition_count(partition, dead)) machine_restart(machine);

@@ -20,6 +20,7 @@ struct normalizer {
     struct identity *identity;
     struct pick picks[FIELD_COUNT];
     struct fields fields;
+    struct slice client; /* of the last message; data NULL: not known */
 };
 
 /* What the reject for one field of text says. */
@@ -60,6 +61,11 @@ void normalizer_free(struct normalizer *normalizer)
     identity_free(normalizer->identity);
     fields_done(&normalizer->fields);
     free(normalizer);
+}
+
+struct slice normalizer_client(const struct normalizer *normalizer)
+{
+    return normalizer->client;
 }
 
 const struct finding *normalizer_finding(const struct normalizer *normalizer, enum field field)
@@ -276,8 +282,10 @@ enum status normalize(struct normalizer *normalizer, const struct record *record
                       const struct client_rules *rules, struct event *ret_event, struct reject *ret_reject)
 {
     struct event event;
+    normalizer->client = slice_of(NULL, 0);
     if (read_message(normalizer, record->value, ret_reject) != STATUS_OK) return STATUS_REJECT;
     if (take_text(normalizer, &client_rule, &event.client_id, ret_reject) != STATUS_OK) return STATUS_REJECT;
+    normalizer->client = event.client_id;
     if (take_text(normalizer, &metric_rule, &event.metric, ret_reject) != STATUS_OK) return STATUS_REJECT;
     if (take_amount(normalizer, &event.amount, ret_reject) != STATUS_OK) return STATUS_REJECT;
     if (take_time(normalizer, rules, record->timestamp_ms, &event.time_us, ret_reject) != STATUS_OK)

@@ -32,7 +32,7 @@ struct batch_row {
     int64_t time_us;
     int64_t bucket_us;
     struct decimal amount;
-    struct batch_text client_id;
+    struct batch_text client_id; /* of a dead row too, when that much could be read */
     struct batch_text metric;
     struct batch_text key; /* key, value and headers as received: for dead letters and fingerprints */
     struct batch_text value;
@@ -41,8 +41,8 @@ struct batch_row {
     int32_t partition;
     uint8_t hash[EVENT_HASH_SIZE];
     bool dead;
-    bool seen;                 /* an equal event was read not long ago: it is probably stored */
-    bool normalized;           /* client_id .. hash are valid, also in a row that the database refused */
+    bool seen;       /* an equal event was read not long ago: it is probably stored */
+    bool normalized; /* metric and time_us .. hash are valid, also in a row that the database refused */
     enum reject_reason reason; /* of a dead row */
     char sqlstate[6];          /* of a row that the database refused, else "" */
 };
@@ -62,11 +62,12 @@ void batch_done(struct batch *batch);
 /* Forgets the rows and keeps the memory, unless it had grown far beyond the limits. */
 void batch_clear(struct batch *batch);
 
-/* Add a row: a good event, or a dead letter. `seen`: see seen.h. */
+/* Add a row: a good event, or a dead letter. `seen`: see seen.h. `client_id`: whose it is; data NULL: nobody
+ * can tell. */
 void batch_add_event(struct batch *batch, const struct record *record, const struct event *event, bool seen,
                      int64_t now_ms);
 void batch_add_dead(struct batch *batch, const struct record *record, const struct reject *reject,
-                    int64_t now_ms);
+                    struct slice client_id, int64_t now_ms);
 
 /* Turns a row that the database refused into a dead letter (`database_rejected`). */
 void batch_mark_dead(struct batch *batch, size_t row, const char *sqlstate, const char *text);

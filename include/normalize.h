@@ -39,6 +39,10 @@ MUST_CHECK enum status normalize(struct normalizer *normalizer, const struct rec
                                  const struct client_rules *rules, struct event *ret_event,
                                  struct reject *ret_reject);
 
+/* The client id of the last message, also of one that was rejected for something else; data NULL when it
+ * could not be read. Borrowed like the event. */
+struct slice normalizer_client(const struct normalizer *normalizer);
+
 /* Where the last call of normalize() found the field; for explanations. PLACE_NONE for all when the last
  * message failed before its fields were looked for. */
 const struct finding *normalizer_finding(const struct normalizer *normalizer, enum field field);

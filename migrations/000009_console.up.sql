@@ -241,12 +241,12 @@ BEGIN
         GRANT USAGE ON SCHEMA winnow TO winnow_retry;
         GRANT SELECT ON winnow.stream, winnow.dead_letter, winnow.dead_letter_action, winnow.dead_letter_work
             TO winnow_retry;
-        GRANT INSERT (stream_id, partition, message_offset, action, actor, note, bucket, event_hash),
-            UPDATE (sent_partition, sent_offset, error) ON winnow.dead_letter_action TO winnow_retry;
+        GRANT INSERT (stream_id, partition, message_offset, action, actor, note),
+            UPDATE (sent_partition, sent_offset, bucket, event_hash, error) ON winnow.dead_letter_action TO winnow_retry;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'winnow_operator') THEN
-        GRANT INSERT (stream_id, partition, message_offset, action, actor, note, bucket, event_hash),
-            UPDATE (sent_partition, sent_offset, error) ON winnow.dead_letter_action TO winnow_operator;
+        GRANT INSERT (stream_id, partition, message_offset, action, actor, note),
+            UPDATE (sent_partition, sent_offset, bucket, event_hash, error) ON winnow.dead_letter_action TO winnow_operator;
     END IF;
 END $$;
 COMMENT ON FUNCTION winnow.grant_privileges() IS

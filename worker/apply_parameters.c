@@ -182,7 +182,7 @@ static void encode_event(struct array *arrays, const struct batch *batch, const 
 static void encode_dead_identity(struct array *arrays, const struct batch *batch, const struct batch_row *row)
 {
     struct slice none = slice_of(NULL, 0);
-    array_add(&arrays[DEAD_CLIENT_ID], row->normalized ? batch_slice(batch, row->client_id) : none);
+    array_add(&arrays[DEAD_CLIENT_ID], batch_slice(batch, row->client_id));
     if (row->normalized) {
         array_add_instant(&arrays[DEAD_BUCKET], row->bucket_us);
     } else {

@@ -1,5 +1,8 @@
 // link: tests/bench/workload.c
-/* Offers a load:   bench_pace BROKERS TOPIC WORKLOAD RATE SECONDS SEED PARTITIONS APPENDS
+/* Offers a load:   bench_pace BROKERS TOPIC WORKLOAD RATE SECONDS SEED PARTITIONS APPENDS [BEGIN]
+ *
+ * Begins with the workload's message number BEGIN (0), a multiple of PARTITIONS, and ends with as many sent
+ * to each partition as to the others, so that the next load can go on behind it.
  *
  * Sends RATE messages a second by the clock, whatever the broker answers. A partition is sent what is due in
  * a millisecond, then the next one is: producers that batch do so too, and a request for each partition and
@@ -132,16 +135,33 @@ static int64_t due_ns(const struct load *load, int64_t begin_ns, uint64_t ordina
     return begin_ns + (int64_t)((double)ordinal * 1e9 / (double)load->rate);
 }
 
+/* The partition that was sent the least (or the most). */
+static int32_t extreme(const struct load *load, bool most)
+{
+    int32_t found = 0;
+    for (int32_t i = 1; i < (int32_t)load->workload.partitions; i++)
+        if (most ? load->sent[i] > load->sent[found] : load->sent[i] < load->sent[found]) found = i;
+    return found;
+}
+
+/* What the clock left uneven. A scattered workload's numbers belong to no partition. */
+static void level(struct load *load, rd_kafka_t *producer, rd_kafka_topic_t *topic)
+{
+    const uint64_t most = load->sent[extreme(load, true)];
+    for (int32_t i = 0; i < (int32_t)load->workload.partitions && !load->workload.scattered; i++)
+        while (load->sent[i] < most) send_message(load, producer, topic, next_number(load, 0, i), i);
+}
+
 /* Returns the seconds that it took. */
 static double offer(struct load *load, rd_kafka_t *producer, rd_kafka_topic_t *topic)
 {
     int64_t begin_ns = now_ns();
     uint64_t ordinal = 0;
-    for (uint64_t slot = 0; ordinal < load->total; slot++) {
+    while (ordinal < load->total) {
         int64_t slot_ns = now_ns();
         int64_t late_ns = slot_ns - due_ns(load, begin_ns, ordinal);
         if (late_ns > load->late_ns) load->late_ns = late_ns;
-        int32_t partition = (int32_t)(slot % load->workload.partitions);
+        int32_t partition = extreme(load, false);
         for (; ordinal < load->total && due_ns(load, begin_ns, ordinal) <= slot_ns; ordinal++)
             send_message(load, producer, topic, next_number(load, ordinal, partition), partition);
         (void)rd_kafka_poll(producer, 0);
@@ -163,16 +183,18 @@ static void print_account(const struct load *load, double seconds)
 int main(int argc, char **argv)
 {
     static struct load load;
-    bool parsed = argc == 9 && workload_parse(argv[3], &load.workload);
+    bool parsed = (argc == 9 || argc == 10) && workload_parse(argv[3], &load.workload);
     if (parsed) {
         load.rate = strtoull(argv[4], NULL, 10);
         load.total = load.rate * strtoull(argv[5], NULL, 10);
         load.workload.seed = strtoull(argv[6], NULL, 10);
         load.workload.partitions = strtoull(argv[7], NULL, 10);
     }
+    const uint64_t begin = argc == 10 ? strtoull(argv[9], NULL, 10) : 0;
     if (load.rate == 0 || load.workload.partitions == 0 || load.workload.partitions > PARTITIONS_MAX) {
-        (void)fprintf(stderr,
-                      "usage: bench_pace BROKERS TOPIC WORKLOAD RATE SECONDS SEED PARTITIONS APPENDS\n");
+        (void)fprintf(
+            stderr,
+            "usage: bench_pace BROKERS TOPIC WORKLOAD RATE SECONDS SEED PARTITIONS APPENDS [BEGIN]\n");
         return 64;
     }
     load.file = fopen(argv[8], "w");
@@ -182,7 +204,9 @@ int main(int argc, char **argv)
     }
     rd_kafka_t *producer = open_producer(argv[1], &load);
     rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, argv[2], NULL);
+    for (size_t i = 0; i < load.workload.partitions; i++) load.sent[i] = begin / load.workload.partitions;
     double seconds = offer(&load, producer, topic);
+    level(&load, producer, topic);
     bool flushed = rd_kafka_flush(producer, FLUSH_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
     for (int32_t i = 0; i < (int32_t)load.workload.partitions; i++) write_append(&load, i);
     bool written = fclose(load.file) == 0;

@@ -1,11 +1,12 @@
 """make bench-growth: what becomes of winnow's speed, and of the views, as the rows it has stored grow.
 
-Environment: ROWS (50000000), BACKLOG (1000000 events), WORKERS (2), REPEAT (3), SEED (1), BENCH_… as in bench.py, and
-POSTGRES ("shared_buffers=6GB max_wal_size=16GB") for a server of another size than that of bench.py.
+Environment: ROWS (50000000), BACKLOG (1000000 events), PACE (20000 events a second), WORKERS (2), REPEAT (3), SEED (1),
+BENCH_… as in bench.py, and POSTGRES ("shared_buffers=6GB max_wal_size=16GB") for a server of another size than that of bench.py.
 
 One stream of the workload "live" is sent in portions to one topic and stored by a pool, up to each of the measuring
 points: 1 million rows, 10 million, and ROWS. There the pool is stopped; a backlog is sent, and a pool started that stores
-it, REPEAT times; then the views are asked while nothing else happens. Kafka deletes what was read long ago.
+it, REPEAT times; then PACE events a second are sent for ten seconds, and timed from append to commit; then the views are
+asked while nothing else happens. Kafka deletes what was read long ago.
 
 Writes build/bench-growth.json. Ends with 1 when anything was lost, doubled or invented, whatever the goals say."""
 
@@ -21,22 +22,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 import growth_report  # pylint: disable=wrong-import-position
 import growth_views   # pylint: disable=wrong-import-position
+import paced          # pylint: disable=wrong-import-position
 import runs           # pylint: disable=wrong-import-position
 import servers        # pylint: disable=wrong-import-position
 
 from measure import CpuClock                 # pylint: disable=wrong-import-position
 from winnow_test import check                # pylint: disable=wrong-import-position
 from winnow_test.pool import Pool            # pylint: disable=wrong-import-position
-from winnow_test.process import ROOT         # pylint: disable=wrong-import-position
+from winnow_test.process import ROOT, make_directory, remove_directory  # pylint: disable=wrong-import-position
 
 WORKLOAD = "live"
 FIRST_POINTS = (1000000, 10000000)
 PORTION = 1000000           # events sent at once
 STORED_SHARE = 0.95         # of the workload's events; the others are duplicates
+COMMIT_TIMES = {"track_commit_timestamp": "on", "track_wal_io_timing": "on"}
+PACE_S, PACE_WARMUP_S = 10, 3
 DISK_BYTES_PER_ROW = 300    # table and key, with room for the half-empty pages of the key
 DISK_BYTES_BESIDES = 12 << 30   # write-ahead log, and what Kafka has not deleted yet
 # Per partition. A portion and a backlog are a small part of it: nothing unread is ever deleted.
-TOPIC_SETTINGS = {"segment.bytes": str(32 << 20), "retention.bytes": str(256 << 20)}
+TOPIC_SETTINGS = {**paced.APPEND_TIME, "segment.bytes": str(32 << 20), "retention.bytes": str(256 << 20)}
 
 
 class Stream:
@@ -56,6 +60,13 @@ class Stream:
         self.sent["events"] += events
         for name in ("new", "repeated"):
             self.sent[name] += done[name]
+
+    def pace(self, load, path):
+        """The next events at the load's rate; their appends go to the file."""
+        done = paced.offer(self.broker, "growth", load, path, self._seed, self.sent["events"])
+        for name in ("new", "repeated"):
+            self.sent[name] += done[name]
+            self.sent["events"] += done[name]
 
     def grow(self, rows, workers):
         """Until that many rows are stored, by a pool that reads a portion while the next is sent. Returns the rate, or
@@ -112,12 +123,31 @@ def run_backlog(stream, events, workers):
     }
 
 
+def run_load(stream, rate, workers):
+    """Latency under a load that does not wait, behind a warm-up, with the key at its size."""
+    load = paced.Load(WORKLOAD, rate, PACE_S, PACE_WARMUP_S)
+    directory = make_directory("growth")
+    begun = stream.database.value("SELECT clock_timestamp()")
+    try:
+        with Pool(stream.configuration, workers) as pool:
+            paced.wait_until_shared_out(stream.database, pool, begun)
+            before = paced.flushes(stream.database)
+            stream.pace(load, directory / "appends")
+            runs.wait_for_end(stream.database, stream.sent["events"], pool)
+        after = paced.flushes(stream.database)
+        flush_ms = (after[1] - before[1]) / max(1, after[0] - before[0])
+        return paced.latencies(stream.database, directory / "appends", load.warmup_s, flush_ms)["latency_ms"]
+    finally:
+        remove_directory(directory)
+
+
 def measure_point(stream, rows, settings):
     """Grows to the point and measures there."""
     grown = stream.grow(rows, settings["workers"])
     backlogs = [run_backlog(stream, settings["backlog"], settings["workers"]) for _ in range(settings["repeat"])]
+    latency_ms = run_load(stream, settings["pace"], settings["workers"])
     wrong = [line for backlog in backlogs for line in backlog["wrong"]] + stream.account_errors()
-    point = {"rows": rows, "grown_events_per_s": grown, "backlogs": backlogs, **growth_report.medians(backlogs),
+    point = {"rows": rows, "grown_events_per_s": grown, "backlogs": backlogs, "latency_ms": latency_ms, **growth_report.medians(backlogs),
              **growth_views.sizes(stream.database), "rows_stored": stream.sent["new"]}
     growth_views.wait_until_quiet(stream.database)
     point["views_ms"] = growth_views.times(stream.database, stream.configuration)
@@ -127,7 +157,7 @@ def measure_point(stream, rows, settings):
 
 
 def _read_settings():
-    names = {"rows": 50000000, "backlog": 1000000, "workers": 2, "repeat": 3, "seed": 1}
+    names = {"rows": 50000000, "backlog": 1000000, "pace": 20000, "workers": 2, "repeat": 3, "seed": 1}
     settings = {name: int(os.environ.get(name.upper()) or fallback) for name, fallback in names.items()}
     settings["points"] = [*(rows for rows in FIRST_POINTS if rows < settings["rows"]), settings["rows"]]
     settings["postgres"] = dict(pair.split("=", 1) for pair in (os.environ.get("POSTGRES") or "").split())
@@ -143,7 +173,7 @@ def _demand_disk(rows):
 
 def _measure(settings):
     """Everything that goes to the file."""
-    with servers.started(settings["postgres"]) as (server, broker), servers.fresh_database(server, "growth") as database:
+    with servers.started({**COMMIT_TIMES, **settings["postgres"]}) as (server, broker), servers.fresh_database(server, "growth") as database:
         machine = servers.describe(server)
         growth_report.print_head(machine, settings)
         stream = Stream(server, broker, database, settings["seed"])

@@ -41,6 +41,8 @@ def print_point(point):
         cpu["postgres"], cpu["kafka"], f"{point['wal_bytes_per_event']:.0f}", f"{point['page_images_per_event']:.3f}",
         *(f"{point[name] / (1 << 30):.2f}" for name in ("table_bytes", "key_bytes")), f"{point['rollup_rows']:,}",
         f"{point['batch_rows']:,}", point["others_cores"]))
+    print(f"{'':>12} append to commit, ms: " + ", ".join(
+        f"{name} {taken}" for name, taken in point["latency_ms"].items()))
     print(f"{'':>12} at {point['rows_stored']:,} rows, ms: " + ", ".join(
         f"{name} {taken}" for name, taken in point["views_ms"].items()), flush=True)
     for line in point["wrong"]:

@@ -44,31 +44,36 @@ Sent = namedtuple("Sent", "events sent")  # what runs.judge() wants to know of a
 _numbers = itertools.count(1)
 
 
-def _wait_until_shared_out(database, pool):
-    """Until every partition has an owner; the warm-up covers what the group still has to settle."""
-    wait_until(lambda: database.value("SELECT count(*) FROM winnow.processing_log WHERE owner IS NOT NULL") ==
-               servers.PARTITIONS, JOIN_TIMEOUT_S, "all partitions are claimed", on_timeout=pool.log_tail)
+def wait_until_shared_out(database, pool, since="-infinity"):
+    """Until every partition was claimed after that; the warm-up covers what the group still has to settle."""
+    wait_until(lambda: database.value("SELECT count(*) FROM winnow.processing_log WHERE owner IS NOT NULL "
+                                      "AND claimed_at > %s", (since,)) == servers.PARTITIONS,
+               JOIN_TIMEOUT_S, "all partitions are claimed", on_timeout=pool.log_tail)
 
 
-def _flushes(database):
+def flushes(database):
     """How often the WAL was flushed, and how many milliseconds that took."""
     return database.rows("SELECT wal_sync, wal_sync_time + wal_write_time FROM pg_stat_wal")[0]
 
 
-def _offer(broker, topic, load, path):
+def offer(broker, topic, load, path, seed=1, begin=0):
+    """Messages from number `begin` on, until the load has ended; what was sent, by kind, and how late at the most."""
     argv = [ROOT / "build/tests/bench/bench_pace", broker.brokers, topic, load.workload, load.rate,
-            load.warmup_s + load.seconds, 1, servers.PARTITIONS, path]
+            load.warmup_s + load.seconds, seed, servers.PARTITIONS, path, begin]
     done = subprocess.run(list(map(str, argv)), check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)
 
 
-def _latencies(database, path, warmup_s, flush_ms):
+def latencies(database, path, warmup_s, flush_ms):
+    """Of the messages whose appends are in the file."""
+    database.run("DROP TABLE IF EXISTS append")
     database.run("CREATE UNLOGGED TABLE append (partition integer, first bigint, last bigint, appended_ms bigint)")
     database.copy("append", path)
     database.run("ANALYZE append")
     database.run("SET work_mem = '512MB'")
     wanted = list(PERCENTILES.values())
     count, took, waited = database.rows(LATENCIES, (warmup_s * 1000, wanted, wanted))[0]
+    database.run("RESET work_mem")
     names = list(PERCENTILES)
     return {"measured": count, "latency_ms": {name: round(ms + flush_ms, 1) for name, ms in zip(names, took)},
             "until_statement_ms": {name: round(ms, 1) for name, ms in zip(names, waited)}}
@@ -84,13 +89,13 @@ def _measure(stage, pool, load, path):
     """Offers the load and waits for its end: a dict of what is known without looking at single events."""
     database, broker, topic = stage
     clock = _clock(database.server, broker, pool)
-    before = _flushes(database)
-    account = _offer(broker, topic, load, path)
+    before = flushes(database)
+    account = offer(broker, topic, load, path)
     used = clock.read()
     events = account["new"] + account["repeated"]
     runs.wait_for_end(database, events, pool)
     wait_until(lambda: database.value(QUIET), 30, "all sessions have told their statistics")
-    after = _flushes(database)
+    after = flushes(database)
     flush_ms = (after[1] - before[1]) / max(1, after[0] - before[0])
     return Sent(events, account), {
         "workload": load.workload, "rate": load.rate, "late_ms": account["late_ms"],
@@ -109,11 +114,11 @@ def run(server, broker, load, workers, settings=None):
             configuration = {"brokers": broker.brokers, "topic": topic, "group": topic, "database": database.dsn,
                              **(settings or {})}
             with Pool(configuration, workers) as pool:
-                _wait_until_shared_out(database, pool)
+                wait_until_shared_out(database, pool)
                 sent, result = _measure((database, broker, topic), pool, load, directory / "appends")
             account = runs.account_of(database)
             wrong = runs.judge(sent, database, account)
-            result |= _latencies(database, directory / "appends", load.warmup_s, result["flush_ms"])
+            result |= latencies(database, directory / "appends", load.warmup_s, result["flush_ms"])
     finally:
         remove_directory(directory)
         broker.delete_topic(topic)

@@ -124,7 +124,7 @@ static void add_dead(int32_t partition)
     struct record record = next_record(partition);
     struct reject reject;
     reject_set(&reject, REJECT_EMPTY, "M-1", "value", slice_of(NULL, 0), "an object");
-    batch_add_dead(&batch, &record, &reject, 1);
+    batch_add_dead(&batch, &record, &reject, slice_of_text("client_A"), 1);
     parts[partition].dead++;
 }
 

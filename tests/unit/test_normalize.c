@@ -143,6 +143,31 @@ static void test_buckets(void)
     CU_ASSERT_EQUAL(event.bucket_us, INT64_C(1705312800000000));
 }
 
+static void expect_client(const char *text, const char *client)
+{
+    static const struct client_rules rules;
+    struct event event;
+    struct reject reject;
+    const struct record record = {.value = slice_of_text(text)};
+    (void)!normalize(normalizer, &record, &rules, &event, &reject);
+    const struct slice found = normalizer_client(normalizer);
+    if (client == NULL)
+        CU_ASSERT_PTR_NULL(found.data)
+    else
+        CU_ASSERT(slice_equals(found, slice_of_text(client)));
+}
+
+static void test_client_of_a_reject(void)
+{
+    expect_client("{\"client\":\" a\\u0062 \",\"metric\":\"m\"}", "ab");
+    expect_client("{\"client\":\"ab\",\"metric\":\"m\",\"amount\":\"x\"}", "ab");
+    expect_client("{\"client\":7}", "7");
+    expect_client("{\"client\":true,\"metric\":\"m\"}", NULL);
+    expect_client("{\"metric\":\"m\"}", NULL);
+    expect_client("{\"client\":\"ab\",\"amount\":", NULL);
+    expect_client("", NULL);
+}
+
 static void test_names(void)
 {
     CU_ASSERT_STRING_EQUAL(field_name(FIELD_CLIENT_ID), "client_id");
@@ -169,6 +194,7 @@ int main(void)
     CU_add_test(suite, "first failure is the reason", test_first_failure_is_the_reason);
     CU_add_test(suite, "findings", test_findings);
     CU_add_test(suite, "buckets", test_buckets);
+    CU_add_test(suite, "client of a reject", test_client_of_a_reject);
     CU_add_test(suite, "names", test_names);
     CU_add_test(suite, "free takes null", test_free_takes_null);
     normalizer = normalizer_new(NORMALIZE_EVENT_BYTES_MAX_DEFAULT);

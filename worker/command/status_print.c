@@ -65,6 +65,16 @@ static void print_verdict(const struct status_report *report)
     if (report->elsewhere[0] != '\0') (void)printf("Elsewhere in this database: %s\n", report->elsewhere);
 }
 
+static void print_halted(const struct status_report *report)
+{
+    size_t halted = 0;
+    for (size_t i = 0; i < report->partition_count; i++) halted += report->partitions[i].halted;
+    if (halted > 0)
+        (void)printf("%zu of %zu partitions are halted and read nothing: mend the cause, then SELECT "
+                     "winnow.resume_partition('%s', PARTITION).\n",
+                     halted, report->partition_count, report->settings->topic);
+}
+
 void status_report_print(const struct status_report *report)
 {
     (void)printf("group %s, topic %s\n", report->settings->group, report->settings->topic);
@@ -78,6 +88,7 @@ void status_report_print(const struct status_report *report)
     if (report->unpublished > 0)
         (void)printf("%" PRId64 " dead letters are not in topic %s yet.\n", report->unpublished,
                      report->settings->dead_letter_topic);
+    print_halted(report);
     print_verdict(report);
 }
 

@@ -54,6 +54,8 @@ MUST_CHECK bool call_query_choice(struct call *call, const char *name, const cha
                                   const char **ret_word);
 /* A UTC day or RFC 3339, as text that PostgreSQL reads as timestamptz; ret_text holds INSTANT_TEXT_SIZE. */
 MUST_CHECK bool call_query_time(struct call *call, const char *name, char *ret_text, bool *ret_given);
+/* "5s", "250ms": 0ms to 30s. */
+MUST_CHECK bool call_query_wait(struct call *call, const char *name, int64_t *ret_ms);
 /* A plain decimal: at most 30 digits before the point and 18 behind it. */
 MUST_CHECK bool call_query_decimal(struct call *call, const char *name, const char **ret_text);
 MUST_CHECK bool call_query_uuid(struct call *call, const char *name, const char **ret_text);

@@ -9,6 +9,7 @@
 #include "instant.h"
 #include "utf8.h"
 
+#define WAIT_MS_MAX          INT64_C(30000)
 #define DECIMAL_WHOLE_MAX    30
 #define DECIMAL_FRACTION_MAX 18
 
@@ -120,6 +121,21 @@ bool call_query_time(struct call *call, const char *name, char *ret_text, bool *
                       "a day such as 2024-01-31 or a time such as 2024-01-31T12:00:00Z, from 1970 to 2199");
     (void)instant_print(instant_us, ret_text);
     return true;
+}
+
+bool call_query_wait(struct call *call, const char *name, int64_t *ret_ms)
+{
+    char *unit;
+    const char *text = call_query(call, name);
+    if (text == NULL) return true;
+    long value = strtol(text, &unit, 10);
+    bool counted = *text >= '0' && *text <= '9' && unit - text <= 5;
+    if (counted && strcmp(unit, "s") == 0) value *= 1000;
+    if (counted && (strcmp(unit, "s") == 0 || strcmp(unit, "ms") == 0) && value <= WAIT_MS_MAX) {
+        *ret_ms = value;
+        return true;
+    }
+    return refuse(call, "query", name, text, "a time from 0ms to 30s, such as 250ms or 5s");
 }
 
 bool call_query_decimal(struct call *call, const char *name, const char **ret_text)

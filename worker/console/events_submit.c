@@ -18,35 +18,12 @@
 #include "json.h"
 #include "simulate.h"
 
-#define WAIT_MS_MAX INT64_C(30000)
-
 struct submit_call {
     struct call *call;
     int64_t wait_ms;
     bool several; /* NDJSON: the answer is a list */
     struct buffer headers;
 };
-
-/* "5s", "250ms". */
-static bool read_wait(struct call *call, int64_t *ret_wait_ms)
-{
-    char *unit;
-    const char *text = call_query(call, "wait");
-    if (text == NULL) return true;
-    long value = strtol(text, &unit, 10);
-    bool counted = *text >= '0' && *text <= '9' && unit - text <= 5;
-    if (counted && strcmp(unit, "s") == 0) value *= 1000;
-    if (counted && (strcmp(unit, "s") == 0 || strcmp(unit, "ms") == 0) && value <= WAIT_MS_MAX) {
-        *ret_wait_ms = value;
-        return true;
-    }
-    call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_PARAMETER,
-                                        .parameter = "wait",
-                                        .in = "query",
-                                        .found = slice_of_text(text),
-                                        .expected = "a time from 0ms to 30s, such as 250ms or 5s"});
-    return false;
-}
 
 static void refuse_body(struct call *call, const char *expected)
 {
@@ -244,5 +221,5 @@ static bool begin(struct call *call, int64_t wait_ms)
 void handle_submit(struct call *call)
 {
     int64_t wait_ms = 0;
-    if (!read_wait(call, &wait_ms) || !begin(call, wait_ms)) call_done(call);
+    if (!call_query_wait(call, "wait", &wait_ms) || !begin(call, wait_ms)) call_done(call);
 }

@@ -15,6 +15,19 @@ void handle_events(struct call *call);
 void handle_event(struct call *call);
 void handle_message_state(struct call *call);
 
+/* failed.c: dead letters */
+void handle_failed_groups(struct call *call);
+void handle_failed_items(struct call *call);
+void handle_failed_actions(struct call *call);
+void handle_failed_item(struct call *call);
+
+/* failed_do.c: what is done about them */
+void handle_failed_retry(struct call *call);
+void handle_failed_discard(struct call *call);
+void handle_failed_undo(struct call *call);
+void handle_failed_group_retry(struct call *call);
+void handle_failed_group_discard(struct call *call);
+
 /* aggregates.c */
 void handle_aggregates(struct call *call);
 

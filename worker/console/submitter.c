@@ -56,26 +56,12 @@ static void on_report(void *context, const struct delivery *delivery)
     report(submitter, item, delivery->fault);
 }
 
-/* The client id of an event that is rejected for something else, as far as it was found. */
-static struct slice found_client(const struct submitter *submitter, const struct reject *reject)
-{
-    if (reject->reason == REJECT_CLIENT_ID_MISSING || reject->reason == REJECT_CLIENT_ID_INVALID)
-        return slice_of(NULL, 0);
-    const struct finding *finding = normalizer_finding(submitter->normalizer, FIELD_CLIENT_ID);
-    if (finding->place == PLACE_NONE || memchr(finding->value.data, '\\', finding->value.size) != NULL)
-        return slice_of(NULL, 0);
-    struct slice key = slice_trim(finding->value);
-    return key.size <= EVENT_TEXT_BYTES_MAX ? key : slice_of(NULL, 0);
-}
-
 /* Returns the key; it is borrowed from the item or the normalizer. */
-static struct slice judge(struct submitter *submitter, struct parcel_item *item, int64_t now_ms)
+static struct slice judge(struct submitter *submitter, struct parcel_item *item, int64_t timestamp_ms)
 {
-    struct record record = {.timestamp_ms = now_ms, .value = item->value, .headers = item->headers};
+    struct record record = {.timestamp_ms = timestamp_ms, .value = item->value, .headers = item->headers};
     parcel_item_judge(item, submitter->normalizer, &record);
-    struct slice client =
-        item->accepted ? slice_of_text(item->names.data) : found_client(submitter, &item->reject);
-    return item->key_from_value ? client : item->key;
+    return item->key_from_value ? normalizer_client(submitter->normalizer) : item->key;
 }
 
 static void send(struct submitter *submitter, struct parcel_item *item)

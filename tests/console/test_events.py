@@ -1,0 +1,198 @@
+"""GET /api/v1/events, /events/{hash}, /messages/{partition}/{offset}: everything, newest first, by every filter, in
+every format, compared with what Python makes of the same rows."""
+
+import csv
+import io
+import json
+import random
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from winnow_test.check import explain
+
+BEGIN = datetime(2024, 3, 1, tzinfo=timezone.utc)
+CLIENTS = ["client_A", "client_B", "Ümlaut & Söhne", 'quo"te,comma']
+METRICS = ["sale", "refund", "Client_visit"]
+
+
+def make_rows(count, seed=7):
+    """(time, hash, client, metric, amount): bunched in time, with gaps of months, and many of the same moment."""
+    random.seed(seed)
+    rows = []
+    for number in range(count):
+        burst = random.choice((0, 0, 1, 40, 45))
+        time = BEGIN + timedelta(days=burst, seconds=random.choice((0, 0, random.randrange(7200))),
+                                 microseconds=random.choice((0, 500000, random.randrange(1000000))))
+        rows.append((time, f"{random.getrandbits(128):032x}", random.choice(CLIENTS), random.choice(METRICS),
+                     Decimal(number % 97) / 4))
+    return rows
+
+
+def fill(database, rows, stream_id=1):
+    """Stores them as a worker would, roll-ups included."""
+    database.run("SELECT winnow.ensure_event_month(make_date(2024, month, 1)) FROM generate_series(3, 4) AS month")
+    database.run("INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('winnow', 'events', 'c')")
+    text = "".join(f"{time.date()} 00:00:00+00\t{time.isoformat()}\t{number}\t{key}\t0\t{stream_id}\t{client}\t{metric}\t"
+                   f"{amount}\n" for number, (time, key, client, metric, amount) in enumerate(rows))
+    with database._cursor() as cursor:  # pylint: disable=protected-access
+        cursor.copy_expert("COPY winnow.event (bucket, event_time, origin_offset, event_hash, origin_partition, stream_id, "
+                           "client_id, metric, amount) FROM STDIN", io.StringIO(text))
+    database.run("INSERT INTO winnow.rollup_hour SELECT date_bin('1 hour', event_time, 'epoch'), client_id, metric, "
+                 "stream_id, 0, count(*), sum(amount) FROM winnow.event GROUP BY 1, 2, 3, 4")
+    for name in ("client", "metric"):
+        column = "client_id" if name == "client" else name
+        database.run(f"INSERT INTO winnow.rollup_{name} SELECT {column}, stream_id, shard, sum(event_count), "
+                     f"sum(amount_sum) FROM winnow.rollup_hour GROUP BY 1, 2, 3")
+
+
+@pytest.fixture
+def filled(stage, console):
+    """(console, its rows newest first)."""
+    rows = make_rows(3000)
+    fill(stage.database, rows)
+    return console, sorted(rows, key=lambda row: row[:2], reverse=True)
+
+
+def keys_of(events):
+    return [event["event_hash"].replace("-", "") for event in events]
+
+
+def page(console, **parameters):
+    answer = console.get("/api/v1/events", **parameters)
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def all_pages(console, **parameters):
+    events, cursor = [], None
+    while True:
+        told = page(console, **parameters, **({"cursor": cursor} if cursor else {}))
+        events += told["events"]
+        cursor = told["next_cursor"]
+        if cursor is None:
+            return events
+
+
+def test_every_row_once(filled):
+    console, rows = filled
+    for limit in (1000, 333):
+        assert keys_of(all_pages(console, limit=limit)) == [row[1] for row in rows]
+    first = page(console)
+    assert keys_of(first["events"]) == [row[1] for row in rows[:50]]
+    time, _, client, metric, amount = rows[0]
+    event = first["events"][0]
+    assert (event["client_id"], event["metric"], Decimal(event["amount"])) == (client, metric, amount)
+    assert datetime.fromisoformat(event["timestamp"].replace("Z", "+00:00")) == time
+    assert event["origin"]["topic"] == "events" and event["origin"]["partition"] == 0
+
+
+FILTERS = [
+    ({"client": "client_A"}, lambda row: row[2] == "client_A"),
+    ({"client": CLIENTS[2], "metric": "sale"}, lambda row: row[2:4] == (CLIENTS[2], "sale")),
+    ({"metric": "refund"}, lambda row: row[3] == "refund"),
+    ({"client": "nobody"}, lambda row: False),
+    ({"from": "2024-03-02"}, lambda row: row[0] >= BEGIN + timedelta(days=1)),
+    ({"to": "2024-03-02T00:00:00Z"}, lambda row: row[0] < BEGIN + timedelta(days=1)),
+    ({"from": "2024-03-01T02:00:00+01:00", "to": "2024-03-01T01:30:00.5Z"},
+     lambda row: BEGIN + timedelta(hours=1) <= row[0] < BEGIN + timedelta(hours=1.5, seconds=.5)),
+    ({"from": "2024-04-01", "to": "2024-03-01"}, lambda row: False),
+    ({"amount_min": "10", "amount_max": "10.25"}, lambda row: Decimal(10) <= row[4] <= Decimal("10.25")),
+    ({"amount_min": "-1", "amount_max": "0", "client": "client_B"}, lambda row: row[4] == 0 and row[2] == "client_B"),
+    ({"amount_min": "1000"}, lambda row: False),
+    ({"q": "CLIENT"}, lambda row: "client" in row[2].lower() or "client" in row[3].lower()),
+    ({"q": "_b"}, lambda row: "_b" in row[2].lower()),
+    ({"q": "ÜML"}, lambda row: row[2] == CLIENTS[2]),
+    ({"q": "e,c", "metric": "sale"}, lambda row: row[2:4] == (CLIENTS[3], "sale")),
+    ({"q": "%"}, lambda row: False),
+]
+
+
+def test_filters(filled):
+    console, rows = filled
+    for parameters, let_through in FILTERS:
+        expected = [row[1] for row in rows if let_through(row)]
+        assert keys_of(all_pages(console, limit=100, **parameters)) == expected, parameters
+
+
+def test_hash(filled):
+    console, rows = filled
+    time, key, client, _, _ = rows[1234]
+    assert keys_of(page(console, hash=key_text(key))["events"]) == [key]
+    assert page(console, hash=key_text(key).upper(), client=client)["next_cursor"] is None
+    assert page(console, hash=key_text(key), client="nobody")["events"] == []
+    assert page(console, hash="00000000-0000-0000-0000-000000000000")["events"] == []
+    for parameters in ({}, {"event_time": time.isoformat().replace("+00:00", "Z")}):
+        answer = console.get(f"/api/v1/events/{key_text(key)}", **parameters)
+        assert answer.status == 200 and keys_of([answer.json]) == [key], answer
+    assert console.get(f"/api/v1/events/{key_text(key)}", event_time="2024-05-01").status == 404
+    assert console.get("/api/v1/events/00000000-0000-0000-0000-000000000000").status == 404
+
+
+def key_text(key):
+    return f"{key[:8]}-{key[8:12]}-{key[12:16]}-{key[16:20]}-{key[20:]}"
+
+
+def test_streams(filled):
+    console, rows = filled
+    lines = console.get("/api/v1/events", format="ndjson")
+    assert lines.media_type == "application/x-ndjson"
+    assert keys_of(map(json.loads, lines.text.splitlines())) == [row[1] for row in rows]
+    sheet = console.get("/api/v1/events", format="csv", client=CLIENTS[3])
+    assert sheet.media_type == "text/csv" and "events.csv" in sheet.headers["content-disposition"]
+    told = list(csv.DictReader(io.StringIO(sheet.text, newline="")))
+    assert [row["event_hash"].replace("-", "") for row in told] == [row[1] for row in rows if row[2] == CLIENTS[3]]
+    assert {row["client_id"] for row in told} == {CLIENTS[3]}
+    assert sheet.text.startswith("timestamp,client_id,metric,amount,event_hash,ingested_at,topic,partition,offset\r\n")
+    assert len(console.get("/api/v1/events", format="ndjson", limit=10).text.splitlines()) == 10
+    assert console.get("/api/v1/events", format="csv", client="nobody").text.count("\r\n") == 1
+
+
+@pytest.mark.parametrize("accept, media_type", [
+    (None, "application/json"), ("*/*", "application/json"), ("text/csv", "text/csv"),
+    ("text/html, application/x-ndjson;q=0.5", "application/x-ndjson"), ("text/*", "text/csv"),
+    ("application/json;q=0.1, text/csv;q=0.2", "text/csv"), ("text/html", None), ("*/*;q=0", None)])
+def test_accept(console, accept, media_type):
+    answer = console.ask("GET", "/api/v1/events", headers={"Accept": accept} if accept else {})
+    if media_type is None:
+        assert answer.status == 406 and answer.json["parameter"] == "Accept", answer
+    else:
+        assert answer.status == 200 and answer.media_type == media_type, answer
+
+
+@pytest.mark.parametrize("path, parameter", [
+    ("events?limit=0", "limit"), ("events?limit=1001", "limit"), ("events?limit=x", "limit"), ("events?from=1", "from"),
+    ("events?from=2024-02-30", "from"), ("events?to=2024-01-01T00:00", "to"), ("events?amount_min=1e3", "amount_min"),
+    ("events?amount_max=1,0", "amount_max"), ("events?hash=x", "hash"), ("events?client=", "client"),
+    ("events?q=" + "x" * 201, "q"), ("events?cursor=1_2", "cursor"), ("events?cursor=" + "9" * 30 + "_" + "0" * 32, "cursor"),
+    ("events?cursor=-1_" + "0" * 32, "cursor"), ("events?format=xml", "format"), ("events?clinet=x", "clinet"),
+    ("events/x", "hash"), ("messages/x/1", "partition"), ("messages/0/1?event_hash=1", "event_hash"),
+    ("messages/0/1?event_time=now", "event_time")])
+def test_bad_questions(console, path, parameter):
+    answer = console.get(f"/api/v1/{path}")
+    assert answer.status == 400, answer
+    assert answer.json["parameter"] == parameter
+
+
+def test_what_was_submitted_is_found(stage, console):
+    """From the API's own POST to the page, and the states of its messages."""
+    event = {"client": "shop", "metric": "sale", "amount": "1,200.50", "time": "2024-01-01T10:00:00Z"}
+    with stage.pool():
+        stored = console.post("/api/v1/events", event, wait="20s").json
+        again = console.post("/api/v1/events", {**event, "amount": 1200.5}, wait="20s").json
+        failed = console.post("/api/v1/events", {**event, "amount": "x"}, wait="20s").json["submission"]
+    (found,) = page(console)["events"]
+    assert found["event_hash"] == stored["event_hash"] and found["amount"] == "1200.5"
+    assert found["origin"] == {name: stored[name] for name in ("topic", "partition", "offset")}
+    assert console.follow(stored["state_url"]).json["state"] == "completed"
+    told = console.follow(again["state_url"]).json
+    assert told["state"] == "duplicate" and told["duplicate_of"] == found["origin"]
+    told = console.follow(failed["state_url"]).json
+    assert (told["state"], told["reason"], told["resolved"]) == ("failed", "amount_invalid", False)
+    (explained,) = explain([json.dumps(event).encode()], 0)
+    assert explained["event"]["event_hash"] == found["event_hash"]
+    for parameters in ({}, {"event_hash": found["event_hash"]}):
+        answer = console.get(f"/api/v1/messages/{stored['partition']}/{stored['offset']}", **parameters)
+        assert answer.json["state"] == "completed", answer
+    beyond = console.get(f"/api/v1/messages/{stored['partition']}/99999").json
+    assert beyond["state"] in ("processing", "not_seen")

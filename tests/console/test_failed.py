@@ -1,0 +1,275 @@
+"""/api/v1/failed: dead letters by group and one by one; retried, edited, discarded, taken back; all written down."""
+
+import base64
+
+import psycopg2
+import pytest
+from winnow_test.postgres import Database
+from winnow_test.produce import Message
+
+TWELVE = b'{"source":"client_A","metric":"sale","amount":"twelve","timestamp":"2024-01-01"}'
+MENDED = '{"source":"client_A","metric":"sale","amount":"12","timestamp":"2024-01-01"}'
+FAILURES = [TWELVE, b'{"source":"client_A","metric":"sale","amount":"eleven"}', b'{"a":"\xff"}', None,
+            b'{"metric":"sale","amount":1}']
+
+
+@pytest.fixture
+def failures(stage):
+    """Five failures of four groups, and one event that is stored."""
+    stage.send(*(Message(value, partition=0, headers=[("trace", b"t-1"), ("raw", b"\xff")]) for value in FAILURES),
+               {"client": "client_A", "metric": "sale", "amount": 1, "time": "2024-01-01"})
+    with stage.pool():
+        stage.wait_until_caught_up()
+    return stage
+
+
+def items(console, **parameters):
+    answer = console.get("/api/v1/failed/items", **parameters)
+    assert answer.status == 200, answer
+    return answer.json["items"]
+
+
+def item(console, partition, offset):
+    answer = console.get(f"/api/v1/failed/{partition}/{offset}")
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def act(console, letter, action, body=None, **parameters):
+    return console.post(f"/api/v1/failed/{letter['partition']}/{letter['offset']}/{action}", body, **parameters)
+
+
+def test_groups(failures, console):
+    answer = console.get("/api/v1/failed")
+    assert answer.status == 200, answer
+    told = answer.json
+    groups = [(group["reason"], group["client_id"], group["count"]) for group in told["groups"]]
+    assert groups == [("amount_invalid", "client_A", 2), ("client_id_missing", None, 1), ("empty", None, 1),
+                      ("invalid_utf8", None, 1)]
+    assert told["total"] == 5 and not told["truncated"]
+    sample = told["groups"][0]["sample"]
+    assert sample["offset"] == 1 and sample["value_preview"] == FAILURES[1].decode() and '"eleven"' in sample["detail"]
+    assert told["groups"][3]["sample"]["value_preview"] is None
+    assert failures.database.value("SELECT count(*) FROM winnow.dead_letter") == 5
+
+
+FILTERS = [
+    ({}, [4, 3, 2, 1, 0]), ({"reason": "amount_invalid"}, [1, 0]), ({"client": "client_A"}, [1, 0]),
+    ({"client": ""}, [4, 3, 2]), ({"client": "nobody"}, []), ({"state": "discarded"}, []),
+    ({"state": "all"}, [4, 3, 2, 1, 0]), ({"to": "2020-01-01"}, []), ({"from": "2020-01-01T00:00:00Z"}, [4, 3, 2, 1, 0]),
+    ({"reason": "empty", "client": "", "from": "2020-01-01"}, [3])]
+
+
+def test_filters(failures, console):
+    for parameters, offsets in FILTERS:
+        assert [letter["offset"] for letter in items(console, **parameters)] == offsets, parameters
+        groups = console.get("/api/v1/failed", **parameters).json
+        assert groups["total"] == len(offsets) == sum(group["count"] for group in groups["groups"]), parameters
+
+
+def test_pages(failures, console):
+    seen, cursor = [], None
+    while True:
+        page = console.get("/api/v1/failed/items", limit=2, **({"cursor": cursor} if cursor else {})).json
+        seen += [letter["offset"] for letter in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == [4, 3, 2, 1, 0]
+
+
+def test_one(failures, console):
+    told = item(console, 0, 0)
+    assert base64.b64decode(told["value_base64"]) == TWELVE and told["value_text"] == TWELVE.decode()
+    assert {"name": "trace", "value_text": "t-1"} in told["headers"]
+    assert {"name": "raw", "value_text": None} in told["headers"]
+    assert told["state"] == "open" and told["history"] == [] and told["stored_as"] is None
+    assert told["value_bytes"] == len(TWELVE)
+    bytes_told = item(console, 0, 2)
+    assert bytes_told["value_text"] is None and base64.b64decode(bytes_told["value_base64"]) == FAILURES[2]
+    tombstone = item(console, 0, 3)
+    assert tombstone["value_base64"] is None and tombstone["value_bytes"] is None
+    unknown = console.get("/api/v1/failed/0/5")
+    assert unknown.status == 404 and unknown.json["parameter"] == "offset"
+
+
+def test_edited_retry(failures, console):
+    letter = items(console)[-1]
+    with failures.pool():
+        answer = act(console, letter, "retry", {"value": MENDED, "note": "in digits"}, wait="20s")
+        assert answer.status == 200, answer
+    told = answer.json["submission"]
+    assert told["state"] == "completed" and told["event"]["amount"] == "12"
+    after = item(console, 0, 0)
+    assert after["state"] == "resolved"
+    assert after["stored_as"] == {name: told[name] for name in ("topic", "partition", "offset")}
+    (done,) = after["history"]
+    assert (done["action"], done["actor"], done["note"], done["outcome"]) == (
+        "edited_retry", "loopback", "in digits", "completed")
+    assert done["sent_to"] == after["stored_as"] and done["action_id"] == answer.json["action_id"]
+    state = console.get("/api/v1/messages/0/0").json
+    assert state["state"] == "failed" and state["resolved"] is True and state["duplicate_of"] == after["stored_as"]
+    assert [letter["offset"] for letter in items(console)] == [4, 3, 2, 1]
+    again = act(console, letter, "retry", {})
+    assert again.status == 409 and again.json["type"] == "/docs#problem-conflict"
+    sent = {(message.partition(), message.offset()): message for message in failures.broker.read_topic(failures.topic)}
+    message = sent[(told["partition"], told["offset"])]
+    assert message.value().decode() == MENDED
+    assert ("trace", b"t-1") in message.headers() and ("raw", b"\xff") in message.headers()
+
+
+def test_retry_as_it_is_fails_again(failures, console):
+    letter = items(console)[-1]
+    with failures.pool():
+        answer = act(console, letter, "retry", {}, wait="20s")
+    assert answer.status == 200 and answer.json["submission"]["state"] == "failed", answer
+    told = item(console, 0, 0)
+    assert told["state"] == "retried" and told["history"][0]["outcome"] == "failed"
+    sent = told["history"][0]["sent_to"]
+    assert item(console, sent["partition"], sent["offset"])["state"] == "open"
+
+
+def test_retry_keeps_the_message(failures, console):
+    """Nobody processes: it is sent and no more is known."""
+    letter = items(console)[-1]
+    before = {(message.partition(), message.offset()) for message in failures.broker.read_topic(failures.topic)}
+    answer = act(console, letter, "retry", {})
+    assert answer.status == 202, answer
+    (message,) = [message for message in failures.broker.read_topic(failures.topic)
+                  if (message.partition(), message.offset()) not in before]
+    first = next(message for message in failures.broker.read_topic(failures.topic)
+                 if (message.partition(), message.offset()) == (0, 0))
+    assert message.value() == TWELVE and message.key() == first.key() and message.headers() == first.headers()
+    assert message.timestamp()[1] == first.timestamp()[1]
+    assert item(console, 0, 0)["history"][0]["outcome"] in ("not_seen", "processing")
+
+
+def test_discard_and_undo(failures, console):
+    letter = items(console)[0]
+    assert act(console, letter, "undo").status == 409
+    done = act(console, letter, "discard", {"note": "a test"})
+    assert done.status == 200 and (done.json["action"], done.json["note"]) == ("discard", "a test"), done
+    assert letter["offset"] not in [left["offset"] for left in items(console)]
+    assert [left["offset"] for left in items(console, state="discarded")] == [letter["offset"]]
+    again = act(console, letter, "discard", {"note": "again"})
+    assert again.status == 409 and "discarded" in again.json["detail"]
+    refused = act(console, letter, "retry", {})
+    assert refused.status == 409 and "undo" in refused.json["detail"]
+    assert act(console, letter, "undo").status == 200
+    assert items(console)[0]["state"] == "open"
+    assert [done["action"] for done in item(console, letter["partition"], letter["offset"])["history"]] == [
+        "discard", "undo"]
+    assert act(console, letter, "discard", {"note": "after all"}).status == 200
+    assert item(console, letter["partition"], letter["offset"])["state"] == "discarded"
+    actions = console.get("/api/v1/failed/actions", limit=2).json
+    assert [done["action"] for done in actions["actions"]] == ["discard", "undo"]
+    rest = console.get("/api/v1/failed/actions", cursor=actions["next_cursor"]).json
+    assert [done["action"] for done in rest["actions"]] == ["discard"] and rest["next_cursor"] is None
+
+
+def test_group(failures, console):
+    body = {"reason": "amount_invalid", "client_id": "client_A", "limit": 1, "note": "the oldest"}
+    with failures.pool():
+        first = console.post("/api/v1/failed/retry", body)
+        assert first.status == 200 and first.json == {"retried": 1, "failed": 0, "remaining": 1}, first
+        failures.wait_until_caught_up()
+    assert [letter["offset"] for letter in items(console, state="retried")] == [0]
+    body = {"reason": "client_id_missing", "client_id": None, "note": "nobody's"}
+    assert console.post("/api/v1/failed/discard", body).json == {"discarded": 1, "remaining": 0}
+    assert [letter["reason"] for letter in items(console, state="discarded")] == ["client_id_missing"]
+    nothing = console.post("/api/v1/failed/retry", {"reason": "too_deep", "client_id": "x"})
+    assert nothing.json == {"retried": 0, "failed": 0, "remaining": 0}
+
+
+REFUSED = [
+    ("0/0/discard", {}, "note"), ("0/0/discard", {"note": ""}, "note"), ("0/0/discard", {"note": "x" * 501}, "note"),
+    ("0/0/retry", {"valeu": "x"}, "valeu"), ("0/0/retry", {"value": 1}, "value"), ("0/0/retry", [], "the body"),
+    ("0/0/retry?wait=31s", {}, "wait"), ("retry", {"reason": "bad_luck", "client_id": None}, "reason"),
+    ("retry", {"reason": "empty"}, "client_id"), ("discard", {"reason": "empty", "client_id": None}, "note"),
+    ("retry", {"reason": "empty", "client_id": None, "limit": 1001}, "limit")]
+
+
+def test_refused(failures, console):
+    for path, body, parameter in REFUSED:
+        answer = console.post(f"/api/v1/failed/{path}", body)
+        assert answer.status == 400 and answer.json["parameter"] == parameter, (path, body, answer)
+    assert failures.database.value("SELECT count(*) FROM winnow.dead_letter_action") == 0
+
+
+@pytest.mark.parametrize("path, parameter", [
+    ("failed?reason=bad", "reason"), ("failed?state=gone", "state"), ("failed/items?limit=0", "limit"),
+    ("failed/items?cursor=1", "cursor"), ("failed/items?cursor=1_2_3_4", "cursor"),
+    ("failed/items?cursor=9999999999999999999_1_1", "cursor"), ("failed/actions?cursor=x", "cursor"),
+    ("failed/items?from=yesterday", "from"), ("failed?from=2200-01-01", "from"), ("failed/4294967296/0", "partition"), ("failed/0/-1", "offset"),
+    ("failed/0/99999999999999999999", "offset")])
+def test_bad_questions(console, path, parameter):
+    answer = console.get(f"/api/v1/{path}")
+    assert answer.status == 400, answer
+    assert answer.json["parameter"] == parameter
+
+
+def test_kafka_away(failures, console):
+    letter = items(console)[-1]
+    failures.broker.command("down")
+    try:
+        answer = act(console, letter, "retry", {})
+    finally:
+        failures.broker.command("up")
+    assert answer.status == 503 and answer.json["type"] == "/docs#problem-kafka-unavailable", answer
+    told = item(console, 0, 0)
+    assert told["state"] == "open", "what Kafka did not take is as it was"
+    assert told["history"][0]["sent_to"] is None
+
+
+def test_database_restarts(failures, console, postgres):
+    """Whoever asks while it is away is told to come again; whoever asks after notices nothing."""
+    assert console.get("/api/v1/failed").status == 200
+    postgres.stop()
+    answer = console.get("/api/v1/failed")
+    assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1, answer
+    assert answer.json["type"] == "/docs#problem-database-unavailable"
+    postgres.start()
+    for path in ("failed", "failed/items", "events", "aggregates"):
+        assert console.get(f"/api/v1/{path}").status == 200
+
+
+def test_ten_thousand(stage, console):
+    stage.send(*(Message(b'{"client":"c%d","metric":"m","amount":"x%d"}' % (i % 3, i), partition=i % 4)
+                 for i in range(10000)))
+    with stage.pool(breaker_window=0):
+        stage.wait_until_caught_up()
+    groups = console.get("/api/v1/failed").json
+    assert groups["total"] == 10000 and len(groups["groups"]) == 3
+    seen, cursor = set(), None
+    while True:
+        page = console.get("/api/v1/failed/items", limit=1000, **({"cursor": cursor} if cursor else {})).json
+        seen |= {(letter["partition"], letter["offset"]) for letter in page["items"]}
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert len(seen) == 10000
+    answer = console.post("/api/v1/failed/retry", {"reason": "amount_invalid", "client_id": "c0"})
+    assert answer.json == {"retried": 1000, "failed": 0, "remaining": 2334}, answer
+
+
+def test_the_role_can_do_nothing_else(failures):
+    """winnow_retry writes down deeds; it neither changes nor deletes a letter, an event or a deed."""
+    database = Database(failures.database.server, failures.database.name)
+    database.run("SET ROLE winnow_retry")
+    insert = ("INSERT INTO winnow.dead_letter_action (stream_id, partition, message_offset, action, actor, note) "
+              "VALUES (1, 0, 0, 'discard', 'me', 'note')")
+    database.run(insert)
+    for statement in (
+            "DELETE FROM winnow.dead_letter_action", "UPDATE winnow.dead_letter_action SET actor = 'you'",
+            "UPDATE winnow.dead_letter SET value = NULL", "DELETE FROM winnow.dead_letter",
+            "INSERT INTO winnow.dead_letter_action (stream_id, partition, message_offset, action, actor, acted_at) "
+            "VALUES (1, 0, 0, 'undo', 'me', '2000-01-01')",
+            "SELECT * FROM winnow.event", "INSERT INTO winnow.event SELECT", "UPDATE winnow.processing_log SET epoch = 0"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            database.run(statement)
+    database.run("RESET ROLE")
+    database.run("SET ROLE winnow_console")
+    database.rows("SELECT count(*) FROM winnow.dead_letter_work")
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        database.run(insert)
+    database.close()

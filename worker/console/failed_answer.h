@@ -1,0 +1,27 @@
+/* What the routes of /failed share: which letters are meant, and how they and actions look as JSON. */
+#ifndef WINNOW_FAILED_ANSWER_H
+#define WINNOW_FAILED_ANSWER_H
+
+#include <stdbool.h>
+
+#include "attr.h"
+#include "buffer.h"
+#include "console/call.h"
+#include "dead_letter_work.h"
+
+/* All reasons, separated by single spaces. */
+const char *failed_reasons(void);
+
+/* The console's topic and group. */
+struct letter_scope failed_scope(const struct call *call);
+
+/* {partition} and {offset} of the path; false when the call is answered. */
+MUST_CHECK bool failed_read_path(struct call *call, int64_t *ret_partition, int64_t *ret_offset);
+
+/* Answers that there is no such letter. */
+void failed_refuse_unknown(struct call *call);
+
+/* Adds an action from rows of letter_action_column. */
+void failed_add_action(struct buffer *out, const char *name, const struct rows *rows, size_t row);
+
+#endif

@@ -1,0 +1,460 @@
+/* POST /api/v1/failed…: send dead letters again, as they are or edited, and put them aside. Each is written
+ * down before it is sent, so that nothing is sent that nobody knows of; where it went is added when Kafka has
+ * it. What goes wrong in between leaves a letter "retried" that may be retried again: an event that is sent
+ * twice is stored once. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "console/body.h"
+#include "console/call.h"
+#include "console/console.h"
+#include "console/failed_answer.h"
+#include "console/outcomes.h"
+#include "console/parcel.h"
+#include "console/routes.h"
+#include "console/rows_json.h"
+#include "console/submitter.h"
+#include "dead_letter_work.h"
+#include "headers.h"
+#include "json.h"
+#include "simulate.h"
+
+#define GROUP_MAX        1000
+#define GROUP_AT_ONCE    100
+#define NOTE_LENGTH_MAX  500 /* characters */
+#define NAME_LENGTH_MAX  200
+#define VALUE_LENGTH_MAX 1048576
+#define WAITING_MAX      2 /* retries that wait for their outcome: each keeps a work thread */
+
+/* ---- what is written down --------------------------------------------------------------------------------
+ */
+
+static bool refuse_state(struct call *call, const char *action, const char *state)
+{
+    char detail[160];
+    const char *advice = strcmp(state, "discarded") == 0 ? "; undo the discard first" : "";
+    (void)snprintf(detail, sizeof detail, "the failure is %s, so that %s is not possible%s", state, action,
+                   strcmp(action, "undo") == 0 ? ": only a discarded one can be taken back" : advice);
+    call_refuse(call, &(struct refusal){.problem = PROBLEM_CONFLICT, .detail = detail});
+    return false;
+}
+
+/* One row with what was written down; false when the call is answered. */
+static bool do_one(struct call *call, int64_t partition, int64_t offset, const struct letter_deed *deed,
+                   struct rows **ret_rows)
+{
+    struct fault fault;
+    const struct letter_scope scope = failed_scope(call);
+    struct database *database = call_database(call, SESSION_RETRY);
+    if (database == NULL) return false;
+    if (!letter_do(database, &scope, partition, offset, deed, ret_rows, &fault)) {
+        call_fail(call, PROBLEM_DATABASE, &fault);
+        return false;
+    }
+    if (rows_count(*ret_rows) > 0 && !rows_is_null(*ret_rows, 0, DEED_ACTION_ID)) return true;
+    if (rows_count(*ret_rows) == 0)
+        failed_refuse_unknown(call);
+    else
+        (void)refuse_state(call, deed->action, rows_text(*ret_rows, 0, DEED_STATE));
+    rows_free(*ret_rows);
+    *ret_rows = NULL;
+    return false;
+}
+
+static void answer_deed(struct call *call, int64_t partition, int64_t offset, const struct rows *rows)
+{
+    struct buffer out = {0};
+    json_open(&out, '{');
+    json_cell_raw(&out, "action_id", (struct cell){rows, 0, DEED_ACTION_ID});
+    json_int(&out, "partition", partition);
+    json_int(&out, "offset", offset);
+    json_cell_text(&out, "action", (struct cell){rows, 0, DEED_NAME});
+    json_cell_time(&out, "at", (struct cell){rows, 0, DEED_AT});
+    json_cell_text(&out, "actor", (struct cell){rows, 0, DEED_ACTOR});
+    json_cell_text(&out, "note", (struct cell){rows, 0, DEED_NOTE});
+    json_null(&out, "sent_to");
+    json_null(&out, "outcome");
+    json_close(&out, '}');
+    call_answer_json(call, 200, &out);
+    buffer_done(&out);
+}
+
+static void do_and_answer(struct call *call, const struct letter_deed *deed)
+{
+    int64_t partition;
+    int64_t offset;
+    struct rows *rows = NULL;
+    if (!failed_read_path(call, &partition, &offset) || !do_one(call, partition, offset, deed, &rows)) return;
+    answer_deed(call, partition, offset, rows);
+    rows_free(rows);
+}
+
+void handle_failed_discard(struct call *call)
+{
+    struct buffer texts = {0};
+    struct body_member members[] = {
+        {.name = "note", .type = BODY_TEXT, .required = true, .min = 1, .max = NOTE_LENGTH_MAX}};
+    if (body_read(call, members, ARRAY_COUNT(members), &texts))
+        do_and_answer(call,
+                      &(struct letter_deed){"discard", call_actor(call), body_text(&members[0], &texts)});
+    buffer_done(&texts);
+}
+
+void handle_failed_undo(struct call *call)
+{
+    do_and_answer(call, &(struct letter_deed){"undo", call_actor(call), NULL});
+}
+
+/* ---- sending ---------------------------------------------------------------------------------------------
+ */
+
+/* A retry is meant to succeed: the header that simulates a failure stays behind. */
+static void copy_headers(struct slice headers, struct buffer *ret_headers)
+{
+    struct slice name;
+    struct slice value;
+    while (headers.data != NULL && headers_next(&headers, &name, &value)) {
+        if (!slice_equals(name, slice_of_text(SIMULATE_FAILURE_HEADER)))
+            headers_add(ret_headers, name, value);
+    }
+}
+
+static void fill_item(struct parcel_item *item, struct slice key, struct slice value, int64_t timestamp_ms,
+                      struct slice headers, struct buffer *headers_memory)
+{
+    copy_headers(headers, headers_memory);
+    item->key = key;
+    item->value = value;
+    item->timestamp_ms = timestamp_ms;
+    item->headers = slice_of(headers_memory->data, headers_memory->size);
+}
+
+static struct letter_fate fate_of(const struct parcel_item *item, int64_t action_id)
+{
+    return (struct letter_fate){
+        .action_id = action_id,
+        .sent = item->fault.status == STATUS_OK,
+        .partition = item->partition,
+        .offset = item->offset,
+        .is_event = item->accepted,
+        .bucket_us = item->bucket_us,
+        .hash = item->hash,
+        .error = item->fault.text,
+    };
+}
+
+/* Sends; when there is no room for it, as if Kafka had not taken it. */
+static void send_parcel(struct call *call, struct parcel *parcel)
+{
+    if (submitter_send_and_wait(call_console(call)->submitter, parcel)) return;
+    for (size_t i = 0; i < parcel->count; i++)
+        fault_set(&parcel->items[i].fault, STATUS_RETRY, "send",
+                  "too many events wait for Kafka's acknowledgement");
+}
+
+/* ---- one -------------------------------------------------------------------------------------------------
+ */
+
+struct outcome_wait {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool done;
+};
+
+static void on_outcome(struct parcel *parcel)
+{
+    struct outcome_wait *wait = parcel->context;
+    (void)pthread_mutex_lock(&wait->mutex);
+    wait->done = true;
+    (void)pthread_cond_signal(&wait->changed);
+    (void)pthread_mutex_unlock(&wait->mutex);
+}
+
+/* Waits for the outcome, unless too many do so already. */
+static void await_outcome(struct call *call, struct parcel *parcel, int64_t wait_ms)
+{
+    static atomic_int waiting;
+    struct outcome_wait wait = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    if (wait_ms <= 0) return;
+    if (atomic_fetch_add(&waiting, 1) < WAITING_MAX) {
+        parcel->context = &wait;
+        parcel->done = on_outcome;
+        parcel->deadline_ms = clock_now_ms() + wait_ms;
+        outcomes_watch(call_console(call)->outcomes, parcel);
+        (void)pthread_mutex_lock(&wait.mutex);
+        while (!wait.done) (void)pthread_cond_wait(&wait.changed, &wait.mutex);
+        (void)pthread_mutex_unlock(&wait.mutex);
+    }
+    (void)atomic_fetch_sub(&waiting, 1);
+    (void)pthread_mutex_destroy(&wait.mutex);
+    (void)pthread_cond_destroy(&wait.changed);
+}
+
+static void answer_retry(struct call *call, const struct parcel_item *item, int64_t action_id)
+{
+    struct buffer out = {0};
+    json_open(&out, '{');
+    json_int(&out, "action_id", action_id);
+    parcel_item_print(item, call_settings(call)->topic, &out, "submission");
+    json_close(&out, '}');
+    call_answer_json(call, item->known ? 200 : 202, &out);
+    buffer_done(&out);
+}
+
+/* Writes down where it went. Should that fail, the message was sent all the same: the answer says so. */
+static bool report(struct call *call, const struct letter_fate *fate)
+{
+    struct fault fault;
+    struct database *database = call_database(call, SESSION_RETRY);
+    if (database == NULL) return false;
+    if (letter_report(database, fate, &fault)) return true;
+    call_fail(call, PROBLEM_DATABASE, &fault);
+    return false;
+}
+
+static void send_one(struct call *call, struct parcel *parcel, int64_t action_id, int64_t wait_ms)
+{
+    struct parcel_item *item = parcel->items;
+    send_parcel(call, parcel);
+    const struct letter_fate fate = fate_of(item, action_id);
+    if (!report(call, &fate)) return;
+    if (!fate.sent) {
+        call_fail(call, PROBLEM_KAFKA, &item->fault);
+        return;
+    }
+    await_outcome(call, parcel, wait_ms);
+    answer_retry(call, item, action_id);
+}
+
+/* The letter's columns that are sent; false when the call is answered. */
+static bool read_letter(struct call *call, int64_t partition, int64_t offset, struct rows **ret_rows)
+{
+    struct fault fault;
+    const struct letter_scope scope = failed_scope(call);
+    struct database *database = call_database(call, SESSION_READ);
+    if (database == NULL) return false;
+    if (!letter_message_read(database, &scope, partition, offset, ret_rows, &fault)) {
+        call_fail(call, PROBLEM_DATABASE, &fault);
+        return false;
+    }
+    if (rows_count(*ret_rows) > 0) return true;
+    failed_refuse_unknown(call);
+    return false;
+}
+
+/* `value` NULL: as it is. */
+static void retry_one(struct call *call, const char *value, const char *note, int64_t wait_ms)
+{
+    int64_t partition;
+    int64_t offset;
+    struct rows *letter = NULL;
+    struct rows *done = NULL;
+    struct buffer headers = {0};
+    const struct letter_deed deed = {value != NULL ? "edited_retry" : "retry", call_actor(call), note};
+    if (!failed_read_path(call, &partition, &offset)) return;
+    struct parcel *parcel = parcel_new(1);
+    if (read_letter(call, partition, offset, &letter) && do_one(call, partition, offset, &deed, &done)) {
+        fill_item(parcel->items, rows_bytes(letter, 0, TAKEN_KEY),
+                  value != NULL ? slice_of_text(value) : rows_bytes(letter, 0, TAKEN_VALUE),
+                  rows_int(letter, 0, TAKEN_TIMESTAMP_MS), rows_bytes(letter, 0, TAKEN_HEADERS), &headers);
+        send_one(call, parcel, rows_int(done, 0, DEED_ACTION_ID), wait_ms);
+    }
+    buffer_done(&headers);
+    rows_free(done);
+    rows_free(letter);
+    parcel_free(parcel);
+}
+
+static const char *note_of(const struct body_member *member, const struct buffer *texts)
+{
+    const char *note = body_text(member, texts);
+    return note != NULL && note[0] != '\0' ? note : NULL;
+}
+
+void handle_failed_retry(struct call *call)
+{
+    int64_t wait_ms = 0;
+    struct buffer texts = {0};
+    struct body_member members[] = {{.name = "value", .type = BODY_TEXT, .max = VALUE_LENGTH_MAX},
+                                    {.name = "note", .type = BODY_TEXT, .max = NOTE_LENGTH_MAX}};
+    if (call_query_wait(call, "wait", &wait_ms) && body_read(call, members, ARRAY_COUNT(members), &texts))
+        retry_one(call, body_text(&members[0], &texts), note_of(&members[1], &texts), wait_ms);
+    buffer_done(&texts);
+}
+
+/* ---- groups ----------------------------------------------------------------------------------------------
+ */
+
+enum group_member { MEMBER_REASON, MEMBER_CLIENT, MEMBER_NOTE, MEMBER_LIMIT, MEMBER_COUNT };
+
+struct group {
+    struct letter_filter filter;
+    struct letter_deed deed;
+    int64_t limit;
+};
+
+static bool check_reason(struct call *call, const char *reason)
+{
+    const size_t size = strlen(reason);
+    for (const char *word = failed_reasons(); *word != '\0'; word += strspn(word, " ")) {
+        const size_t word_size = strcspn(word, " ");
+        if (word_size == size && memcmp(word, reason, size) == 0) return true;
+        word += word_size;
+    }
+    call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_BODY,
+                                        .parameter = "reason",
+                                        .in = "body",
+                                        .found = slice_of_text(reason),
+                                        .expected = "one of the reasons that /openapi.json lists"});
+    return false;
+}
+
+static bool read_group(struct call *call, const char *action, bool needs_note, struct buffer *texts,
+                       struct group *ret_group)
+{
+    struct body_member members[MEMBER_COUNT] = {
+        [MEMBER_REASON] = {.name = "reason", .type = BODY_TEXT, .required = true, .max = NAME_LENGTH_MAX},
+        [MEMBER_CLIENT] = {.name = "client_id",
+                           .type = BODY_TEXT,
+                           .required = true,
+                           .nullable = true,
+                           .min = 1,
+                           .max = NAME_LENGTH_MAX},
+        [MEMBER_NOTE] = {.name = "note",
+                         .type = BODY_TEXT,
+                         .required = needs_note,
+                         .min = needs_note ? 1 : 0,
+                         .max = NOTE_LENGTH_MAX},
+        [MEMBER_LIMIT] = {.name = "limit", .type = BODY_INTEGER, .min = 1, .max = GROUP_MAX},
+    };
+    if (!body_read(call, members, MEMBER_COUNT, texts)) return false;
+    const char *client = body_text(&members[MEMBER_CLIENT], texts);
+    *ret_group = (struct group){
+        .filter = {.reason = body_text(&members[MEMBER_REASON], texts),
+                   .client = client != NULL ? client : ""},
+        .deed = {action, call_actor(call), note_of(&members[MEMBER_NOTE], texts)},
+        .limit = members[MEMBER_LIMIT].given ? members[MEMBER_LIMIT].number : GROUP_MAX,
+    };
+    return check_reason(call, ret_group->filter.reason);
+}
+
+/* How many are left; false when the call is answered. */
+static bool count_left(struct call *call, const struct group *group, int64_t *ret_count)
+{
+    struct fault fault;
+    const struct letter_scope scope = failed_scope(call);
+    struct database *database = call_database(call, SESSION_RETRY);
+    if (database == NULL) return false;
+    if (letters_count_open(database, &scope, &group->filter, ret_count, &fault)) return true;
+    call_fail(call, PROBLEM_DATABASE, &fault);
+    return false;
+}
+
+static void discard_group(struct call *call, const struct group *group)
+{
+    struct fault fault;
+    struct buffer out = {0};
+    const struct letter_scope scope = failed_scope(call);
+    int64_t count = 0;
+    int64_t left = 0;
+    struct database *database = call_database(call, SESSION_RETRY);
+    if (database == NULL) return;
+    if (!letters_discard(database, &scope, &group->filter, (size_t)group->limit, &group->deed, &count,
+                         &fault)) {
+        call_fail(call, PROBLEM_DATABASE, &fault);
+        return;
+    }
+    if (!count_left(call, group, &left)) return;
+    json_open(&out, '{');
+    json_int(&out, "discarded", count);
+    json_int(&out, "remaining", left);
+    json_close(&out, '}');
+    call_answer_json(call, 200, &out);
+    buffer_done(&out);
+}
+
+void handle_failed_group_discard(struct call *call)
+{
+    struct group group;
+    struct buffer texts = {0};
+    if (read_group(call, "discard", true, &texts, &group)) discard_group(call, &group);
+    buffer_done(&texts);
+}
+
+struct tally {
+    int64_t retried;
+    int64_t failed;
+};
+
+/* Sends what was taken and writes down where each went. False when the call is answered. */
+static bool send_taken(struct call *call, struct rows *rows, struct tally *tally)
+{
+    const size_t count = rows_count(rows);
+    struct buffer headers[GROUP_AT_ONCE] = {0};
+    struct parcel *parcel = parcel_new(count);
+    bool told = true;
+    for (size_t i = 0; i < count; i++)
+        fill_item(&parcel->items[i], rows_bytes(rows, i, TAKEN_KEY), rows_bytes(rows, i, TAKEN_VALUE),
+                  rows_int(rows, i, TAKEN_TIMESTAMP_MS), rows_bytes(rows, i, TAKEN_HEADERS), &headers[i]);
+    send_parcel(call, parcel);
+    for (size_t i = 0; i < count; i++) {
+        const struct letter_fate fate = fate_of(&parcel->items[i], rows_int(rows, i, TAKEN_ACTION_ID));
+        told = told && report(call, &fate);
+        tally->retried += fate.sent;
+        tally->failed += !fate.sent;
+        buffer_done(&headers[i]);
+    }
+    parcel_free(parcel);
+    return told;
+}
+
+/* The next of the group: taken, sent, written down. *ret_count 0: there are no more. */
+static bool retry_some(struct call *call, const struct group *group, int64_t most, struct tally *tally,
+                       size_t *ret_count)
+{
+    struct fault fault;
+    struct rows *rows = NULL;
+    const struct letter_scope scope = failed_scope(call);
+    const size_t limit = most < GROUP_AT_ONCE ? (size_t)most : GROUP_AT_ONCE;
+    struct database *database = call_database(call, SESSION_RETRY);
+    if (database == NULL) return false;
+    if (!letters_take(database, &scope, &group->filter, limit, &group->deed, &rows, &fault)) {
+        call_fail(call, PROBLEM_DATABASE, &fault);
+        return false;
+    }
+    *ret_count = rows_count(rows);
+    const bool told = *ret_count == 0 || send_taken(call, rows, tally);
+    rows_free(rows);
+    return told;
+}
+
+/* Ends early when Kafka refuses: those letters are open again, and would be taken again at once. */
+static void retry_group(struct call *call, const struct group *group)
+{
+    struct tally tally = {0};
+    struct buffer out = {0};
+    size_t count = 1;
+    int64_t left = 0;
+    while (count > 0 && tally.failed == 0 && tally.retried < group->limit) {
+        if (!retry_some(call, group, group->limit - tally.retried, &tally, &count)) return;
+    }
+    if (!count_left(call, group, &left)) return;
+    json_open(&out, '{');
+    json_int(&out, "retried", tally.retried);
+    json_int(&out, "failed", tally.failed);
+    json_int(&out, "remaining", left);
+    json_close(&out, '}');
+    call_answer_json(call, 200, &out);
+    buffer_done(&out);
+}
+
+void handle_failed_group_retry(struct call *call)
+{
+    struct group group;
+    struct buffer texts = {0};
+    if (read_group(call, "retry", false, &texts, &group)) retry_group(call, &group);
+    buffer_done(&texts);
+}

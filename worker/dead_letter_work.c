@@ -1,0 +1,319 @@
+#include "dead_letter_work.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "identity.h"
+#include "instant.h"
+
+#define SITE           "dead letters"
+#define PARAMETERS_MAX 16
+#define NUMBER_SIZE    24
+
+/* A character may be cut at the end of the bytes that are looked at; up to three of them are left out then.
+ */
+#define SQL_PREFIX(size) "winnow.readable_text(substr(w.value, 1, " #size "))"
+#define SQL_PREVIEW \
+    "left(CASE WHEN octet_length(w.value) <= 800 THEN winnow.readable_text(w.value) ELSE " \
+    "coalesce(" SQL_PREFIX(800) ", " SQL_PREFIX(799) ", " SQL_PREFIX(798) ", " SQL_PREFIX(797) ") END, 200)"
+
+#define SQL_LIST \
+    "w.partition, w.message_offset, w.reason, w.detail, w.sqlstate, w.client_id, w.failed_at, " \
+    "w.message_time, " \
+    "w.state, " SQL_PREVIEW ", octet_length(w.value), (extract(epoch FROM w.failed_at) * 1000000)::int8"
+
+/* Always the first two parameters. A constant for the planner, so that lists follow the index. */
+#define SQL_STREAM "(SELECT s.stream_id FROM winnow.stream AS s WHERE s.topic = $1 AND s.consumer_group = $2)"
+
+/* A statement that grows; its parameters are texts. */
+struct letter_query {
+    struct buffer sql;
+    struct sql_parameter parameters[PARAMETERS_MAX];
+    size_t count;
+    char numbers[8][NUMBER_SIZE];
+    size_t number_count;
+};
+
+static void add(struct letter_query *query, const char *text)
+{
+    (void)buffer_add(&query->sql, text, strlen(text));
+}
+
+static void begin(struct letter_query *query, const struct letter_scope *scope, const char *sql)
+{
+    *query =
+        (struct letter_query){.parameters = {sql_text(scope->topic), sql_text(scope->group)}, .count = 2};
+    add(query, sql);
+}
+
+/* Adds `before`, the parameter, and `behind`. */
+static void add_value(struct letter_query *query, const char *before, const char *value, const char *behind)
+{
+    char place[NUMBER_SIZE];
+    query->parameters[query->count++] = sql_text(value);
+    (void)snprintf(place, sizeof place, "$%zu", query->count);
+    add(query, before);
+    add(query, place);
+    add(query, behind);
+}
+
+static void add_number(struct letter_query *query, const char *before, int64_t number, const char *behind)
+{
+    char *text = query->numbers[query->number_count++];
+    (void)snprintf(text, NUMBER_SIZE, "%" PRId64, number);
+    add_value(query, before, text, behind);
+}
+
+static void add_filter(struct letter_query *query, const struct letter_filter *filter)
+{
+    if (filter->reason != NULL) add_value(query, " AND w.reason = ", filter->reason, "");
+    if (filter->client != NULL && filter->client[0] == '\0') add(query, " AND w.client_id IS NULL");
+    if (filter->client != NULL && filter->client[0] != '\0')
+        add_value(query, " AND w.client_id COLLATE \"C\" = ", filter->client, "");
+    if (filter->state != NULL) add_value(query, " AND w.state = ", filter->state, "");
+    if (filter->from != NULL) add_value(query, " AND w.failed_at >= ", filter->from, "::timestamptz");
+    if (filter->to != NULL) add_value(query, " AND w.failed_at < ", filter->to, "::timestamptz");
+}
+
+static bool run(struct database *database, struct letter_query *query, struct rows **ret_rows,
+                struct fault *ret_fault)
+{
+    (void)buffer_add(&query->sql, "", 1);
+    bool done =
+        database_run(database, SITE, query->sql.data, query->parameters, query->count, ret_rows, ret_fault);
+    buffer_done(&query->sql);
+    return done;
+}
+
+/* ---- looking ---------------------------------------------------------------------------------------------
+ */
+
+/* The latest letter of a group is found by the greatest of what tells it apart. */
+bool letters_by_group(struct database *database, const struct letter_scope *scope,
+                      const struct letter_filter *filter, size_t limit, struct rows **ret_rows,
+                      struct fault *ret_fault)
+{
+    struct letter_query query;
+    begin(&query, scope,
+          "WITH grouped AS (SELECT w.reason, w.client_id, count(*) AS letters, min(w.failed_at) AS first, "
+          "max(w.failed_at) AS last, max(ARRAY[(extract(epoch FROM w.failed_at) * 1000000)::int8, "
+          "w.partition::int8, w.message_offset]) AS latest "
+          "FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
+    add_filter(&query, filter);
+    add(&query,
+        " GROUP BY 1, 2), shown AS (SELECT *, sum(letters) OVER () AS total, count(*) OVER () AS groups "
+        "FROM grouped ORDER BY letters DESC, reason, client_id");
+    add_number(&query, " LIMIT ", (int64_t)limit, "::int8) ");
+    add(&query, "SELECT " SQL_LIST ", g.letters, g.first, g.last, g.total, g.groups FROM shown AS g "
+                "JOIN winnow.dead_letter_work AS w ON w.stream_id = " SQL_STREAM
+                " AND w.partition = g.latest[2] AND w.message_offset = g.latest[3] "
+                "ORDER BY g.letters DESC, g.reason, g.client_id");
+    return run(database, &query, ret_rows, ret_fault);
+}
+
+bool letters_read(struct database *database, const struct letter_scope *scope,
+                  const struct letter_filter *filter, const struct letter_place *after, size_t limit,
+                  struct rows **ret_rows, struct fault *ret_fault)
+{
+    char time[INSTANT_TEXT_SIZE];
+    struct letter_query query;
+    begin(&query, scope,
+          "SELECT " SQL_LIST " FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
+    add_filter(&query, filter);
+    if (after != NULL) {
+        (void)instant_print(after->failed_at_us, time);
+        add_value(&query, " AND (w.failed_at, w.partition, w.message_offset) < (", time, "::timestamptz, ");
+        add_number(&query, "", after->partition, "::int4, ");
+        add_number(&query, "", after->offset, "::int8)");
+    }
+    add(&query, " ORDER BY w.failed_at DESC, w.partition DESC, w.message_offset DESC");
+    add_number(&query, " LIMIT ", (int64_t)limit, "::int8");
+    return run(database, &query, ret_rows, ret_fault);
+}
+
+bool letter_read(struct database *database, const struct letter_scope *scope, int64_t partition,
+                 int64_t offset, struct rows **ret_rows, struct fault *ret_fault)
+{
+    struct letter_query query;
+    begin(
+        &query, scope,
+        "SELECT " SQL_LIST
+        ", w.event_hash, w.key, w.value, translate(encode(w.value, 'base64'), E'\\n', ''), "
+        "w.headers, o.topic, w.stored_partition, w.stored_offset, w.published_at "
+        "FROM winnow.dead_letter_work AS w LEFT JOIN winnow.stream AS o ON o.stream_id = w.stored_stream_id "
+        "WHERE w.stream_id = " SQL_STREAM);
+    add_number(&query, " AND w.partition = ", partition, "::int4");
+    add_number(&query, " AND w.message_offset = ", offset, "::int8");
+    return run(database, &query, ret_rows, ret_fault);
+}
+
+#define SQL_ACTIONS \
+    "SELECT a.action_id, a.partition, a.message_offset, a.action, a.acted_at, a.actor, a.note, " \
+    "CASE WHEN a.sent_offset IS NOT NULL THEN $1 END, a.sent_partition, a.sent_offset, " \
+    "CASE WHEN a.sent_offset IS NOT NULL THEN (SELECT m.state FROM analytics.message_state($1, " \
+    "  a.sent_partition, a.sent_offset, a.event_hash, a.bucket, $2) AS m) END " \
+    "FROM (SELECT * FROM winnow.dead_letter_action AS a WHERE a.stream_id = " SQL_STREAM
+
+bool letter_actions_read(struct database *database, const struct letter_scope *scope, int64_t before_id,
+                         size_t limit, struct rows **ret_rows, struct fault *ret_fault)
+{
+    struct letter_query query;
+    begin(&query, scope, SQL_ACTIONS);
+    if (before_id > 0) add_number(&query, " AND a.action_id < ", before_id, "::int8");
+    add_number(&query, " ORDER BY a.action_id DESC LIMIT ", (int64_t)limit,
+               "::int8) AS a ORDER BY a.action_id DESC");
+    return run(database, &query, ret_rows, ret_fault);
+}
+
+bool letter_history_read(struct database *database, const struct letter_scope *scope, int64_t partition,
+                         int64_t offset, struct rows **ret_rows, struct fault *ret_fault)
+{
+    struct letter_query query;
+    begin(&query, scope, SQL_ACTIONS);
+    add_number(&query, " AND a.partition = ", partition, "::int4");
+    add_number(&query, " AND a.message_offset = ", offset, "::int8) AS a ORDER BY a.action_id");
+    return run(database, &query, ret_rows, ret_fault);
+}
+
+/* ---- doing -----------------------------------------------------------------------------------------------
+ */
+
+#define SQL_INSERT \
+    "INSERT INTO winnow.dead_letter_action (stream_id, partition, message_offset, action, actor, note) "
+
+/* Adds "SELECT the letter, the deed" for the INSERT, from letters that are named l. */
+static void add_deed(struct letter_query *query, const struct letter_deed *deed)
+{
+    add_value(query, "SELECT l.stream_id, l.partition, l.message_offset, ", deed->action, "::text, ");
+    add_value(query, "", deed->actor, "::text, ");
+    add_value(query, "", deed->note, "::text FROM letter AS l");
+}
+
+bool letter_do(struct database *database, const struct letter_scope *scope, int64_t partition, int64_t offset,
+               const struct letter_deed *deed, struct rows **ret_rows, struct fault *ret_fault)
+{
+    struct letter_query query;
+    const bool undoes = strcmp(deed->action, "undo") == 0;
+    begin(&query, scope,
+          "WITH letter AS MATERIALIZED (SELECT w.stream_id, w.partition, w.message_offset, w.state "
+          "FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
+    add_number(&query, " AND w.partition = ", partition, "::int4");
+    add_number(&query, " AND w.message_offset = ", offset, "::int8), made AS (" SQL_INSERT);
+    add_deed(&query, deed);
+    add(&query, undoes ? " WHERE l.state = 'discarded'" : " WHERE l.state IN ('open', 'retried')");
+    add(&query, " RETURNING *) SELECT l.state, m.action_id, m.acted_at, m.action, m.actor, m.note "
+                "FROM letter AS l LEFT JOIN made AS m ON true");
+    return run(database, &query, ret_rows, ret_fault);
+}
+
+/* The oldest open letters of a group. */
+static void begin_group(struct letter_query *query, const struct letter_scope *scope,
+                        const struct letter_filter *filter, size_t limit, const char *columns)
+{
+    const struct letter_filter open = {.reason = filter->reason, .client = filter->client, .state = "open"};
+    begin(query, scope, "WITH letter AS MATERIALIZED (SELECT w.stream_id, w.partition, w.message_offset");
+    add(query, columns);
+    add(query, " FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
+    add_filter(query, &open);
+    add_number(query, " ORDER BY w.failed_at, w.partition, w.message_offset LIMIT ", (int64_t)limit,
+               "::int8)");
+}
+
+static int64_t read_count(struct rows *rows)
+{
+    int64_t count = rows_int(rows, 0, 0);
+    rows_free(rows);
+    return count;
+}
+
+bool letters_discard(struct database *database, const struct letter_scope *scope,
+                     const struct letter_filter *filter, size_t limit, const struct letter_deed *deed,
+                     int64_t *ret_count, struct fault *ret_fault)
+{
+    struct letter_query query;
+    struct rows *rows = NULL;
+    begin_group(&query, scope, filter, limit, "");
+    add(&query, ", made AS (" SQL_INSERT);
+    add_deed(&query, deed);
+    add(&query, " RETURNING 1) SELECT count(*) FROM made");
+    if (!run(database, &query, &rows, ret_fault)) return false;
+    *ret_count = read_count(rows);
+    return true;
+}
+
+#define SQL_MESSAGE "d.key, d.value, d.headers, (extract(epoch FROM d.message_time) * 1000)::int8"
+
+bool letter_message_read(struct database *database, const struct letter_scope *scope, int64_t partition,
+                         int64_t offset, struct rows **ret_rows, struct fault *ret_fault)
+{
+    struct letter_query query;
+    begin(&query, scope,
+          "SELECT " SQL_MESSAGE " FROM winnow.dead_letter AS d WHERE d.stream_id = " SQL_STREAM);
+    add_number(&query, " AND d.partition = ", partition, "::int4");
+    add_number(&query, " AND d.message_offset = ", offset, "::int8");
+    return run(database, &query, ret_rows, ret_fault);
+}
+
+#define SQL_TAKEN_COLUMNS \
+    ", w.failed_at, sum(octet_length(w.value)) OVER (ORDER BY w.failed_at, w.partition, w.message_offset) " \
+    "AS bytes, row_number() OVER (ORDER BY w.failed_at, w.partition, w.message_offset) AS number"
+
+/* Values are fetched from the table itself, for the letters that are taken alone. */
+bool letters_take(struct database *database, const struct letter_scope *scope,
+                  const struct letter_filter *filter, size_t limit, const struct letter_deed *deed,
+                  struct rows **ret_rows, struct fault *ret_fault)
+{
+    struct letter_query query;
+    begin_group(&query, scope, filter, limit, SQL_TAKEN_COLUMNS);
+    add(&query, ", made AS (" SQL_INSERT);
+    add_deed(&query, deed);
+    add_number(&query, " WHERE l.number = 1 OR l.bytes <= ", LETTERS_TAKEN_BYTES_MAX,
+               "::int8 OR l.bytes IS NULL ");
+    add(&query, "ORDER BY l.number RETURNING *) "
+                "SELECT " SQL_MESSAGE ", m.action_id "
+                "FROM made AS m JOIN winnow.dead_letter AS d USING (stream_id, partition, message_offset) "
+                "ORDER BY m.action_id");
+    return run(database, &query, ret_rows, ret_fault);
+}
+
+bool letter_report(struct database *database, const struct letter_fate *fate, struct fault *ret_fault)
+{
+    static const char sql[] =
+        "UPDATE winnow.dead_letter_action SET sent_partition = $2::int4, sent_offset = $3::int8, "
+        "bucket = $4::timestamptz, event_hash = $5::uuid, error = $6 WHERE action_id = $1::int8";
+    char number[3][NUMBER_SIZE];
+    char bucket[INSTANT_TEXT_SIZE];
+    char hash[IDENTITY_TEXT_SIZE];
+    const bool keyed = fate->sent && fate->is_event;
+    (void)snprintf(number[0], NUMBER_SIZE, "%" PRId64, fate->action_id);
+    (void)snprintf(number[1], NUMBER_SIZE, "%" PRId64, fate->partition);
+    (void)snprintf(number[2], NUMBER_SIZE, "%" PRId64, fate->offset);
+    if (keyed) {
+        (void)instant_print(fate->bucket_us, bucket);
+        identity_print(fate->hash, hash);
+    }
+    const struct sql_parameter parameters[] = {
+        sql_text(number[0]),
+        sql_text(fate->sent ? number[1] : NULL),
+        sql_text(fate->sent ? number[2] : NULL),
+        sql_text(keyed ? bucket : NULL),
+        sql_text(keyed ? hash : NULL),
+        sql_text(fate->sent ? NULL : fate->error),
+    };
+    return database_run(database, SITE, sql, parameters, ARRAY_COUNT(parameters), NULL, ret_fault);
+}
+
+bool letters_count_open(struct database *database, const struct letter_scope *scope,
+                        const struct letter_filter *filter, int64_t *ret_count, struct fault *ret_fault)
+{
+    const struct letter_filter open = {.reason = filter->reason, .client = filter->client, .state = "open"};
+    struct letter_query query;
+    struct rows *rows = NULL;
+    begin(&query, scope, "SELECT count(*) FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
+    add_filter(&query, &open);
+    if (!run(database, &query, &rows, ret_fault)) return false;
+    *ret_count = read_count(rows);
+    return true;
+}
