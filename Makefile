@@ -34,7 +34,7 @@ HARDENED := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 endif
 ALL_CFLAGS  = $(STANDARD) $(INCLUDES) $(WARNINGS) $(HARDENED) $(CFLAGS)
 ALL_LDFLAGS = -Wl,--as-needed $(if $(SANITIZE),-fsanitize=address$(comma)undefined,-Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now) $(LDFLAGS)
-LIBRARIES  := -lmicrohttpd -lrdkafka -ljson-c -lpq -luuid -lcrypto -linih -lpthread -lm
+LIBRARIES  := -lmicrohttpd -lz -lrdkafka -ljson-c -lpq -luuid -lcrypto -linih -lpthread -lm
 comma      := ,
 
 # libpq-fe.h stands in a folder of its own; everything else is on the compiler's own path.

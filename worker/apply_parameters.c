@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "headers.h"
 #include "reject.h"
+#include "simulate.h"
 
 /* PostgreSQL's timestamps end in the year 294276; a producer may claim a later one. */
 #define MESSAGE_TIME_MS_MAX INT64_C(9000000000000000)
@@ -140,11 +142,35 @@ static void encode_part(struct array *arrays, const struct write_part *part)
     array_add_i64(&arrays[PART_LOST], part->lost);
 }
 
-static void encode_event(struct array *arrays, const struct batch *batch, const struct batch_row *row)
+/* The message asks that its row be refused (simulate.h). */
+static bool asks_for_failure(const struct batch *batch, const struct batch_row *row)
+{
+    struct slice headers = batch_slice(batch, row->headers);
+    struct slice name;
+    struct slice value;
+    while (headers_next(&headers, &name, &value)) {
+        if (slice_equals(name, slice_of_text(SIMULATE_FAILURE_HEADER)) &&
+            slice_equals(value, slice_of_text("database")))
+            return true;
+    }
+    return false;
+}
+
+/* A row without client_id: the table demands one, and PostgreSQL says so by an error that is the row's fault.
+ */
+static struct slice client_of(const struct apply_parameters *apply, const struct batch *batch,
+                              const struct batch_row *row)
+{
+    bool refused = apply->may_simulate && asks_for_failure(batch, row);
+    return refused ? slice_of(NULL, 0) : batch_slice(batch, row->client_id);
+}
+
+static void encode_event(struct array *arrays, const struct batch *batch, const struct batch_row *row,
+                         struct slice client_id)
 {
     array_add_instant(&arrays[EVENT_BUCKET], row->bucket_us);
     array_add(&arrays[EVENT_HASH], slice_of((const char *)row->hash, EVENT_HASH_SIZE));
-    array_add(&arrays[EVENT_CLIENT_ID], batch_slice(batch, row->client_id));
+    array_add(&arrays[EVENT_CLIENT_ID], client_id);
     array_add(&arrays[EVENT_METRIC], batch_slice(batch, row->metric));
     array_add_decimal(&arrays[EVENT_AMOUNT], &row->amount);
     array_add_instant(&arrays[EVENT_TIME], row->time_us);
@@ -192,7 +218,8 @@ static void encode_rows(struct apply_parameters *apply, const struct write *writ
     const struct sort_key *keys = sort_events(apply, write, &events);
     for (size_t i = 0; i < events; i++) {
         const struct batch_row *row = &batch->rows[keys[i].row];
-        encode_event(&apply->arrays[row->seen || write->careful ? SEEN_EVENTS : NEW_EVENTS], batch, row);
+        encode_event(&apply->arrays[row->seen || write->careful ? SEEN_EVENTS : NEW_EVENTS], batch, row,
+                     client_of(apply, batch, row));
     }
     if (events == write->row_end - write->row_begin) return;
     for (size_t i = write->row_begin; i < write->row_end; i++) {

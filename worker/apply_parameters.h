@@ -11,6 +11,7 @@
 #define APPLY_PARAMETER_COUNT 37
 
 struct apply_parameters {
+    bool may_simulate; /* rows whose message asks for it are made such that PostgreSQL refuses them */
     int16_t stream_id; /* in network byte order */
     struct array arrays[APPLY_PARAMETER_COUNT - 1];
     struct event_order order;

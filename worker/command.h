@@ -3,6 +3,12 @@
 #ifndef WINNOW_COMMAND_H
 #define WINNOW_COMMAND_H
 
+/* The settings of a worker, and so of the pool that passes its own on. */
+#define WORKER_SETTINGS \
+    "brokers topic group stall_timeout_ms dead_letter_topic database statement_timeout_ms batch_rows " \
+    "batch_bytes batch_age_ms event_bytes_max breaker_window breaker_percent workers drain_timeout_ms " \
+    "log_level allow_fault_injection"
+
 int command_worker(int argc, char **argv);
 int command_pool(int argc, char **argv);
 int command_housekeep(int argc, char **argv); /* hidden: a pool runs it hourly */

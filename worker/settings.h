@@ -42,6 +42,12 @@ struct settings {
     size_t kafka_count;
 };
 
+/* Whether a switch ("no" or "yes") is on; NULL is no. */
+static inline bool setting_is_on(const char *value)
+{
+    return value != NULL && value[0] == 'y';
+}
+
 /* An option that only one command knows, besides the settings. Ends with a zeroed entry. */
 struct command_option {
     char letter;       /* 0: long only */

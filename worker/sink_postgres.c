@@ -51,6 +51,7 @@ struct sink *sink_open(const struct settings *settings, const char *cluster_id)
     struct sink *sink = calloc(1, sizeof(*sink));
     if (sink == NULL) abort();
     sink->settings = settings;
+    sink->apply.may_simulate = setting_is_on(settings->allow_fault_injection);
     sink->cluster_id = strdup(cluster_id);
     if (sink->cluster_id == NULL) abort();
     char host[64] = "";

@@ -19,7 +19,8 @@ PORTS = ("include/source.h", "include/sink.h")
 # Foreign header (as a pattern) → the files that may include it, besides tests.
 FOREIGN_HOMES = {
     "libpq-fe.h": ("worker/database.c",),
-    "librdkafka/*": ("worker/kafka_client.[ch]", "worker/source_kafka.c", "worker/producer.c"),
+    "librdkafka/*": ("worker/kafka_client.[ch]", "worker/source_kafka.c", "worker/producer.c",
+                     "worker/kafka_reader.c"),
     "json-c/*": ("common/json_string.c", "worker/command/*.c"),
     "openssl/*": ("common/identity.c", "worker/migrate.c", "worker/migrate_*.c",
                   "worker/console/digest.c"),

@@ -20,6 +20,7 @@ static const struct command_usage usage = {
         "fewer.\n"
         "HUP: replaces them one after the other, so that they read a changed configuration.\n"
         "Example: winnow pool -b localhost:9092 -t events -d dbname=winnow -n 4",
+    .settings = WORKER_SETTINGS,
 };
 
 static int supervise(const struct settings *settings, char **options)

@@ -43,6 +43,7 @@ static const struct command_usage usage = {
         "Runs one consumer in the foreground. TERM or Ctrl-C drains it, a second one ends it at once.\n"
         "Example: winnow worker -b localhost:9092 -t events -d dbname=winnow",
     .options = options,
+    .settings = WORKER_SETTINGS,
 };
 
 static int complain(const struct fault *fault)

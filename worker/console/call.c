@@ -98,12 +98,16 @@ void call_done(struct call *call)
     (void)pthread_mutex_unlock(&call->mutex);
 }
 
-void call_flush(struct call *call)
+bool call_push(struct call *call, const void *data, size_t size, size_t pending_max)
 {
     (void)pthread_mutex_lock(&call->mutex);
+    (void)buffer_add(&call->bytes, data, size);
+    bool goes_on = !call->abandoned && call->bytes.size - call->read_at <= pending_max;
     call->streaming = true;
+    call->cut |= !goes_on;
     call_wake(call);
     (void)pthread_mutex_unlock(&call->mutex);
+    return goes_on;
 }
 
 void call_abandon(struct call *call)

@@ -74,8 +74,9 @@ void call_release(struct call *call);
 /* Nothing more will be added; the connection goes on. Any thread. */
 void call_done(struct call *call);
 
-/* Lets what was added so far go out, without waiting for more. For ROUTE_LIVE. Any thread. */
-void call_flush(struct call *call);
+/* Adds to a stream that goes on by itself. False when the client is gone, or more than `pending_max` bytes
+ * wait for it; then the stream is cut. Never waits. For ROUTE_LIVE. Any thread. */
+MUST_CHECK bool call_push(struct call *call, const void *data, size_t size, size_t pending_max);
 
 /* With the mutex held: the connection stops until call_wake(). */
 void call_sleep(struct call *call);

@@ -12,6 +12,8 @@ struct submitter;
 struct outcomes;
 struct progress;
 struct live;
+struct raw;
+struct outage;
 
 struct console {
     const struct settings *settings;
@@ -22,6 +24,8 @@ struct console {
     struct outcomes *outcomes;
     struct progress *progress;
     struct live *live;
+    struct raw *raw;
+    struct outage *outage; /* NULL: failures may not be simulated */
 };
 
 #endif

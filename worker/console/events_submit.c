@@ -172,7 +172,7 @@ static void on_sent(struct parcel *parcel)
 static bool read_simulation(struct call *call, struct submit_call *submit, struct parcel *parcel)
 {
     const char *wanted = call_header(call, "Winnow-Simulate-Failure");
-    if (wanted == NULL || strcmp(call_settings(call)->allow_fault_injection, "yes") != 0) return true;
+    if (wanted == NULL || !setting_is_on(call_settings(call)->allow_fault_injection)) return true;
     if (strcmp(wanted, "database") != 0) {
         call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_PARAMETER,
                                             .parameter = "Winnow-Simulate-Failure",

@@ -8,6 +8,7 @@
 #include "identity.h"
 #include "instant.h"
 #include "json.h"
+#include "normalize.h"
 
 static const char *const state_names[] = {
     [STATE_NOT_SEEN] = "not_seen",   [STATE_PROCESSING] = "processing", [STATE_COMPLETED] = "completed",
@@ -61,6 +62,27 @@ const struct fault *parcel_fault(const struct parcel *parcel)
     return NULL;
 }
 
+static void keep_event(struct parcel_item *item, const struct event *event)
+{
+    memcpy(item->hash, event->hash, sizeof item->hash);
+    item->time_us = event->time_us;
+    item->bucket_us = event->bucket_us;
+    item->amount = event->amount;
+    buffer_clear(&item->names);
+    (void)buffer_add(&item->names, event->client_id.data, event->client_id.size);
+    (void)buffer_add(&item->names, "", 1);
+    item->metric_at = buffer_add(&item->names, event->metric.data, event->metric.size);
+    (void)buffer_add(&item->names, "", 1);
+}
+
+void parcel_item_judge(struct parcel_item *item, struct normalizer *normalizer, const struct record *record)
+{
+    static const struct client_rules rules;
+    struct event event;
+    item->accepted = normalize(normalizer, record, &rules, &event, &item->reject) == STATUS_OK;
+    if (item->accepted) keep_event(item, &event);
+}
+
 void parcel_item_print_event(const struct parcel_item *item, struct buffer *out, const char *name)
 {
     char amount[DECIMAL_TEXT_SIZE];
@@ -83,7 +105,7 @@ void parcel_item_print_event(const struct parcel_item *item, struct buffer *out,
     json_close(out, '}');
 }
 
-static void print_origin(const struct parcel_item *item, struct buffer *out)
+void parcel_item_print_origin(const struct parcel_item *item, struct buffer *out)
 {
     if (item->duplicate_topic[0] == '\0') {
         json_null(out, "duplicate_of");
@@ -127,7 +149,7 @@ void parcel_item_print(const struct parcel_item *item, const char *topic, struct
     parcel_item_print_event(item, out, "event");
     json_text(out, "state", state_names[state]);
     json_text(out, "message", state_messages[state]);
-    print_origin(item, out);
+    parcel_item_print_origin(item, out);
     /* before a worker has seen it, what normalization says of it here holds */
     bool told = item->reason[0] != '\0';
     json_text(out, "reason", told ? item->reason : item->accepted ? NULL : reject_name(item->reject.reason));

@@ -75,6 +75,13 @@ enum message_state message_state_read(const char *name);
 /* The first fault, NULL when Kafka acknowledged every item. */
 const struct fault *parcel_fault(const struct parcel *parcel);
 
+/* Fills in what a worker will make of the message. */
+struct normalizer;
+struct record;
+void parcel_item_judge(struct parcel_item *item, struct normalizer *normalizer, const struct record *record);
+
+/* Adds "duplicate_of". */
+void parcel_item_print_origin(const struct parcel_item *item, struct buffer *out);
 /* Adds the canonical event of an accepted item as JSON (CanonicalEvent); null for any other. */
 void parcel_item_print_event(const struct parcel_item *item, struct buffer *out, const char *name);
 /* Adds the item as JSON (Submission). */

@@ -5,6 +5,7 @@
 #include "console/routes.h"
 
 #define MIB    ((size_t)1024 * 1024)
+#define KIB    ((size_t)1024)
 #define JSON   "application/json"
 #define NDJSON "application/x-ndjson"
 
@@ -20,6 +21,11 @@ const struct route routes[] = {
     {"GET", "/api/v1/status", ROUTE_WORK, ROLE_VIEWER, false, handle_status, "", NULL, 0},
     {"GET", "/api/v1/completeness", ROUTE_WORK, ROLE_VIEWER, false, handle_completeness, "", NULL, 0},
     {"GET", "/api/v1/workers", ROUTE_WORK, ROLE_VIEWER, false, handle_workers, "", NULL, 0},
+    {"GET", "/api/v1/messages/{partition}/{offset}/raw", ROUTE_WORK, ROLE_VIEWER, false, handle_raw, "", NULL,
+     0},
+    {"GET", "/api/v1/live", ROUTE_LIVE, ROLE_VIEWER, false, handle_live, "sample", NULL, 0},
+    {"POST", "/api/v1/faults/database-outage", ROUTE_WORK, ROLE_OPERATOR, true, handle_outage, "", JSON,
+     64 * KIB},
     {"GET", "/api/v1/session", ROUTE_INLINE, ROLE_VIEWER, false, handle_session, "", NULL, 0},
     {"GET", "/api/v1/events", ROUTE_WORK, ROLE_VIEWER, false, handle_events,
      "client metric from to amount_min amount_max hash q limit cursor format", NULL, 0},

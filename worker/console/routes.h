@@ -37,6 +37,15 @@ void handle_submit(struct call *call);
 /* explain.c */
 void handle_explain(struct call *call);
 
+/* raw.c */
+void handle_raw(struct call *call);
+
+/* live.c */
+void handle_live(struct call *call);
+
+/* faults.c */
+void handle_outage(struct call *call);
+
 /* progress_answer.c */
 void handle_status(struct call *call);
 void handle_completeness(struct call *call);

@@ -56,28 +56,11 @@ static void on_report(void *context, const struct delivery *delivery)
     report(submitter, item, delivery->fault);
 }
 
-static void keep_event(struct parcel_item *item, const struct event *event)
-{
-    item->accepted = true;
-    memcpy(item->hash, event->hash, sizeof item->hash);
-    item->time_us = event->time_us;
-    item->bucket_us = event->bucket_us;
-    item->amount = event->amount;
-    buffer_clear(&item->names);
-    (void)buffer_add(&item->names, event->client_id.data, event->client_id.size);
-    (void)buffer_add(&item->names, "", 1);
-    item->metric_at = buffer_add(&item->names, event->metric.data, event->metric.size);
-    (void)buffer_add(&item->names, "", 1);
-}
-
 /* Returns the key; it is borrowed from the item or the normalizer. */
 static struct slice judge(struct submitter *submitter, struct parcel_item *item, int64_t timestamp_ms)
 {
-    static const struct client_rules rules;
     struct record record = {.timestamp_ms = timestamp_ms, .value = item->value, .headers = item->headers};
-    struct event event;
-    item->accepted = normalize(submitter->normalizer, &record, &rules, &event, &item->reject) == STATUS_OK;
-    if (item->accepted) keep_event(item, &event);
+    parcel_item_judge(item, submitter->normalizer, &record);
     return item->key_from_value ? normalizer_client(submitter->normalizer) : item->key;
 }
 

@@ -81,12 +81,12 @@ def test_totals_move(page):
         send(page, NESTED.replace("1,200.50", amount), "completed")
     page.view("Aggregates")
     page.wait_for_text("9,007,199,254,740,993.3", "tfoot")
-    assert page.texts("tbody tr") == ["client_A sale 3 9,007,199,254,740,993.3"]
+    assert page.texts(".scroll tbody tr") == ["client_A sale 3 9,007,199,254,740,993.3"]
     assert page.all(".chart canvas")
     page.click("field", "metric")
-    page.wait(lambda: page.texts("tbody tr") == ["client_A 3 9,007,199,254,740,993.3"], "grouped by client alone")
+    page.wait(lambda: page.texts(".scroll tbody tr") == ["client_A 3 9,007,199,254,740,993.3"], "grouped by client alone")
     page.click("field", "day")
-    page.wait(lambda: page.texts("tbody tr") == ["client_A 2024-01-01 3 9,007,199,254,740,993.3"], "and by day")
+    page.wait(lambda: page.texts(".scroll tbody tr") == ["client_A 2024-01-01 3 9,007,199,254,740,993.3"], "and by day")
     page.fill("Client", "client_B")
     page.wait_for_text("Nothing is stored that these filters let through.")
 

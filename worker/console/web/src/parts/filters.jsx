@@ -7,6 +7,9 @@ const TYPING_MS = 300;
 function useField(value, write) {
   const [text, setText] = useState(value);
   const timer = useRef();
+  // When the timer ends, other fields may have been written: then the latest counts, not that of the last key.
+  const latest = useRef(write);
+  latest.current = write;
   useEffect(() => {
     clearTimeout(timer.current);
     setText(value);
@@ -15,7 +18,7 @@ function useField(value, write) {
   const change = (next) => {
     setText(next);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => write(next.trim()), TYPING_MS);
+    timer.current = setTimeout(() => latest.current(next.trim()), TYPING_MS);
   };
   return [text, change];
 }
@@ -43,13 +46,18 @@ function Choice({ view, params, name, label, options }) {
 
 // fields: { name, label, options?, ...attributes of the input }
 export function Filters({ view, params, fields, keep = {} }) {
-  const used = fields.some(({ name }) => params[name]);
+  // What is being typed is not written after Clear: the fields are made anew.
+  const [cleared, setCleared] = useState(0);
+  const clear = () => {
+    setCleared(cleared + 1);
+    go(view, keep, { replace: true });
+  };
   return (
     <form class="filters" role="search" aria-label="Filters" onSubmit={(event) => event.preventDefault()}>
       {fields.map(({ name, options, ...more }) => (options
-        ? <Choice key={name} view={view} params={params} name={name} options={options} {...more} />
-        : <Field key={name} view={view} params={params} name={name} {...more} />))}
-      <button type="button" disabled={!used} onClick={() => go(view, keep, { replace: true })}>Clear</button>
+        ? <Choice key={`${cleared} ${name}`} view={view} params={params} name={name} options={options} {...more} />
+        : <Field key={`${cleared} ${name}`} view={view} params={params} name={name} {...more} />))}
+      <button type="button" onClick={clear}>Clear</button>
     </form>
   );
 }

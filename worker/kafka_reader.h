@@ -1,0 +1,31 @@
+/* Reads single messages of a topic, for those who only look: joins no group and commits nothing. */
+#ifndef WINNOW_KAFKA_READER_H
+#define WINNOW_KAFKA_READER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "attr.h"
+#include "record.h"
+#include "settings.h"
+#include "status.h"
+
+struct kafka_reader;
+
+/* Settings are borrowed. The brokers are not asked yet. */
+MUST_CHECK bool kafka_reader_open(const struct settings *settings, struct kafka_reader **ret_reader,
+                                  struct fault *ret_fault);
+
+/* Called for each message; the record is borrowed until it returns. */
+typedef void (*kafka_reader_take)(void *context, const struct record *record);
+
+/* Reads up to `count` committed messages, in their order, beginning at `offset`; fewer when the log ends or
+ * timeout_ms are over. STATUS_REJECT when the log holds no message at that offset any more, or not yet.
+ * STATUS_RETRY when the brokers do not answer. */
+MUST_CHECK bool kafka_reader_read(struct kafka_reader *reader, int32_t partition, int64_t offset,
+                                  size_t count, int timeout_ms, kafka_reader_take take, void *context,
+                                  struct fault *ret_fault);
+
+void kafka_reader_free(struct kafka_reader *reader); /* takes NULL */
+
+#endif
