@@ -227,6 +227,7 @@ bool submitter_send_and_wait(struct submitter *submitter, struct parcel *parcel)
     (void)pthread_mutex_unlock(&waiting.mutex);
     (void)pthread_mutex_destroy(&waiting.mutex);
     (void)pthread_cond_destroy(&waiting.changed);
+    parcel->context = NULL;
     return sent;
 }
 
