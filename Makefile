@@ -34,7 +34,7 @@ HARDENED := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 endif
 ALL_CFLAGS  = $(STANDARD) $(INCLUDES) $(WARNINGS) $(HARDENED) $(CFLAGS)
 ALL_LDFLAGS = -Wl,--as-needed $(if $(SANITIZE),-fsanitize=address$(comma)undefined,-Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now) $(LDFLAGS)
-LIBRARIES  := -lmicrohttpd -lrdkafka -ljson-c -lpq -luuid -lcrypto -linih -lpthread -lm
+LIBRARIES  := -lmicrohttpd -lz -lrdkafka -ljson-c -lpq -luuid -lcrypto -linih -lpthread -lm
 comma      := ,
 
 # libpq-fe.h stands in a folder of its own; everything else is on the compiler's own path.
@@ -160,7 +160,7 @@ programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(
 sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
 
 # ---- to run ------------------------------------------------------------------------------------------------
-.PHONY: demo screenshots test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-latency bench-micro instructions
+.PHONY: demo screenshots test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-latency bench-console bench-indexes bench-micro instructions
 demo: ## the whole thing in 20 seconds; KAFKA=real: on Apache Kafka; KEEP=1: leave it running
 	@tests/lib/deps.sh $(if $(filter real,$(KAFKA)),kafka,demo)
 	@$(MAKE) $(BUILD)/winnow $(if $(filter real,$(KAFKA)),,$(BUILD)/devbroker)
@@ -257,6 +257,16 @@ bench-latency: ## append to commit under steady loads, an idle pool, its start, 
 	@tests/lib/deps.sh test
 	@$(MAKE) $(BUILD)/winnow $(addprefix $(BUILD)/tests/bench/bench_,produce pace relay)
 	@$(PYTHON) -B tests/bench/latency.py
+
+bench-console: ## the console's pages, totals and export at ROWS=10000000 rows; SPREAD=days: over 60 days; ROUNDS= SEED=
+	@tests/lib/deps.sh test
+	@$(MAKE) $(BUILD)/winnow
+	@$(PYTHON) -B tests/bench/console_pages.py
+
+bench-indexes: ## what each index for people's filters would cost the live rate; SETS="none summary" EVENTS= WORKERS= REPEAT=
+	@tests/lib/deps.sh test
+	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce
+	@$(PYTHON) -B tests/bench/indexes.py
 
 bench-micro: ## JSON check, normalization, hash, a worker's step, encoding: ns an event
 	@$(MAKE) $(BUILD)/tests/bench/bench_micro

@@ -2,9 +2,7 @@
 
 import base64
 
-import psycopg2
 import pytest
-from winnow_test.postgres import Database
 from winnow_test.produce import Message
 
 TWELVE = b'{"source":"client_A","metric":"sale","amount":"twelve","timestamp":"2024-01-01"}'
@@ -250,26 +248,3 @@ def test_ten_thousand(stage, console):
     assert len(seen) == 10000
     answer = console.post("/api/v1/failed/retry", {"reason": "amount_invalid", "client_id": "c0"})
     assert answer.json == {"retried": 1000, "failed": 0, "remaining": 2334}, answer
-
-
-def test_the_role_can_do_nothing_else(failures):
-    """winnow_retry writes down deeds; it neither changes nor deletes a letter, an event or a deed."""
-    database = Database(failures.database.server, failures.database.name)
-    database.run("SET ROLE winnow_retry")
-    insert = ("INSERT INTO winnow.dead_letter_action (stream_id, partition, message_offset, action, actor, note) "
-              "VALUES (1, 0, 0, 'discard', 'me', 'note')")
-    database.run(insert)
-    for statement in (
-            "DELETE FROM winnow.dead_letter_action", "UPDATE winnow.dead_letter_action SET actor = 'you'",
-            "UPDATE winnow.dead_letter SET value = NULL", "DELETE FROM winnow.dead_letter",
-            "INSERT INTO winnow.dead_letter_action (stream_id, partition, message_offset, action, actor, acted_at) "
-            "VALUES (1, 0, 0, 'undo', 'me', '2000-01-01')",
-            "SELECT * FROM winnow.event", "INSERT INTO winnow.event SELECT", "UPDATE winnow.processing_log SET epoch = 0"):
-        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            database.run(statement)
-    database.run("RESET ROLE")
-    database.run("SET ROLE winnow_console")
-    database.rows("SELECT count(*) FROM winnow.dead_letter_work")
-    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-        database.run(insert)
-    database.close()

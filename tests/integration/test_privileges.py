@@ -13,6 +13,11 @@ def filled(database):
     return database
 
 
+DISCARD = ("INSERT INTO winnow.dead_letter_action (stream_id, partition, message_offset, action, actor, note) "
+           "SELECT stream_id, partition, message_offset, 'discard', 'me', 'n' FROM winnow.dead_letter LIMIT 1")
+FIND = "SELECT winnow.find_event(gen_random_uuid(), NULL)"
+FIND_BY_ORIGIN = "SELECT winnow.find_event_by_origin(1::smallint, 0, 1)"
+
 MAY = {
     "winnow_worker": [
         "INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('g', 't', 'c')",
@@ -30,12 +35,22 @@ MAY = {
         "SELECT * FROM winnow.batch_log", "SELECT * FROM winnow.event", "SELECT * FROM winnow.invariant_violation()",
         "SELECT winnow.resume_partition('sales', 0)", "UPDATE winnow.dead_letter SET published_at = NULL",
         "SELECT * FROM analytics.completeness_verdict", "SELECT * FROM analytics.failed_events",
-        "SELECT * FROM analytics.message_state('sales', 0, 103)", "SELECT * FROM winnow.schema_migration",
+        "SELECT * FROM analytics.message_state('sales', 0, 103)", "SELECT * FROM winnow.schema_migration", DISCARD,
     ],
     "winnow_analyst": [
         "SELECT * FROM analytics.totals_by_client_metric_day", "SELECT * FROM analytics.failed_events",
         "SELECT * FROM analytics.events_recent", "SELECT * FROM analytics.completeness_verdict",
         "SELECT * FROM analytics.message_state('sales', 0, 103)", "SELECT * FROM analytics.ingest_rate_minute",
+    ],
+    "winnow_console": [
+        "SELECT * FROM winnow.event", "SELECT * FROM winnow.dead_letter_work", "SELECT * FROM winnow.dead_letter_action",
+        "SELECT * FROM analytics.completeness_verdict", "SELECT * FROM analytics.message_state('sales', 0, 103)",
+        "SELECT * FROM winnow.find_window('2200-01-01', '1970-01-01', NULL, NULL, 1, 1)", FIND, FIND_BY_ORIGIN,
+    ],
+    "winnow_retry": [
+        DISCARD, "SELECT * FROM winnow.dead_letter_work", "SELECT * FROM winnow.dead_letter",
+        "UPDATE winnow.dead_letter_action SET sent_partition = 1, sent_offset = 1, bucket = now(), "
+        "event_hash = gen_random_uuid(), error = NULL",
     ],
 }
 
@@ -59,6 +74,20 @@ MAY_NOT = {
         "SELECT * FROM winnow.event", "SELECT * FROM winnow.dead_letter", "SELECT * FROM winnow.invariant_violation()",
         "SELECT winnow.resume_partition('sales', 0)", "CREATE TABLE analytics.x ()", "DROP VIEW analytics.completeness",
         "SELECT winnow.ensure_event_month('2024-01-01')",
+    ],
+    "winnow_console": [
+        DISCARD, "INSERT INTO winnow.event SELECT * FROM winnow.event", "UPDATE winnow.dead_letter SET published_at = NULL",
+        "DELETE FROM winnow.dead_letter", "UPDATE winnow.dead_letter_action SET error = 'x'",
+        "SELECT winnow.resume_partition('sales', 0)", "SELECT winnow.ensure_event_month('2024-01-01')",
+        "SELECT * FROM winnow.event FOR UPDATE", "CREATE TABLE winnow.x ()", "SELECT winnow.grant_privileges()",
+    ],
+    "winnow_retry": [
+        "DELETE FROM winnow.dead_letter_action", "UPDATE winnow.dead_letter_action SET actor = 'x'",
+        "UPDATE winnow.dead_letter_action SET action = 'undo', note = NULL", DISCARD.replace("note)", "note, acted_at)").replace(
+            "'n' FROM", "'n', '2000-01-01' FROM"), "UPDATE winnow.dead_letter SET value = NULL", "DELETE FROM winnow.dead_letter",
+        "UPDATE winnow.dead_letter SET published_at = NULL", "SELECT * FROM winnow.event", "SELECT * FROM winnow.rollup_hour",
+        "INSERT INTO winnow.event SELECT", "UPDATE winnow.processing_log SET epoch = 0", "SELECT winnow.resume_partition('sales', 0)",
+        "SELECT * FROM analytics.totals_by_client", "CREATE TABLE winnow.x ()",
     ],
 }
 

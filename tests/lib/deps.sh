@@ -11,7 +11,7 @@ declare -A why=(
     [gcc]='the compiler' [make]='the build' [libc6-dev]='the C library'
     [librdkafka-dev]='the Kafka client' [libjson-c-dev]='the JSON parser' [libpq-dev]='the PostgreSQL client'
     [uuid-dev]='event hashes as UUIDs' [libssl-dev]='SHA-256' [libinih-dev]='the configuration file'
-    [libmicrohttpd-dev]='the HTTP server of the console'
+    [libmicrohttpd-dev]='the HTTP server of the console' [zlib1g-dev]='its page, for clients without gzip'
     [postgresql]='a private PostgreSQL in a temporary directory'
     [python3-psycopg2]='PostgreSQL from Python' [python3-confluent-kafka]='Kafka from Python'
     [python3-pytest]='integration and chaos tests' [python3-yaml]='the check of docker-compose.yml'
@@ -27,7 +27,7 @@ declare -A why=(
     [openjdk-17-jre-headless]='runs Apache Kafka' [maven]='fetches the jars of Apache Kafka'
 )
 build=(gcc make libc6-dev librdkafka-dev libjson-c-dev libpq-dev uuid-dev libssl-dev libinih-dev
-    libmicrohttpd-dev)
+    libmicrohttpd-dev zlib1g-dev)
 page=(npm)
 demo=("${build[@]}" "${page[@]}" postgresql python3-psycopg2 python3-confluent-kafka)
 fuzz=("${build[@]}" clang libclang-rt-dev)

@@ -8,6 +8,7 @@
 #include "console/outage.h"
 #include "console/outcomes.h"
 #include "console/progress.h"
+#include "console/raw.h"
 #include "console/server.h"
 #include "console/submitter.h"
 #include "console/tokens.h"
@@ -62,6 +63,7 @@ static bool begin(struct console *console, struct fault *ret_fault)
     if (!submitter_new(console->settings, &console->submitter, ret_fault)) return false;
     console->outcomes = outcomes_new(console->settings);
     console->progress = progress_new(console->settings);
+    console->raw = raw_new(console->settings);
     console->live = live_new(console->settings, console->progress);
     if (setting_is_on(console->settings->allow_fault_injection))
         console->outage = outage_new(console->settings);
@@ -76,6 +78,7 @@ static void end(struct console *console)
     submitter_free(console->submitter);
     outcomes_free(console->outcomes);
     live_free(console->live);
+    raw_free(console->raw);
     outage_free(console->outage);
     progress_free(console->progress);
 }

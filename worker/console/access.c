@@ -24,13 +24,20 @@ static bool host_is(const char *host, const char *name)
     return strncasecmp(host, name, size) == 0 && (host[size] == '\0' || host[size] == ':');
 }
 
+/* "127.0.0.1:8077": digits and dots, up to a port. */
+static bool is_loopback_number(const char *host)
+{
+    size_t size = strspn(host, "0123456789.");
+    return strncmp(host, "127.", 4) == 0 && (host[size] == '\0' || host[size] == ':');
+}
+
 /* Without tokens whoever reaches the port may do everything, so a web site whose name was made to lead here
  * (DNS rebinding) must not reach it: its name stands in Host. */
 static bool host_is_ours(const struct call *call)
 {
     const char *host = call_header(call, "Host");
     if (call->console->tokens != NULL || !call->console->loopback_only || host == NULL) return true;
-    return host_is(host, "localhost") || host_is(host, "[::1]") || strncmp(host, "127.", 4) == 0;
+    return host_is(host, "localhost") || host_is(host, "[::1]") || is_loopback_number(host);
 }
 
 /* A browser tells where the page comes from that writes. TLS may end in a proxy, so either scheme will do. */

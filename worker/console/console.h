@@ -12,6 +12,7 @@ struct submitter;
 struct outcomes;
 struct progress;
 struct live;
+struct raw;
 struct outage;
 
 struct console {
@@ -23,6 +24,7 @@ struct console {
     struct outcomes *outcomes;
     struct progress *progress;
     struct live *live;
+    struct raw *raw;
     struct outage *outage; /* NULL: failures may not be simulated */
 };
 

@@ -6,6 +6,7 @@
 
 #include "console/call_state.h"
 #include "console/console.h"
+#include "console/gunzip.h"
 #include "console/outage.h"
 #include "console/page.h"
 #include "console/routes.h"
@@ -39,16 +40,17 @@ static const struct page_file *find_file(const struct page_file *files, size_t c
 static bool accepts_gzip(const struct call *call)
 {
     const char *accepted = call_header(call, "Accept-Encoding");
-    return accepted == NULL || strstr(accepted, "gzip") != NULL || strchr(accepted, '*') != NULL;
+    return accepted != NULL && strstr(accepted, "gzip") != NULL && strstr(accepted, "gzip;q=0") == NULL;
 }
 
-static void refuse_encoding(struct call *call)
+/* For the few clients that take no gzip; browsers do. */
+static void send_plain(struct call *call, const struct page_file *file)
 {
-    call_refuse(call, &(struct refusal){.problem = PROBLEM_NOT_ACCEPTABLE,
-                                        .parameter = "Accept-Encoding",
-                                        .in = "header",
-                                        .found = slice_of_text(call_header(call, "Accept-Encoding")),
-                                        .expected = "gzip: this file is there in no other form"});
+    struct buffer plain = {0};
+    gunzip(slice_of((const char *)file->gzip, file->length), &plain);
+    bool here = call_add(call, plain.data, plain.size);
+    buffer_done(&plain);
+    if (!here) return; /* the client left */
 }
 
 /* A browser that has the file asks whether it is still the same. */
@@ -56,15 +58,15 @@ static void send_file(struct call *call, const struct page_file *file)
 {
     const char *known = call_header(call, "If-None-Match");
     bool same = known != NULL && strstr(known, file->etag) != NULL;
-    if (!same && !accepts_gzip(call)) {
-        refuse_encoding(call);
-        return;
-    }
     call_answer(call, same ? 304 : 200, file->media_type);
     call_answer_header(call, "ETag", file->etag);
     call_answer_header(call, "Cache-Control", "no-cache");
     call_answer_header(call, "Vary", "Accept-Encoding");
     if (same) return;
+    if (!accepts_gzip(call)) {
+        send_plain(call, file);
+        return;
+    }
     call_answer_header(call, "Content-Encoding", "gzip");
     if (!call_add(call, file->gzip, file->length)) return; /* the client left */
 }

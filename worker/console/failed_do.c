@@ -187,6 +187,7 @@ static void await_outcome(struct call *call, struct parcel *parcel, int64_t wait
         (void)pthread_mutex_lock(&wait.mutex);
         while (!wait.done) (void)pthread_cond_wait(&wait.changed, &wait.mutex);
         (void)pthread_mutex_unlock(&wait.mutex);
+        parcel->context = NULL;
     }
     (void)atomic_fetch_sub(&waiting, 1);
     (void)pthread_mutex_destroy(&wait.mutex);

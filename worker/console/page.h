@@ -1,6 +1,6 @@
 /* The console's page inside the binary: what worker/console/web/embed.sh makes of the files that npm bundled.
  *
- * Each file is there once, gzipped; a client that does not accept gzip cannot be served. In a build without
+ * Each file is there once, gzipped; a client that takes no gzip gets it unpacked. In a build without
  * npm there is no file at all, and page_file_count is 0: the server then says how to build it. */
 #ifndef WINNOW_PAGE_H
 #define WINNOW_PAGE_H

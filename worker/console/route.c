@@ -21,6 +21,8 @@ const struct route routes[] = {
     {"GET", "/api/v1/status", ROUTE_WORK, ROLE_VIEWER, false, handle_status, "", NULL, 0},
     {"GET", "/api/v1/completeness", ROUTE_WORK, ROLE_VIEWER, false, handle_completeness, "", NULL, 0},
     {"GET", "/api/v1/workers", ROUTE_WORK, ROLE_VIEWER, false, handle_workers, "", NULL, 0},
+    {"GET", "/api/v1/messages/{partition}/{offset}/raw", ROUTE_WORK, ROLE_VIEWER, false, handle_raw, "", NULL,
+     0},
     {"GET", "/api/v1/live", ROUTE_LIVE, ROLE_VIEWER, false, handle_live, "sample", NULL, 0},
     {"POST", "/api/v1/faults/database-outage", ROUTE_WORK, ROLE_OPERATOR, true, handle_outage, "", JSON,
      64 * KIB},

@@ -37,6 +37,9 @@ void handle_submit(struct call *call);
 /* explain.c */
 void handle_explain(struct call *call);
 
+/* raw.c */
+void handle_raw(struct call *call);
+
 /* live.c */
 void handle_live(struct call *call);
 

@@ -1,0 +1,223 @@
+"""make bench-console: how long the console's pages and totals take at many stored rows.
+
+Environment: ROWS (10000000), ROUNDS (20), SEED (1), SPREAD ("hours": the events of three hours, a thousand a second, as the
+workload "live" has them; "days": the same events over 60 days, so that nearly each has a roll-up of its own), and CLIENTS.
+
+PostgreSQL is filled by SQL: 200 clients, the busiest with a seventh of the events and the least with one in a thousand, eight
+metrics, times within 30 s of the order of arrival. Each question is asked ROUNDS times, on a connection that stays open, in turn
+with all others; names, times and amounts are drawn anew for each. Then everything is exported. Writes
+build/bench-console-SPREAD.json; ends with 1 when an answer was no 200."""
+
+import json
+import os
+import random
+import statistics
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from urllib.parse import urlencode
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+import servers  # pylint: disable=wrong-import-position
+from measure import peak_memory_mib  # pylint: disable=wrong-import-position
+
+from winnow_test import pool                   # pylint: disable=wrong-import-position
+from winnow_test.console import Console        # pylint: disable=wrong-import-position
+from winnow_test.postgres import Postgres      # pylint: disable=wrong-import-position
+from winnow_test.process import ROOT           # pylint: disable=wrong-import-position
+
+SPREADS = {"hours": timedelta(milliseconds=1), "days": None}  # between two events; None: 60 days for all
+CLIENTS = 200
+METRICS = ("sale", "purchase", "refund", "page_view", "signup", "login", "click", "transfer")
+PORTION = 1000000
+
+FILL = """
+INSERT INTO winnow.event (bucket, event_time, ingested_at, origin_offset, event_hash, origin_partition, stream_id,
+    client_id, metric, amount)
+SELECT date_trunc('day', t), t, i, n / 8, md5(n::text)::uuid, n %% 8, 1,
+    'client_' || lpad(least(199, floor(200 * u * u * u))::int::text, 3, '0'),
+    (%(metrics)s::text[])[1 + (v * 8)::int %% 8], trim_scale(((n * 7919) %% 1000007)::numeric / 100)
+FROM (SELECT n, random() AS u, random() AS v, i,
+        date_trunc('milliseconds', i - random() * interval '30 s') AS t
+    FROM (SELECT n, %(end)s::timestamptz - (%(rows)s - n) * %(step)s::interval AS i
+        FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n) AS arrived) AS drawn"""
+# A pool of four workers writes four shards.
+ROLLUPS = (
+    "INSERT INTO winnow.rollup_hour SELECT date_bin('1 hour', event_time, 'epoch'), client_id, metric, 1, "
+    "origin_partition / 2, count(*), sum(amount) FROM winnow.event GROUP BY 1, 2, 3, 5",
+    "INSERT INTO winnow.rollup_client SELECT client_id, 1, shard, sum(event_count), sum(amount_sum) "
+    "FROM winnow.rollup_hour GROUP BY 1, 3",
+    "INSERT INTO winnow.rollup_metric SELECT metric, 1, shard, sum(event_count), sum(amount_sum) "
+    "FROM winnow.rollup_hour GROUP BY 1, 3",
+    "VACUUM ANALYZE")
+
+
+class Load:
+    """What was stored, and questions about it."""
+
+    def __init__(self, rows, step, seed):
+        self.rows, self.step = rows, step
+        self.end = datetime.now(timezone.utc)
+        self.begin = self.end - rows * step
+        self._random = random.Random(seed)
+
+    def fill(self, database):
+        database.run("SELECT setseed(0.5)")
+        database.run("SELECT winnow.ensure_event_month((now() - make_interval(months => m))::date) "
+                     "FROM generate_series(0, 3) AS m")
+        database.run("INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('winnow', 'events', 'c')")
+        for first in range(0, self.rows, PORTION):
+            database.run(FILL, {"metrics": list(METRICS), "end": self.end, "rows": self.rows, "step": self.step,
+                                "first": first, "last": min(first + PORTION, self.rows) - 1})
+        for statement in ROLLUPS:
+            database.run(statement)
+
+    def client(self):
+        return f"client_{self._random.randrange(CLIENTS):03d}"
+
+    def metric(self):
+        return self._random.choice(METRICS)
+
+    def moment(self):
+        return self.begin + self._random.random() * (self.end - self.begin)
+
+    def day_range(self):
+        """A tenth of the time."""
+        begin = self.begin + self._random.random() * 0.9 * (self.end - self.begin)
+        return {"from": _text(begin), "to": _text(begin + 0.1 * (self.end - self.begin))}
+
+    def amounts(self, share):
+        width = 10000 * share
+        low = self._random.random() * (10000 - width)
+        return {"amount_min": f"{low:.2f}", "amount_max": f"{low + width:.2f}"}
+
+
+def _text(moment):
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+PAGES = {
+    "the newest": lambda load: {},
+    "1,000 of the newest": lambda load: {"limit": 1000},
+    "of a client": lambda load: {"client": load.client()},
+    "of a metric": lambda load: {"metric": load.metric()},
+    "of a client and a metric": lambda load: {"client": load.client(), "metric": load.metric()},
+    "before a time": lambda load: {"to": _text(load.moment())},
+    "of a client before a time": lambda load: {"client": load.client(), "to": _text(load.moment())},
+    "of a client in a tenth of the time": lambda load: {"client": load.client(), **load.day_range()},
+    "of an unknown client": lambda load: {"client": "nobody"},
+    "with a text in 10 names": lambda load: {"q": load.client()[1:-1].upper()},
+    "with a text in one name": lambda load: {"q": load.client()[3:]},
+    "with an amount in 1 %": lambda load: load.amounts(0.01),
+    "of a client, with an amount in 10 %": lambda load: {"client": load.client(), **load.amounts(0.1)},
+    "with an amount in 0.1 %": lambda load: load.amounts(0.001),
+}
+TOTALS = {
+    "all": lambda load: {},
+    "by client": lambda load: {"by": "client"},
+    "by metric": lambda load: {"by": "metric"},
+    "by hour": lambda load: {"by": "hour"},
+    "by day and metric": lambda load: {"by": "day,metric"},
+    "by client and metric": lambda load: {"by": "client,metric"},
+    "by hour, of a client": lambda load: {"by": "hour", "client": load.client()},
+    "by hour, a tenth of the time": lambda load: {"by": "hour", **load.day_range()},
+}
+
+
+def _ask(connection, path, parameters):
+    """(milliseconds, answer)."""
+    begun = time.perf_counter()
+    connection.request("GET", f"/api/v1/{path}?{urlencode(parameters)}")
+    response = connection.getresponse()
+    body = response.read()
+    took = (time.perf_counter() - begun) * 1000
+    return took, json.loads(body) if response.status == 200 else (response.status, body[:300])
+
+
+def _questions(load):
+    for name, parameters in PAGES.items():
+        yield "pages", name, "events", parameters(load)
+    for name, parameters in TOTALS.items():
+        yield "totals", name, "aggregates", parameters(load)
+
+
+def ask_all(console, load, rounds):
+    """{(kind, name): [ms]}, and the answers that were none. The page behind each page is asked for too."""
+    times, wrong = {}, []
+    connection = console.connect()
+    for turn in range(rounds + 1):
+        for kind, name, path, parameters in _questions(load):
+            took, answer = _ask(connection, path, parameters)
+            if isinstance(answer, tuple):
+                wrong.append(f"{path} {parameters}: {answer}")
+                continue
+            asked = [took]
+            if answer.get("next_cursor"):
+                asked.append(_ask(connection, path, {**parameters, "cursor": answer["next_cursor"]})[0])
+            if turn > 0:  # the first one warms up
+                times.setdefault((kind, name), []).extend(asked)
+    return times, wrong
+
+
+def _quantile(values, share):
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def report(times):
+    print(f"\n{'':44} {'median':>9} {'p99':>9} {'most':>9}  ms")
+    summary = {}
+    for kind in ("pages", "totals"):
+        everything = [value for (of_kind, _), values in times.items() if of_kind == kind for value in values]
+        for name, values in [*((name, values) for (of_kind, name), values in times.items() if of_kind == kind),
+                             ("all of these", everything)]:
+            row = [statistics.median(values), _quantile(values, 0.99), max(values)]
+            summary[f"{kind}: {name}"] = [round(value, 1) for value in row]
+            print(f"{kind + ': ' + name:44} {row[0]:9.1f} {row[1]:9.1f} {row[2]:9.1f}")
+    return summary
+
+
+def export(console, rows):
+    """Everything as CSV: (seconds, lines)."""
+    begun, lines = time.monotonic(), 0
+    connection = console.connect(600)
+    connection.request("GET", "/api/v1/events?format=csv")
+    response = connection.getresponse()
+    while part := response.read(1 << 20):
+        lines += part.count(b"\n")
+    seconds = time.monotonic() - begun
+    print(f"export of {lines - 1:,} rows as CSV: {seconds:.1f} s, {(lines - 1) / seconds:,.0f} rows/s, console's memory "
+          f"{peak_memory_mib(console.process.pid):.1f} MiB at most" + ("" if lines == rows + 1 else "  WRONG"))
+    return {"seconds": round(seconds, 1), "lines": lines, "peak_memory_mib": peak_memory_mib(console.process.pid)}
+
+
+def main():
+    rows, rounds, seed = (int(os.environ.get(name) or fallback) for name, fallback in (
+        ("ROWS", 10000000), ("ROUNDS", 20), ("SEED", 1)))
+    spread = os.environ.get("SPREAD") or "hours"
+    load = Load(rows, SPREADS[spread] or timedelta(days=60) / rows, seed)
+    with Postgres({**servers.POSTGRES_SETTINGS, "fsync": "off", "max_wal_size": "8GB"}) as server:
+        database = server.new_database("pages")
+        pool.run("migrate", settings={"database": database.dsn}, check=True)
+        load.fill(database)
+        print(f"{rows:,} rows over {load.end - load.begin}, "
+              f"{database.value('SELECT count(*) FROM winnow.rollup_hour'):,} roll-ups by the hour, index "
+              f"{database.value(INDEX_SIZE) / 1e6:.1f} MB", flush=True)
+        settings = {"brokers": "127.0.0.1:1", "topic": "events", "group": "winnow", "database": database.dsn}
+        with Console(settings) as console:
+            times, wrong = ask_all(console, load, rounds)
+            summary = report(times)
+            exported = export(console, rows)
+    path = ROOT / "build" / f"bench-console-{spread}.json"
+    path.write_text(json.dumps({"rows": rows, "spread": spread, "ms": summary, "export": exported, "wrong": wrong},
+                               indent=1) + "\n", encoding="utf-8")
+    print(f"\n{path.relative_to(ROOT)} has all of it." + (f" {len(wrong)} answers are WRONG: {wrong[0]}" if wrong else ""))
+    return 1 if wrong or exported["lines"] != rows + 1 else 0
+
+
+INDEX_SIZE = ("SELECT sum(pg_relation_size(inhrelid)) FROM pg_inherits "
+              "WHERE inhparent = 'winnow.event_summary'::regclass")
+
+if __name__ == "__main__":
+    sys.exit(main())

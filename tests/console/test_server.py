@@ -1,0 +1,217 @@
+"""The server beneath the routes: limits, broken requests, many idle and slow connections, its end."""
+
+import json
+import re
+import select
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from winnow_test.poll import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACT = json.loads((ROOT / "worker/console/openapi.json").read_text())
+EVENT = {"client": "a", "metric": "m", "amount": 1, "time": "2024-01-01"}
+
+
+def raw(console, text, timeout_s=20):
+    """What the server answers to these bytes, until it closes."""
+    with console.socket(timeout_s) as connection:
+        connection.sendall(text)
+        answer = b""
+        try:
+            while part := connection.recv(65536):
+                answer += part
+        except (TimeoutError, ConnectionResetError):
+            pass
+        return answer
+
+
+def resident_kib(console):
+    text = Path(f"/proc/{console.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1])
+
+
+def test_the_contract_lists_every_route(console):
+    source = (ROOT / "worker/console/route.c").read_text()
+    routes = {(method, path) for method, path in re.findall(r'\{"(GET|POST)", "([^"]+)", ROUTE', source)}
+    undocumented = {("GET", "/docs"), ("GET", "/docs.js"), ("GET", "/docs.css"), ("GET", "/")}
+    told = {(method.upper(), path) for path, item in CONTRACT["paths"].items() for method in item}
+    assert routes - undocumented == told
+    assert console.get("/openapi.json").json == CONTRACT
+
+
+def test_the_contract_lists_every_problem():
+    source = (ROOT / "worker/console/problem.h").read_text()
+    listed = {(name, int(status), title) for name, status, title in
+              re.findall(r'X\(\w+, "([^"]+)", (\d+), "([^"]+)"\)', source)}
+    assert listed == {(kind["name"], kind["status"], kind["title"]) for kind in CONTRACT["x-winnow-problems"]}
+
+
+def test_contract_parameters_are_those_of_the_routes():
+    source = " ".join((ROOT / "worker/console/route.c").read_text().split())
+    for path, item in CONTRACT["paths"].items():
+        for method, operation in item.items():
+            told = {parameter["name"] for parameter in
+                    (CONTRACT["components"]["parameters"][one["$ref"].split("/")[-1]] if "$ref" in one else one
+                     for one in operation.get("parameters", []))
+                    if parameter["in"] == "query"}
+            known = re.search(r'\{"%s", "%s", ROUTE_\w+, ROLE_\w+, \w+, \w+, "([^"]*)"' %
+                              (method.upper(), re.escape(path)), source)
+            assert known and set(known[1].split()) == told, path
+
+
+@pytest.mark.parametrize("method, path, status", [
+    ("GET", "/", 200), ("GET", "/docs", 200), ("HEAD", "/docs", 200), ("GET", "/docs.js", 200),
+    ("GET", "/nowhere", 404), ("GET", "/api/v1/nowhere", 404), ("GET", "/api/v1/", 404), ("GET", "//", 404),
+    ("PUT", "/api/v1/events", 405), ("DELETE", "/livez", 405), ("POST", "/", 405),
+    ("GET", "/api/v1/status?x=1", 400), ("GET", "/api/v1/status?%zz", 400), ("GET", "/api/v1/status?a=%00", 400),
+    ("GET", "/api/v1/status?a=%ff", 400), ("GET", "/api/v1/messages/0/x", 400), ("GET", "/api/v1/messages/-1/0", 400),
+    ("GET", "/api/v1/messages/99999999999/0", 400), ("GET", "/api/v1/messages/%00/0", 400),
+    ("GET", "/api/v1/events?limit=1&limit=2", 400),
+])
+def test_paths(console, method, path, status):
+    answer = console.ask(method, path)
+    assert answer.status == status, answer
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    if status >= 400 and method != "HEAD":
+        assert answer.media_type == "application/problem+json"
+        assert answer.json["status"] == status
+    if status == 405:
+        assert answer.headers["allow"]
+
+
+def test_an_unknown_parameter_gets_a_hint(console):
+    told = console.get("/api/v1/events?clinet=a").json
+    assert told["parameter"] == "clinet"
+    assert "did you mean client?" in told["detail"]
+
+
+def test_etag(console):
+    first = console.ask("GET", "/openapi.json")
+    again = console.ask("GET", "/openapi.json", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+    assert console.ask("GET", "/openapi.json", headers={"Accept-Encoding": "gzip"}).headers["content-encoding"] == "gzip"
+    assert json.loads(first.body) == CONTRACT
+
+
+@pytest.mark.parametrize("text", [
+    b"\r\n\r\n", b"GET\r\n\r\n", b"GET /livez HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 50,
+    b"GET /livez HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70000 + b"\r\n\r\n", b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\n\r\n",
+    b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: -1\r\n\r\n",
+    b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9999999999999"
+    b"\r\n\r\n{}",
+], ids=["blank", "short", "version", "tls", "header", "line", "negative", "chunk", "endless"])
+def test_broken_requests(console, text):
+    answer = raw(console, text, timeout_s=3)
+    assert answer == b"" or int(answer.split()[1]) >= 400, answer[:200]
+    assert console.get("/livez").status == 200
+
+
+def test_requests_behind_one_another(console):
+    connection = console.connect()
+    for _ in range(50):
+        connection.request("GET", "/livez")
+        assert connection.getresponse().read() == b"ok\n"
+        connection.request("POST", "/api/v1/events", b"x", {"Content-Type": "text/plain"})
+        assert json.loads(connection.getresponse().read())["status"] == 415
+    connection.close()
+
+
+def test_idle_and_slow_connections_do_no_harm(console):
+    """1,000 that say nothing and 200 that say a byte now and then, and everyone else is served as before."""
+    idle = [console.socket() for _ in range(1000)]
+    slow = [console.socket() for _ in range(200)]
+    for connection in slow:
+        connection.sendall(b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+                           b"Content-Type: application/json\r\n\r\n")
+    took = []
+    for _ in range(50):
+        for connection in slow[:20]:
+            connection.sendall(b"x")
+        begun = time.monotonic()
+        assert console.get("/livez").status == 200
+        assert console.post("/api/v1/events", EVENT).status == 202
+        took.append(time.monotonic() - begun)
+    assert sorted(took)[45] < 1, took
+    assert resident_kib(console) < 64 * 1024
+    for connection in idle + slow:
+        connection.close()
+
+
+def test_a_request_that_never_ends_is_cut(console):
+    """A byte now and then is not silence; the request has 30 s all the same."""
+    begun = time.monotonic()
+    with console.socket() as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\n")
+        ended = False
+        while not ended and time.monotonic() - begun < 60:
+            ready, _, _ = select.select([connection], [], [], 1)
+            try:
+                ended = bool(ready) and connection.recv(1000) == b""
+                if not ended:
+                    connection.sendall(b"X")
+            except (BrokenPipeError, ConnectionResetError):
+                ended = True
+    assert 25 < time.monotonic() - begun < 45
+
+
+def test_a_slow_reader_is_cut(stage, console):
+    """A hundred thousand events as CSV and nobody who takes them: memory stays, the thread comes back."""
+    stage.database.run("""INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('x', 'y', 'z');
+        INSERT INTO winnow.event SELECT '2024-01-01', '2024-01-01', now(), n, md5(n::text)::uuid, 0, 1, repeat('c', 150),
+        repeat('m', 150), n FROM generate_series(1, 100000) AS n;
+        INSERT INTO winnow.rollup_hour VALUES ('2024-01-01', repeat('c', 150), repeat('m', 150), 1, 0, 100000, 1)""")
+    before = resident_kib(console)
+    deaf = []
+    for _ in range(4):
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", console.port))
+        connection.sendall(b"GET /api/v1/events?format=csv HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        deaf.append(connection)
+    assert console.get("/api/v1/events", limit=1).status == 200
+    whole = console.get("/api/v1/events", format="csv")
+    assert whole.body.count(b"\n") == 100001
+    assert resident_kib(console) < before + 16 * 1024
+    wait_until(lambda: stage.database.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND "
+        "application_name = 'winnow console'") == 0, 40, "the statements of the slow readers have ended")
+    for connection in deaf:
+        connection.close()
+
+
+def test_its_end(stage, console):
+    """TERM: who waits is answered, streams end, exit code 0, within seconds."""
+    stream = console.connect()
+    stream.request("GET", "/api/v1/live")
+    assert stream.getresponse().status == 200
+    waiting = console.connect()
+    waiting.request("POST", "/api/v1/events?wait=30s", json.dumps(EVENT), {"Content-Type": "application/json"})
+    wait_until(lambda: len(stage.broker.read_topic(stage.topic)) == 1, 20, "the event was sent")
+    idle = console.socket()
+    begun = time.monotonic()
+    console.process.send_signal(signal.SIGTERM)
+    assert waiting.getresponse().status == 202
+    assert console.process.wait(10) == 0
+    assert time.monotonic() - begun < 8
+    for connection in (stream, waiting, idle):
+        connection.close()
+
+
+def test_raw_message(stage, console):
+    event = '{"client":"ä","metric":"m"}'
+    stage.send(event, partition=1)
+    stage.send(b"\xff\x00", partition=1)
+    told = console.get("/api/v1/messages/1/0/raw").json
+    assert (told["topic"], told["partition"], told["offset"]) == (stage.topic, 1, 0)
+    assert told["value_text"] == event
+    told = console.get("/api/v1/messages/1/1/raw").json
+    assert (told["value_text"], told["value_base64"]) == (None, "/wA=")
+    assert console.get("/api/v1/messages/1/2/raw").status == 404
