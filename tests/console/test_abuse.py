@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import resource
 import threading
 import time
 from collections import Counter
@@ -67,9 +68,23 @@ def assert_problem(answer, asked):
 
 # ---- connections --------------------------------------------------------------------------------------------------
 
-def test_a_crowd(filled, console):
+@pytest.fixture
+def console_as_from_a_login(stage, make_console):
+    """Started with 1,024 descriptors at most, unless it asks for more; we ourselves need more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        made = make_console(stage)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield made
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_crowd(filled, console_as_from_a_login):
     """1,000 that say nothing, 200 that are slow. A slow reader still has what it was sent when it is cut: whether it was
     is seen by the descriptors."""
+    console = console_as_from_a_login
     assert_serves(console)
     had = descriptors(console)
     kinds = {"idle": 1000, "head": 70, "body": 70, "reader": 60}

@@ -79,7 +79,6 @@ static void set_deadline(void *connection, int64_t deadline_ms)
     if (guest != NULL) guest->deadline_ms = deadline_ms;
 }
 
-
 void server_tidy(struct server *server)
 {
     int64_t now_ms = clock_now_ms();
