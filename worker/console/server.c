@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@ struct guest {
     struct guest *next;
     struct guest **link; /* what points here */
     int fd;
-    int64_t deadline_ms; /* 0: an answer is being made or taken */
+    atomic_int_fast64_t deadline_ms; /* 0: an answer is being made */
 };
 
 struct server {
@@ -66,13 +67,16 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     (void)pthread_mutex_unlock(&server->mutex);
 }
 
-static void set_deadline(struct server *server, struct MHD_Connection *connection, int64_t deadline_ms)
+static struct guest *guest_of(struct MHD_Connection *connection)
 {
-    struct guest *guest =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    (void)pthread_mutex_lock(&server->mutex);
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+/* 0: none. Any thread. */
+static void set_deadline(void *connection, int64_t deadline_ms)
+{
+    struct guest *guest = guest_of(connection);
     if (guest != NULL) guest->deadline_ms = deadline_ms;
-    (void)pthread_mutex_unlock(&server->mutex);
 }
 
 void server_tidy(struct server *server)
@@ -80,7 +84,8 @@ void server_tidy(struct server *server)
     int64_t now_ms = clock_now_ms();
     (void)pthread_mutex_lock(&server->mutex);
     for (struct guest *guest = server->guests; guest != NULL; guest = guest->next) {
-        if (guest->deadline_ms != 0 && now_ms > guest->deadline_ms) (void)shutdown(guest->fd, SHUT_RDWR);
+        int64_t deadline_ms = guest->deadline_ms;
+        if (deadline_ms != 0 && now_ms > deadline_ms) (void)shutdown(guest->fd, SHUT_RDWR);
     }
     (void)pthread_mutex_unlock(&server->mutex);
 }
@@ -167,6 +172,7 @@ static struct MHD_Response *make_response(struct call *call)
 {
     struct MHD_Response *response;
     if (call->finished && !call->cut) {
+        call_limit(call);
         response =
             MHD_create_response_from_buffer(call->bytes.size, call->bytes.data, MHD_RESPMEM_PERSISTENT);
     } else {
@@ -196,22 +202,22 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
 {
     struct server *server = context;
     struct call *call = call_new(server->console, target);
-    call->carrier = (struct call_carrier){connection, suspend, resume};
+    call->carrier = (struct call_carrier){connection, suspend, resume, set_deadline};
     return call;
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **call_place,
                          enum MHD_RequestTerminationCode code)
 {
+    (void)context;
     (void)code;
-    struct server *server = context;
     struct call *call = *call_place;
     if (call == NULL) return;
     *call_place = NULL;
     log_line(LOG_LEVEL_DEBUG, "request", "%s %.*s: %d in %lld ms", call->method != NULL ? call->method : "?",
              (int)call->uri.path.size, call->uri.path.data, call->status,
              (long long)(clock_now_ms() - call->begun_ms));
-    set_deadline(server, connection, clock_now_ms() + REQUEST_TIMEOUT_MS);
+    set_deadline(connection, clock_now_ms() + REQUEST_TIMEOUT_MS);
     call_abandon(call);
     call_release(call);
 }
@@ -286,8 +292,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                                   size_t *upload_size, void **call_place)
 {
     (void)url;
+    (void)context;
     (void)version;
-    struct server *server = context;
     struct call *call = *call_place;
     if (call->method == NULL) {
         call->method = admission_method(method);
@@ -301,7 +307,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return MHD_YES;
     }
     if (call->dispatched) return respond(connection, call);
-    set_deadline(server, connection, 0);
+    set_deadline(connection, 0);
     if (call->refused) return answer_now(connection, call);
     return dispatch(connection, call);
 }
