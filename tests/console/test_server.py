@@ -145,6 +145,25 @@ def test_idle_and_slow_connections_do_no_harm(console):
         connection.close()
 
 
+def test_bodies_are_bounded_together(console):
+    """Forty long ones at once: the later ones are refused, and the memory stays."""
+    size = 1024 * 1024
+    head = (b"POST /api/v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n" % size)
+    all_of_them = [console.socket() for _ in range(40)]
+    for connection in all_of_them:
+        connection.sendall(head + b"x" * (size - 1))
+    for connection in all_of_them:
+        connection.sendall(b"x")
+    statuses = [int(connection.recv(65536).split()[1]) for connection in all_of_them]
+    assert statuses.count(200) >= 20
+    assert statuses.count(429) >= 10
+    assert resident_kib(console) < 64 * 1024
+    for connection in all_of_them:
+        connection.close()
+    assert console.post("/api/v1/explain", EVENT).status == 200
+
+
 def test_a_request_that_never_ends_is_cut(console):
     """A byte now and then is not silence; the request has 30 s all the same."""
     begun = time.monotonic()
