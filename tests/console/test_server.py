@@ -1,10 +1,12 @@
 """The server beneath the routes: limits, broken requests, many idle and slow connections, its end."""
 
+import http.client
 import json
 import re
 import select
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -221,6 +223,40 @@ def test_its_end(stage, console):
     assert time.monotonic() - begun < 8
     for connection in (stream, waiting, idle):
         connection.close()
+
+
+def test_requests_while_it_ends(stage, console):
+    """Over connections that are there already requests go on to come: they are answered or refused, and the end is
+    orderly."""
+    statuses = set()
+
+    def ask(path, body):
+        connection = console.connect()
+        try:
+            while True:
+                if body is None:
+                    connection.request("GET", path)
+                else:
+                    connection.request("POST", path, body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+                statuses.add(answer.status)
+        except (OSError, http.client.HTTPException):
+            return  # the console has ended
+        finally:
+            connection.close()
+
+    asking = [threading.Thread(target=ask, args=question) for question in (
+        ("/api/v1/status", None), ("/api/v1/session", None), ("/api/v1/messages/0/0/raw", None),
+        ("/api/v1/events", json.dumps(EVENT)), ("/api/v1/explain", json.dumps(EVENT))) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    wait_until(lambda: {200, 202} <= statuses, 20, "requests are answered")
+    console.process.send_signal(signal.SIGTERM)
+    assert console.process.wait(15) == 0
+    for thread in asking:
+        thread.join()
+    assert statuses <= {200, 202, 404, 429, 503}
 
 
 def test_raw_message(stage, console):

@@ -40,6 +40,8 @@ struct server {
     pthread_mutex_t mutex; /* guards the guests */
     struct guest *guests;
     size_t body_bytes; /* of all requests that are not over; for the thread of all connections alone */
+    pthread_mutex_t answering; /* held while a request is given to its handler; guards: */
+    bool ending;               /* what answers requests is going away, or gone */
 };
 
 /* ---- guests -------------------------------------------------------------------------------------------- */
@@ -302,6 +304,25 @@ static enum MHD_Result dispatch(struct MHD_Connection *connection, struct call *
     return answer_now(connection, call);
 }
 
+/* Connections outlive what answers their requests: from server_quiesce() on no handler sees one. */
+static enum MHD_Result dispatch_or_refuse(struct server *server, struct MHD_Connection *connection,
+                                          struct call *call)
+{
+    enum MHD_Result result;
+    (void)pthread_mutex_lock(&server->answering);
+    if (server->ending) {
+        call_answer_header(call, "Connection", "close");
+        call_answer_header(call, "Retry-After", "1");
+        call_refuse(call,
+                    &(struct refusal){.problem = PROBLEM_DATABASE, .detail = "the console is being stopped"});
+        result = answer_now(connection, call);
+    } else {
+        result = dispatch(connection, call);
+    }
+    (void)pthread_mutex_unlock(&server->answering);
+    return result;
+}
+
 /* Called when the headers are there, for each part of the body, at its end, and when a sleeping connection
  * wakes up. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
@@ -326,7 +347,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (call->dispatched) return respond(connection, call);
     set_deadline(connection, 0);
     if (call->refused) return answer_now(connection, call);
-    return dispatch(connection, call);
+    return dispatch_or_refuse(server, connection, call);
 }
 
 /* ---- the daemon ---------------------------------------------------------------------------------------- */
@@ -404,7 +425,9 @@ bool server_open(struct console *console, const struct listen_address *address, 
         return false;
     }
     struct server *server = calloc(1, sizeof *server);
-    if (server == NULL || pthread_mutex_init(&server->mutex, NULL) != 0) abort();
+    if (server == NULL || pthread_mutex_init(&server->mutex, NULL) != 0 ||
+        pthread_mutex_init(&server->answering, NULL) != 0)
+        abort();
     server->console = console;
     server->daemon = start(server, fd);
     if (server->daemon == NULL) {
@@ -427,6 +450,9 @@ void server_quiesce(struct server *server)
 {
     int fd = MHD_quiesce_daemon(server->daemon);
     if (fd >= 0) (void)close(fd);
+    (void)pthread_mutex_lock(&server->answering);
+    server->ending = true;
+    (void)pthread_mutex_unlock(&server->answering);
 }
 
 void server_close(struct server *server)
@@ -434,5 +460,6 @@ void server_close(struct server *server)
     if (server == NULL) return;
     if (server->daemon != NULL) MHD_stop_daemon(server->daemon);
     (void)pthread_mutex_destroy(&server->mutex);
+    (void)pthread_mutex_destroy(&server->answering);
     free(server);
 }
