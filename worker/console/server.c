@@ -213,8 +213,8 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
 static void on_completed(void *context, struct MHD_Connection *connection, void **call_place,
                          enum MHD_RequestTerminationCode code)
 {
-    (void)context;
     (void)code;
+    struct server *server = context;
     struct call *call = *call_place;
     if (call == NULL) return;
     *call_place = NULL;
@@ -330,8 +330,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                                   size_t *upload_size, void **call_place)
 {
     (void)url;
-    (void)context;
     (void)version;
+    struct server *server = context;
     struct call *call = *call_place;
     if (call->method == NULL) {
         call->method = admission_method(method);
