@@ -263,7 +263,7 @@ bench-console: ## the console's pages, totals and export at ROWS=10000000 rows; 
 	@$(MAKE) $(BUILD)/winnow
 	@$(PYTHON) -B tests/bench/console_pages.py
 
-bench-indexes: ## what each index for people's filters would cost the live rate; SETS="none summary" EVENTS= WORKERS= REPEAT=
+bench-indexes: ## what each index for people's filters would cost the live rate; SETS="none brin" EVENTS= WORKERS= REPEAT=
 	@tests/lib/deps.sh test
 	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce
 	@$(PYTHON) -B tests/bench/indexes.py

@@ -203,7 +203,7 @@ def main():
         load.fill(database)
         print(f"{rows:,} rows over {load.end - load.begin}, "
               f"{database.value('SELECT count(*) FROM winnow.rollup_hour'):,} roll-ups by the hour, index "
-              f"{database.value(INDEX_SIZE) / 1e6:.1f} MB", flush=True)
+              f"{float(database.value(INDEX_SIZE)) / 1e6:.1f} MB", flush=True)
         settings = {"brokers": "127.0.0.1:1", "topic": "events", "group": "winnow", "database": database.dsn}
         with Console(settings) as console:
             times, wrong = ask_all(console, load, rounds)
@@ -217,7 +217,7 @@ def main():
 
 
 INDEX_SIZE = ("SELECT sum(pg_relation_size(inhrelid)) FROM pg_inherits "
-              "WHERE inhparent = 'winnow.event_summary'::regclass")
+              "WHERE inhparent IN ('winnow.event_by_time'::regclass, 'winnow.event_by_name'::regclass)")
 
 if __name__ == "__main__":
     sys.exit(main())
