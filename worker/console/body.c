@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "console/call.h"
+#include "decimal.h"
 #include "json_string.h"
 #include "json_text.h"
 #include "reject.h"
@@ -72,16 +73,25 @@ static void take_text(struct reading *reading, struct body_member *member, const
         complain(reading, slice_of_text(member->name), value->text, expected);
 }
 
+/* JSON knows no whole numbers: 1, 1.0 and 10e-1 are one. */
+static bool read_whole(struct slice text, int64_t *ret_number)
+{
+    struct decimal decimal;
+    char plain[DECIMAL_TEXT_SIZE];
+    if (decimal_parse(text, &decimal) != DECIMAL_OK || decimal.exponent < 0) return false;
+    (void)decimal_print(&decimal, plain);
+    errno = 0;
+    *ret_number = strtoll(plain, NULL, 10);
+    return errno == 0;
+}
+
 static void take_integer(struct reading *reading, struct body_member *member,
                          const struct jsontext_token *value)
 {
-    char text[24] = "";
     char expected[100];
-    bool whole = value->kind == JSONTEXT_NUMBER && value->integer && value->text.size < sizeof text;
-    if (whole) memcpy(text, value->text.data, value->text.size);
-    errno = 0;
-    member->number = strtoll(text, NULL, 10);
-    if (whole && errno == 0 && member->number >= member->min && member->number <= member->max) return;
+    if (value->kind == JSONTEXT_NUMBER && read_whole(value->text, &member->number) &&
+        member->number >= member->min && member->number <= member->max)
+        return;
     (void)snprintf(expected, sizeof expected, "a whole number from %" PRId64 " to %" PRId64, member->min,
                    member->max);
     complain(reading, slice_of_text(member->name), value->text, expected);

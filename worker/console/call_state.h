@@ -38,6 +38,7 @@ struct call {
     const struct route *route;
     char *captures[ROUTE_CAPTURES_MAX]; /* owned, decoded */
     struct buffer body;
+    size_t body_counted; /* bytes of it that count for the limit on all bodies */
     bool body_too_large;
     bool refused; /* before its body came, which is passed over */
     char actor[64];

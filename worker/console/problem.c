@@ -1,5 +1,7 @@
 #include "console/problem.h"
 
+#include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,19 +70,38 @@ static void add_detail(struct buffer *out, const struct refusal *refusal, const 
     add_member(out, "detail", detail);
 }
 
+/* A reference must hold nothing but what RFC 3986 lets stand in a path; the rest is escaped as it asks. */
+static void add_instance(struct buffer *out, struct slice path)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:@!$&'()*+,;=";
+    (void)buffer_add(out, ",\"instance\":\"", 13);
+    for (size_t i = 0; i < path.size; i++) {
+        char escaped[4];
+        unsigned char byte = (unsigned char)path.data[i];
+        bool escape = byte == '%' && path.size - i > 2 && isxdigit((unsigned char)path.data[i + 1]) != 0 &&
+                      isxdigit((unsigned char)path.data[i + 2]) != 0;
+        if (escape || (byte != '\0' && strchr(plain, byte) != NULL)) {
+            (void)buffer_add(out, &path.data[i], 1);
+        } else {
+            (void)snprintf(escaped, sizeof escaped, "%%%02X", byte);
+            (void)buffer_add(out, escaped, 3);
+        }
+    }
+    (void)buffer_add(out, "\"", 1);
+}
+
 void problem_print(const struct refusal *refusal, struct slice instance, struct buffer *ret_document)
 {
     char shown[SHOWN_SIZE] = "";
     char head[200];
-    char path[SHOWN_SIZE];
     if (refusal->found.data != NULL) show(refusal->found, shown);
-    show(instance, path);
     (void)snprintf(head, sizeof head, "{\"type\":\"/docs#problem-%s\",\"title\":\"%s\",\"status\":%d",
                    kinds[refusal->problem].name, kinds[refusal->problem].title,
                    kinds[refusal->problem].status);
     add_text(ret_document, head);
     add_detail(ret_document, refusal, shown);
-    add_member(ret_document, "instance", path);
+    add_instance(ret_document, instance);
     add_member(ret_document, "parameter", refusal->parameter);
     add_member(ret_document, "in", refusal->in);
     add_member(ret_document, "found", refusal->found.data != NULL ? shown : NULL);

@@ -8,6 +8,7 @@
 #include "base64.h"
 #include "console/call_state.h"
 #include "console/console.h"
+#include "console/progress.h"
 #include "console/routes.h"
 #include "headers.h"
 #include "instant.h"
@@ -104,6 +105,20 @@ static bool read_message(struct raw *raw, int32_t partition, int64_t offset, str
                              ret_fault);
 }
 
+/* Asking Kafka for a partition that there is not takes long. */
+static bool is_known(struct call *call, int32_t partition)
+{
+    struct progress_snapshot snapshot;
+    progress_read(call->console->progress, &snapshot);
+    bool known = snapshot.lag_fault.status != STATUS_OK; /* then Kafka is asked */
+    for (size_t i = 0; i < snapshot.count; i++) known |= snapshot.partitions[i].partition == partition;
+    progress_snapshot_done(&snapshot);
+    if (!known)
+        call_refuse(call, &(struct refusal){.problem = PROBLEM_NOT_FOUND,
+                                            .detail = "the topic has no such partition"});
+    return known;
+}
+
 static void answer(struct call *call, int32_t partition, int64_t offset)
 {
     struct fault fault;
@@ -128,7 +143,7 @@ void handle_raw(struct call *call)
     struct timespec until;
     struct raw *raw = call->console->raw;
     if (!call_path_integer(call, 0, "partition", 0, INT32_MAX, &partition) ||
-        !call_path_integer(call, 1, "offset", 0, INT64_MAX, &offset))
+        !call_path_integer(call, 1, "offset", 0, INT64_MAX, &offset) || !is_known(call, (int32_t)partition))
         return;
     if (clock_gettime(CLOCK_REALTIME, &until) != 0) abort();
     until.tv_sec += TURN_TIMEOUT_S;

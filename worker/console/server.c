@@ -22,6 +22,7 @@
 #define SILENCE_S          30U
 #define REQUEST_TIMEOUT_MS INT64_C(30000) /* of a request, from its first byte or the last answer */
 #define BACKLOG            512U
+#define BODIES_BYTES_MAX   ((size_t)24 * 1024 * 1024)
 #define PASSED_OVER_MAX    (64ULL * 1024 * 1024) /* bytes of a body that nobody looks at */
 
 /* A connection, so that a request that never ends can be cut. */
@@ -37,6 +38,7 @@ struct server {
     struct console *console;
     pthread_mutex_t mutex; /* guards the guests */
     struct guest *guests;
+    size_t body_bytes; /* of all requests that are not over; for the thread of all connections alone */
 };
 
 /* ---- guests -------------------------------------------------------------------------------------------- */
@@ -208,6 +210,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     struct call *call = *call_place;
     if (call == NULL) return;
     *call_place = NULL;
+    server->body_bytes -= call->body_counted;
     log_line(LOG_LEVEL_DEBUG, "request", "%s %.*s: %d in %lld ms", call->method != NULL ? call->method : "?",
              (int)call->uri.path.size, call->uri.path.data, call->status,
              (long long)(clock_now_ms() - call->begun_ms));
@@ -226,13 +229,27 @@ static void keep_headers(struct call *call, struct MHD_Connection *connection)
     }
 }
 
-static void take_body(struct call *call, const char *data, size_t size)
+static void refuse_bodies(struct call *call)
 {
-    if (call->refused) return;
-    if (call->body.size + size > call->route->body_bytes_max)
-        call->body_too_large = true;
-    else
-        (void)buffer_add(&call->body, data, size);
+    call->refused = true;
+    buffer_done(&call->body);
+    call_answer_header(call, "Retry-After", "1");
+    call_refuse(call, &(struct refusal){.problem = PROBLEM_TOO_MANY,
+                                        .detail = "the bodies of other requests take 24 MiB"});
+}
+
+static void take_body(struct server *server, struct call *call, const char *data, size_t size)
+{
+    if (call->refused || call->body_too_large) return;
+    call->body_too_large = call->body.size + size > call->route->body_bytes_max;
+    if (call->body_too_large) return;
+    if (server->body_bytes + size > BODIES_BYTES_MAX) {
+        refuse_bodies(call);
+        return;
+    }
+    server->body_bytes += size;
+    call->body_counted += size;
+    (void)buffer_add(&call->body, data, size);
 }
 
 /* An answer while the client still sends makes the kernel reset the connection, and the client may never see
@@ -296,7 +313,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return call->refused && !is_worth_reading(call) ? answer_now(connection, call) : MHD_YES;
     }
     if (*upload_size > 0) {
-        take_body(call, upload, *upload_size);
+        take_body(server, call, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;
     }

@@ -218,15 +218,19 @@ static void on_done(struct parcel *parcel)
 
 bool submitter_send_and_wait(struct submitter *submitter, struct parcel *parcel)
 {
-    struct waiting waiting = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    parcel->context = &waiting;
+    struct waiting *waiting = calloc(1, sizeof *waiting);
+    if (waiting == NULL || pthread_mutex_init(&waiting->mutex, NULL) != 0 ||
+        pthread_cond_init(&waiting->changed, NULL) != 0)
+        abort();
+    parcel->context = waiting;
     parcel->done = on_done;
     bool sent = submitter_send(submitter, parcel);
-    (void)pthread_mutex_lock(&waiting.mutex);
-    while (sent && !waiting.done) (void)pthread_cond_wait(&waiting.changed, &waiting.mutex);
-    (void)pthread_mutex_unlock(&waiting.mutex);
-    (void)pthread_mutex_destroy(&waiting.mutex);
-    (void)pthread_cond_destroy(&waiting.changed);
+    (void)pthread_mutex_lock(&waiting->mutex);
+    while (sent && !waiting->done) (void)pthread_cond_wait(&waiting->changed, &waiting->mutex);
+    (void)pthread_mutex_unlock(&waiting->mutex);
+    (void)pthread_mutex_destroy(&waiting->mutex);
+    (void)pthread_cond_destroy(&waiting->changed);
+    free(waiting);
     return sent;
 }
 

@@ -104,11 +104,15 @@ def test_refused_row_is_stored_when_sent_again(page, stage):
 
 
 def test_database_cut_off_for_ten_seconds(page, stage):
+    page.view("Workers")
+    page.wait(lambda: page.texts("tbody tr") and "not started" not in page.text("tbody"), "all partitions have a worker", 60)
+    page.view("Submit")
     page.click("button", "Cut the database off for 10 s")
     page.wait_for_text("cut off the database", ".toasts")
     for amount in range(3):
         send(page, NESTED.replace("1,200.50", str(amount)))
-    assert "processing" in page.texts(".sent > li")[0]
+    page.wait(lambda: [entry.get_attribute("data-state") for entry in page.all(".sent > li")] == ["processing"] * 3,
+              "all wait", 5)
     page.wait(lambda: [entry.get_attribute("data-state") for entry in page.all(".sent > li")] == ["completed"] * 3,
               "all arrive", 40)
     assert stage.dead() == []

@@ -13,8 +13,13 @@ function hex(base64) {
   return lines.join('\n');
 }
 
+// Text that holds control characters shows more as bytes.
+function isReadable(text) {
+  return typeof text === 'string' && !/[\0-\x08\x0b\x0c\x0e-\x1f]/.test(text);
+}
+
 export function Raw({ message, label = 'Raw message' }) {
-  if (message.value_text !== null && message.value_text !== undefined) {
+  if (isReadable(message.value_text)) {
     return <pre tabIndex={0} aria-label={label}>{message.value_text || ' '}</pre>;
   }
   if (!message.value_base64) return <p class="muted">A tombstone: the message has no value.</p>;
