@@ -23,8 +23,9 @@ CREATE FUNCTION winnow.find_last_event(begins timestamptz, ends timestamptz, wid
 DECLARE
     month       constant timestamptz := date_trunc('month', begins - interval '1 day');
     after_month constant timestamptz := date_trunc('month', ends) + interval '1 month';
+    step        constant interval := greatest(width, interval '1 millisecond');
     none_from   timestamptz := ends; -- there is no event from here to `ends`
-    some_from   timestamptz := ends - width; -- there is one, once the first loop has ended
+    some_from   timestamptz := ends - step; -- there is one, once the first loop has ended
     middle      timestamptz;
 BEGIN
     WHILE some_from > begins AND NOT EXISTS (
@@ -34,7 +35,7 @@ BEGIN
         none_from := some_from;
         some_from := ends - 4 * (ends - some_from);
     END LOOP;
-    WHILE none_from - some_from > width LOOP
+    WHILE none_from - some_from > step LOOP
         middle := some_from + (none_from - some_from) / 2;
         IF EXISTS (
             SELECT FROM winnow.event AS e
@@ -48,7 +49,7 @@ BEGIN
     RETURN none_from;
 END $$;
 COMMENT ON FUNCTION winnow.find_last_event(timestamptz, timestamptz, interval) IS
-    'Part of winnow.find_window(): a time at or after which no event is, as near as `width` behind one that is.';
+    'Part of winnow.find_window(): a time at or after which no event is, as near as `width`, or a millisecond, behind one.';
 
 -- Walks back from one hour with events to the next, each found by the roll-ups' key.
 CREATE FUNCTION winnow.find_window(
