@@ -57,6 +57,7 @@ def test_counters_and_messages(stage, console):
         stage.send(EVENT % (1, 1), EVENT % (1, 1), '{"client":"x"}', b"\xff\xfe")
         stream.read_until(lambda event: event[1] == "counters" and event[2]["read"] == 5)
         stream.read_until(lambda event: len(stream.of("message")) == 5)
+        stream.read_until(lambda event: event[1] == "counters" and event[2]["failed_open"] == 2)
     told = {data["state"]: data for _, data in stream.of("message")[-4:]}
     assert set(told) == {"completed", "duplicate", "failed"}
     assert json.loads(told["completed"]["value_text"])["client"] == "c1"

@@ -1,10 +1,12 @@
 """The server beneath the routes: limits, broken requests, many idle and slow connections, its end."""
 
+import http.client
 import json
 import re
 import select
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -221,6 +223,38 @@ def test_its_end(stage, console):
     assert time.monotonic() - begun < 8
     for connection in (stream, waiting, idle):
         connection.close()
+
+
+def test_its_end_under_load(stage, console):
+    """Requests go on arriving on open connections while it ends: each is answered or cut, and the end is clean."""
+    ended = threading.Event()
+
+    def load():
+        while not ended.is_set():
+            connection = console.connect(10)
+            try:
+                while not ended.is_set():
+                    connection.request("POST", "/api/v1/events?wait=1s", json.dumps(EVENT),
+                                       {"Content-Type": "application/json"})
+                    connection.getresponse().read()
+                    connection.request("GET", "/api/v1/events?limit=1")
+                    connection.getresponse().read()
+            except (OSError, http.client.HTTPException):
+                pass
+            finally:
+                connection.close()
+
+    threads = [threading.Thread(target=load) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: len(stage.broker.read_topic(stage.topic)) > 50, 20, "the load runs")
+        console.process.send_signal(signal.SIGTERM)
+        assert console.process.wait(14) == 0
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_raw_message(stage, console):

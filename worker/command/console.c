@@ -71,7 +71,16 @@ static bool begin(struct console *console, struct fault *ret_fault)
     return true;
 }
 
-/* In this order: a submission goes from the submitter to the outcomes. */
+/* Everyone who waits is answered, and whoever still comes is refused. Outcomes first: threads of the others
+ * wait for them. */
+static void stop(struct console *console)
+{
+    outcomes_stop(console->outcomes);
+    work_stop(console->work);
+    submitter_stop(console->submitter);
+    live_stop(console->live);
+}
+
 static void end(struct console *console)
 {
     work_free(console->work);
@@ -89,6 +98,7 @@ static int serve(struct console *console, const struct listen_address *address)
     struct fault fault = {0};
     if (!begin(console, &fault)) return complain(&fault);
     if (!server_open(console, address, &server, &fault)) {
+        stop(console);
         end(console);
         return complain(&fault);
     }
@@ -96,8 +106,9 @@ static int serve(struct console *console, const struct listen_address *address)
     serve_until_stopped(server);
     signals_arm_deadline(STOP_WITHIN_MS);
     server_quiesce(server);
-    end(console);
+    stop(console);
     server_close(server);
+    end(console);
     return EXIT_DRAINED;
 }
 

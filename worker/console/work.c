@@ -105,9 +105,8 @@ static void refuse_waiting(struct work *work)
     }
 }
 
-void work_free(struct work *work)
+void work_stop(struct work *work)
 {
-    if (work == NULL) return;
     (void)pthread_mutex_lock(&work->mutex);
     work->ending = true;
     (void)pthread_cond_broadcast(&work->changed);
@@ -118,6 +117,11 @@ void work_free(struct work *work)
             database_close(work->threads[i].databases[kind]);
     }
     refuse_waiting(work);
+}
+
+void work_free(struct work *work)
+{
+    if (work == NULL) return;
     (void)pthread_mutex_destroy(&work->mutex);
     (void)pthread_cond_destroy(&work->changed);
     free(work->threads);
