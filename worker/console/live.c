@@ -197,21 +197,15 @@ struct live *live_new(const struct settings *settings, struct progress *progress
     return live;
 }
 
-void live_stop(struct live *live)
+void live_free(struct live *live)
 {
+    if (live == NULL) return;
     (void)pthread_mutex_lock(&live->mutex);
     live->ending = true;
     (void)pthread_cond_signal(&live->changed);
     (void)pthread_mutex_unlock(&live->mutex);
     (void)pthread_join(live->thread, NULL);
-    (void)pthread_mutex_lock(&live->mutex);
     while (live->listener_count > 0) end_listener(live, 0);
-    (void)pthread_mutex_unlock(&live->mutex);
-}
-
-void live_free(struct live *live)
-{
-    if (live == NULL) return;
     for (size_t i = 0; i < KEPT_MAX; i++) buffer_done(&live->kept[i].text);
     (void)pthread_mutex_destroy(&live->mutex);
     (void)pthread_cond_destroy(&live->changed);

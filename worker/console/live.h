@@ -12,8 +12,7 @@ struct live;
 /* Everything is borrowed. */
 struct live *live_new(const struct settings *settings, struct progress *progress);
 
-/* Ends all streams and takes no more. */
-void live_stop(struct live *live);
-void live_free(struct live *live); /* after live_stop(), when no request comes any more */
+/* Ends all streams. Takes NULL. */
+void live_free(struct live *live);
 
 #endif

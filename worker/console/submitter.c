@@ -234,18 +234,14 @@ bool submitter_send_and_wait(struct submitter *submitter, struct parcel *parcel)
     return sent;
 }
 
-void submitter_stop(struct submitter *submitter)
+void submitter_free(struct submitter *submitter)
 {
+    if (submitter == NULL) return;
     (void)pthread_mutex_lock(&submitter->mutex);
     submitter->ending = true;
     (void)pthread_cond_signal(&submitter->changed);
     (void)pthread_mutex_unlock(&submitter->mutex);
     (void)pthread_join(submitter->thread, NULL);
-}
-
-void submitter_free(struct submitter *submitter)
-{
-    if (submitter == NULL) return;
     producer_free(submitter->producer);
     normalizer_free(submitter->normalizer);
     (void)pthread_mutex_destroy(&submitter->mutex);

@@ -24,8 +24,7 @@ MUST_CHECK bool submitter_send(struct submitter *submitter, struct parcel *parce
 /* The same for a thread that may wait. False when too much is under way. parcel->done is not used. */
 MUST_CHECK bool submitter_send_and_wait(struct submitter *submitter, struct parcel *parcel);
 
-/* Waits up to 10 s for what is under way; no more is taken. */
-void submitter_stop(struct submitter *submitter);
-void submitter_free(struct submitter *submitter); /* after submitter_stop(), when nobody sends any more */
+/* Waits up to 10 s for what is under way. Takes NULL. */
+void submitter_free(struct submitter *submitter);
 
 #endif

@@ -19,11 +19,13 @@ struct work *work_new(const struct settings *settings, size_t thread_count);
  * then the call is still the caller's to answer. */
 MUST_CHECK bool work_submit(struct work *work, struct call *call);
 
-/* Waits for the requests that threads have; those that still wait for a thread are answered with a problem,
- * and no more are taken. */
-void work_stop(struct work *work);
-void work_free(struct work *work); /* after work_stop(), when nobody submits any more; takes NULL */
+/* Waits for the requests that threads have; those that still wait for a thread are answered with a problem.
+ */
+void work_free(struct work *work);
 
+/* For call.c: whether the thread's call may stream (again, when it does). Half of the threads are kept for
+ * what answers at once. */
+MUST_CHECK bool work_take_stream(struct work_thread *thread);
 /* For call.c: the thread's connection, opened when there is none; NULL with the fault. */
 struct database *work_database(struct work_thread *thread, enum session_kind kind, struct fault *ret_fault);
 /* Whether one is open from before. */

@@ -118,6 +118,8 @@ class Browser:
             element = self.find(kind, name, within)
             if element is None or not element.is_enabled():
                 return False
+            # To where neither the header nor a message lies above it, as a person would.
+            self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
             element.click()
             return True
         self.wait(attempt, f"the {kind} {name!r} can be clicked")

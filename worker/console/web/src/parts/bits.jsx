@@ -60,6 +60,10 @@ export function Pager({ pages, shown }) {
 export function usePages(key) {
   const [state, setState] = useState({ key, cursors: [''] });
   const cursors = state.key === key ? state.cursors : [''];
+  const turnTo = (changed) => {
+    setState({ key, cursors: changed });
+    scrollTo(0, 0);
+  };
   return {
     number: cursors.length,
     cursor: cursors.at(-1),
@@ -67,8 +71,8 @@ export function usePages(key) {
       return {
         hasBefore: cursors.length > 1,
         hasNext: Boolean(nextCursor),
-        before: () => setState({ key, cursors: cursors.slice(0, -1) }),
-        next: () => setState({ key, cursors: [...cursors, nextCursor] }),
+        before: () => turnTo(cursors.slice(0, -1)),
+        next: () => turnTo([...cursors, nextCursor]),
       };
     },
   };

@@ -43,7 +43,7 @@ function options({ series, element, size, bars, format }) {
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), 'Etc/UTC'),
     cursor: { y: false },
     scales: { y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.05 : 1] } },
-    axes: [{ ...axis, values: timeTicks }, { ...axis, size: 70, values: (_, ticks) => ticks.map(format) }],
+    axes: [{ ...axis, values: timeTicks, space: 75 }, { ...axis, size: 70, values: (_, ticks) => ticks.map(format) }],
     series: [{ label: 'time (UTC)', value: '{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}' }, ...series.map((name, index) => ({
       label: name, stroke: COLOURS[index % COLOURS.length], width: 2,
       points: { show: size < 60 },

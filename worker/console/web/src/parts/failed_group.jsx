@@ -6,16 +6,20 @@ import { ProblemNotice } from './bits.jsx';
 import { Dialog } from './dialog.jsx';
 import { say } from './toast.jsx';
 
-// Asks again while something is left and something is done.
-async function untilNoneIsLeft(path, body, done, progress) {
+const AT_ONCE = 1000;
+
+// Asks again until as many are done as there were. What is retried may fail again and is in the group then, anew:
+// that one is left for a person to look at.
+async function doAll({ count: wanted, path, body, done, progress }) {
   let sum = 0;
-  for (;;) {
-    const answer = await post(path, body);
+  while (sum < wanted) {
+    const answer = await post(path, { ...body, limit: Math.min(AT_ONCE, wanted - sum) });
     sum += answer[done];
     progress(sum);
     if (answer.failed > 0) throw new Error(`Kafka did not take ${plural(answer.failed, 'message')}. The others were sent.`);
-    if (answer.remaining === 0 || answer[done] === 0) return sum;
+    if (answer[done] === 0) break;
   }
+  return sum;
 }
 
 function GroupAction({ group, title, path, done, verb, noteRequired, danger, explain, onClose }) {
@@ -28,7 +32,7 @@ function GroupAction({ group, title, path, done, verb, noteRequired, danger, exp
     setProgress(0);
     try {
       const body = { reason: group.reason, client_id: group.client_id, ...(note && { note }) };
-      const sum = await untilNoneIsLeft(path, body, done, setProgress);
+      const sum = await doAll({ count: group.count, path, body, done, progress: setProgress });
       say(`${plural(sum, 'failure')} ${done}.`);
       onClose();
     } catch (thrown) {

@@ -54,7 +54,7 @@ function Group({ group, session, params, onRetry, onDiscard }) {
         <button type="button" class="row" onClick={() => go('failed', { ...params, item: origin(group.sample) })}>
           <code class="clip">{group.sample.value_preview ?? `(${plural(group.sample.value_bytes ?? 0, 'byte')})`}</code>
         </button></td>
-      <td class="nowrap">
+      <td class="actions">
         {open && mayOperate(session) && (
           <>
             <button type="button" onClick={onRetry} aria-label={`Retry group ${group.reason} of ${client}`}>Retry group</button>{' '}
