@@ -258,10 +258,10 @@ bench-latency: ## append to commit under steady loads, an idle pool, its start, 
 	@$(MAKE) $(BUILD)/winnow $(addprefix $(BUILD)/tests/bench/bench_,produce pace relay)
 	@$(PYTHON) -B tests/bench/latency.py
 
-bench-console: ## the console's pages, totals and export at ROWS=10000000 rows; SPREAD=days: over 60 days; ROUNDS= SEED=
+bench-console: ## events a second into the console; pages, totals, export at ROWS=10000000; SPREAD=days PARTS="submit pages"
 	@tests/lib/deps.sh test
 	@$(MAKE) $(BUILD)/winnow
-	@$(PYTHON) -B tests/bench/console_pages.py
+	@for part in $${PARTS:-submit pages}; do $(PYTHON) -B tests/bench/console_$$part.py || exit; done
 
 bench-indexes: ## what each index for people's filters would cost the live rate; SETS="none summary" EVENTS= WORKERS= REPEAT=
 	@tests/lib/deps.sh test

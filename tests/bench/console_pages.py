@@ -1,4 +1,4 @@
-"""make bench-console: how long the console's pages and totals take at many stored rows.
+"""First part of make bench-console: how long the console's pages and totals take at many stored rows.
 
 Environment: ROWS (10000000), ROUNDS (20), SEED (1), SPREAD ("hours": the events of three hours, a thousand a second, as the
 workload "live" has them; "days": the same events over 60 days, so that nearly each has a roll-up of its own), and CLIENTS.
@@ -8,12 +8,14 @@ metrics, times within 30 s of the order of arrival. Each question is asked ROUND
 with all others; names, times and amounts are drawn anew for each. Then everything is exported. Writes
 build/bench-console-SPREAD.json; ends with 1 when an answer was no 200."""
 
+import hashlib
 import json
 import os
 import random
 import statistics
 import sys
 import time
+import uuid
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import urlencode
@@ -32,12 +34,15 @@ SPREADS = {"hours": timedelta(milliseconds=1), "days": None}  # between two even
 CLIENTS = 200
 METRICS = ("sale", "purchase", "refund", "page_view", "signup", "login", "click", "transfer")
 PORTION = 1000000
+GOAL_MS = 50
+GOAL_MIB = 64
 
 FILL = """
 INSERT INTO winnow.event (bucket, event_time, ingested_at, origin_offset, event_hash, origin_partition, stream_id,
     client_id, metric, amount)
 SELECT date_trunc('day', t), t, i, n / 8, md5(n::text)::uuid, n %% 8, 1,
-    'client_' || lpad(least(199, floor(200 * u * u * u))::int::text, 3, '0'),
+    CASE WHEN n %% 200000 = 100000 THEN 'client_rare'
+         ELSE 'client_' || lpad(least(199, floor(200 * u * u * u))::int::text, 3, '0') END,
     (%(metrics)s::text[])[1 + (v * 8)::int %% 8], trim_scale(((n * 7919) %% 1000007)::numeric / 100)
 FROM (SELECT n, random() AS u, random() AS v, i,
         date_trunc('milliseconds', i - random() * interval '30 s') AS t
@@ -80,6 +85,14 @@ class Load:
     def metric(self):
         return self._random.choice(METRICS)
 
+    def hash(self):
+        """Of a stored event."""
+        return str(uuid.UUID(hashlib.md5(str(self._random.randrange(self.rows)).encode()).hexdigest()))
+
+    def cursor(self):
+        """Of some page: one that leads somewhere deep into the list."""
+        return f"{int(self.moment().timestamp() * 1000000)}_{self._random.getrandbits(128):032x}"
+
     def moment(self):
         return self.begin + self._random.random() * (self.end - self.begin)
 
@@ -107,12 +120,19 @@ PAGES = {
     "before a time": lambda load: {"to": _text(load.moment())},
     "of a client before a time": lambda load: {"client": load.client(), "to": _text(load.moment())},
     "of a client in a tenth of the time": lambda load: {"client": load.client(), **load.day_range()},
+    "of a client with 50 events": lambda load: {"client": "client_rare"},
     "of an unknown client": lambda load: {"client": "nobody"},
     "with a text in 10 names": lambda load: {"q": load.client()[1:-1].upper()},
     "with a text in one name": lambda load: {"q": load.client()[3:]},
     "with an amount in 1 %": lambda load: load.amounts(0.01),
     "of a client, with an amount in 10 %": lambda load: {"client": load.client(), **load.amounts(0.1)},
     "with an amount in 0.1 %": lambda load: load.amounts(0.001),
+}
+PAGES |= {
+    "by the hash": lambda load: {"hash": load.hash()},
+    "by an unknown hash": lambda load: {"hash": "00000000-0000-0000-0000-000000000001"},
+    "deep in the list": lambda load: {"cursor": load.cursor()},
+    "deep in the list of a metric": lambda load: {"metric": load.metric(), "cursor": load.cursor()},
 }
 TOTALS = {
     "all": lambda load: {},
@@ -178,6 +198,18 @@ def report(times):
     return summary
 
 
+def print_goals(summary, memory_mib):
+    """The slowest page and the slowest total, and the memory of the process, against what is wanted."""
+    figures = {name: row[1] for name, row in summary.items() if not name.endswith("all of these")}
+    pages = max((value, name) for name, value in figures.items() if name.startswith("pages"))
+    totals = max((value, name) for name, value in figures.items() if name.startswith("totals"))
+    print(f"\n{'':60} {'goal':>7} {'measured':>9}")
+    for name, goal, value in ((f"slowest p99, {pages[1]}, ms", GOAL_MS, pages[0]),
+                              (f"slowest p99, {totals[1]}, ms", GOAL_MS, totals[0]),
+                              ("console's memory, MiB", GOAL_MIB, memory_mib)):
+        print(f"{name:60} {'≤ ' + str(goal):>7} {value:9.1f}  {'' if value <= goal else 'MISSED'}")
+
+
 def export(console, rows):
     """Everything as CSV: (seconds, lines)."""
     begun, lines = time.monotonic(), 0
@@ -203,12 +235,13 @@ def main():
         load.fill(database)
         print(f"{rows:,} rows over {load.end - load.begin}, "
               f"{database.value('SELECT count(*) FROM winnow.rollup_hour'):,} roll-ups by the hour, index "
-              f"{database.value(INDEX_SIZE) / 1e6:.1f} MB", flush=True)
+              f"{float(database.value(INDEX_SIZE)) / 1e6:.1f} MB", flush=True)
         settings = {"brokers": "127.0.0.1:1", "topic": "events", "group": "winnow", "database": database.dsn}
         with Console(settings) as console:
             times, wrong = ask_all(console, load, rounds)
             summary = report(times)
             exported = export(console, rows)
+            print_goals(summary, exported["peak_memory_mib"])
     path = ROOT / "build" / f"bench-console-{spread}.json"
     path.write_text(json.dumps({"rows": rows, "spread": spread, "ms": summary, "export": exported, "wrong": wrong},
                                indent=1) + "\n", encoding="utf-8")

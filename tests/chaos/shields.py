@@ -59,7 +59,7 @@ def drop_keys_of_the_account(database):
     """The key of events stands alone, once the fence is gone too. The account of batches then has holes and overlaps,
     and a message can have two dead letters."""
     database.run("ALTER TABLE winnow.batch_log DROP CONSTRAINT batch_log_stream_id_partition_start_offset_key")
-    database.run("ALTER TABLE winnow.dead_letter DROP CONSTRAINT dead_letter_pkey; "
+    database.run("ALTER TABLE winnow.dead_letter DROP CONSTRAINT dead_letter_pkey CASCADE; "
                  "CREATE INDEX ON winnow.dead_letter (stream_id, partition, message_offset)")
 
 

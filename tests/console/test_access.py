@@ -140,6 +140,26 @@ def test_other_sites(console, headers, status):
         assert answer.json["type"] == "/docs#problem-foreign-origin"
 
 
+def test_least_privileges(stage, make_console):
+    """A login that is a member of the console's two roles and of nothing else."""
+    stage.database.run("CREATE ROLE console_login LOGIN IN ROLE winnow_console, winnow_retry")
+    try:
+        console = make_console(stage, database=stage.database.server.dsn(stage.database.name, "console_login"))
+        with stage.pool(workers=1):
+            assert console.post("/api/v1/events", {"client": "a", "metric": "m"}, wait="20s").status == 201
+            failed = console.post("/api/v1/events", {"client": "a"}, wait="20s").json["submission"]
+        place = f"/api/v1/failed/{failed['partition']}/{failed['offset']}"
+        for path in ("status", "workers", "completeness", "events", "aggregates", "failed", "failed/items"):
+            assert console.get(f"/api/v1/{path}").status == 200, path
+        assert console.post(f"{place}/discard", {"note": "a test"}).status == 200
+        assert console.post(f"{place}/undo").status == 200
+        assert console.post(f"{place}/retry", {}).status == 202
+        assert console.get(place).json["state"] == "retried"
+        console.stop()
+    finally:
+        stage.database.run("DROP ROLE console_login")
+
+
 def test_no_cross_origin_headers(console):
     for method in ("GET", "OPTIONS"):
         answer = console.ask(method, "/api/v1/status", headers={"Origin": "https://evil.example",

@@ -50,13 +50,14 @@ class Stream:
 
 
 def test_counters_and_messages(stage, console):
-    with stage.pool(), Stream(console, sample=50) as stream:
+    with stage.pool(workers=1), Stream(console, sample=50) as stream:
         assert stream.response.headers["Content-Type"] == "text/event-stream"
         stage.send(EVENT % (0, 0))
         stream.read_until(lambda event: event[1] == "counters" and event[2]["stored"] == 1)
         stage.send(EVENT % (1, 1), EVENT % (1, 1), '{"client":"x"}', b"\xff\xfe")
         stream.read_until(lambda event: event[1] == "counters" and event[2]["read"] == 5)
         stream.read_until(lambda event: len(stream.of("message")) == 5)
+        stream.read_until(lambda event: event[1] == "counters" and event[2]["failed_open"] == 2)
     told = {data["state"]: data for _, data in stream.of("message")[-4:]}
     assert set(told) == {"completed", "duplicate", "failed"}
     assert json.loads(told["completed"]["value_text"])["client"] == "c1"
@@ -70,7 +71,7 @@ def test_counters_and_messages(stage, console):
 
 
 def test_coming_back(stage, console):
-    with stage.pool():
+    with stage.pool(workers=1):
         with Stream(console) as first:
             stage.send(EVENT % (0, 0))
             first.read_until(lambda event: event[1] == "counters" and event[2]["stored"] == 1)
@@ -84,7 +85,7 @@ def test_coming_back(stage, console):
 
 
 def test_counters_alone(stage, console):
-    with stage.pool(), Stream(console, sample=0) as stream:
+    with stage.pool(workers=1), Stream(console, sample=0) as stream:
         stage.send(EVENT % (0, 0))
         stream.read_until(lambda event: event[1] == "counters" and event[2]["stored"] == 1)
         stream.read()
@@ -108,7 +109,7 @@ def test_refused(console, headers, path):
 def test_one_that_reads_nothing_does_not_stop_the_others(stage, console):
     deaf = console.socket()
     deaf.sendall(b"GET /api/v1/live?sample=50 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    with stage.pool(), Stream(console, sample=50) as stream:
+    with stage.pool(workers=1), Stream(console, sample=50) as stream:
         for turn in range(3):
             stage.send(*('{"client":"c","metric":"m%d","amount":%d,"time":"2024-01-01","note":"%s"}'
                          % (turn, number, "x" * 1500) for number in range(200)))

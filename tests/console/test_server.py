@@ -1,10 +1,12 @@
 """The server beneath the routes: limits, broken requests, many idle and slow connections, its end."""
 
+import http.client
 import json
 import re
 import select
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -145,6 +147,25 @@ def test_idle_and_slow_connections_do_no_harm(console):
         connection.close()
 
 
+def test_bodies_are_bounded_together(console):
+    """Forty long ones at once: the later ones are refused, and the memory stays."""
+    size = 1024 * 1024
+    head = (b"POST /api/v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n" % size)
+    all_of_them = [console.socket() for _ in range(40)]
+    for connection in all_of_them:
+        connection.sendall(head + b"x" * (size - 1))
+    for connection in all_of_them:
+        connection.sendall(b"x")
+    statuses = [int(connection.recv(65536).split()[1]) for connection in all_of_them]
+    assert statuses.count(200) >= 20
+    assert statuses.count(429) >= 10
+    assert resident_kib(console) < 64 * 1024
+    for connection in all_of_them:
+        connection.close()
+    assert console.post("/api/v1/explain", EVENT).status == 200
+
+
 def test_a_request_that_never_ends_is_cut(console):
     """A byte now and then is not silence; the request has 30 s all the same."""
     begun = time.monotonic()
@@ -169,7 +190,7 @@ def test_a_slow_reader_is_cut(stage, console):
         repeat('m', 150), n FROM generate_series(1, 100000) AS n;
         INSERT INTO winnow.rollup_hour VALUES ('2024-01-01', repeat('c', 150), repeat('m', 150), 1, 0, 100000, 1)""")
     deaf = []
-    for _ in range(4):
+    for _ in range(2):  # of the three that may stream at a time
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", console.port))
@@ -202,6 +223,57 @@ def test_its_end(stage, console):
     assert time.monotonic() - begun < 8
     for connection in (stream, waiting, idle):
         connection.close()
+
+
+def test_its_end_while_a_retry_waits(stage, console):
+    """A retry that waits for its outcome waits in a work thread: the end does not wait as long."""
+    stage.send('{"client":"a"}')
+    with stage.pool(workers=1):
+        stage.wait_until_caught_up()
+    (partition, offset, _), = stage.dead()
+    waiting = console.connect()
+    waiting.request("POST", f"/api/v1/failed/{partition}/{offset}/retry?wait=30s", "{}", {"Content-Type": "application/json"})
+    wait_until(lambda: len(stage.broker.read_topic(stage.topic)) == 2, 20, "it was sent again")
+    begun = time.monotonic()
+    console.process.send_signal(signal.SIGTERM)
+    assert waiting.getresponse().status == 202
+    assert console.process.wait(12) == 0
+    assert time.monotonic() - begun < 8
+    waiting.close()
+
+
+def test_requests_while_it_ends(stage, console):
+    """Over connections that are there already requests go on to come: they are answered or refused, and the end is
+    orderly."""
+    statuses = set()
+
+    def ask(path, body):
+        connection = console.connect()
+        try:
+            while True:
+                if body is None:
+                    connection.request("GET", path)
+                else:
+                    connection.request("POST", path, body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+                statuses.add(answer.status)
+        except (OSError, http.client.HTTPException):
+            return  # the console has ended
+        finally:
+            connection.close()
+
+    asking = [threading.Thread(target=ask, args=question) for question in (
+        ("/api/v1/status", None), ("/api/v1/session", None), ("/api/v1/messages/0/0/raw", None),
+        ("/api/v1/events", json.dumps(EVENT)), ("/api/v1/explain", json.dumps(EVENT))) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    wait_until(lambda: {200, 202} <= statuses, 20, "requests are answered")
+    console.process.send_signal(signal.SIGTERM)
+    assert console.process.wait(15) == 0
+    for thread in asking:
+        thread.join()
+    assert statuses <= {200, 202, 404, 429, 503}
 
 
 def test_raw_message(stage, console):

@@ -1,6 +1,7 @@
 /* winnow console: serves the HTTP API and its page until TERM. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "command.h"
 #include "console/console.h"
@@ -49,6 +50,17 @@ static void serve_until_stopped(struct server *server)
     }
 }
 
+/* A login's soft limit is often 1,024, and each connection takes one. A lower hard limit is the operator's
+ * wish. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_line(LOG_LEVEL_WARNING, "descriptor_limit", "the limit of open files could not be raised");
+}
+
 static void tell_address(const struct listen_address *address, const struct server *server)
 {
     bool six = strchr(address->host, ':') != NULL;
@@ -71,9 +83,11 @@ static bool begin(struct console *console, struct fault *ret_fault)
     return true;
 }
 
-/* In this order: a submission goes from the submitter to the outcomes. */
+/* Whoever waits for outcomes is answered at once, or the threads that do could not end. The rest in this
+ * order: a submission goes from the submitter to the outcomes. */
 static void end(struct console *console)
 {
+    outcomes_stop(console->outcomes);
     work_free(console->work);
     submitter_free(console->submitter);
     outcomes_free(console->outcomes);
@@ -87,6 +101,7 @@ static int serve(struct console *console, const struct listen_address *address)
 {
     struct server *server = NULL;
     struct fault fault = {0};
+    raise_descriptor_limit();
     if (!begin(console, &fault)) return complain(&fault);
     if (!server_open(console, address, &server, &fault)) {
         end(console);

@@ -12,8 +12,13 @@
 #include "console/work.h"
 #include "log.h"
 
-#define PATIENCE_MS   10000 /* with a client that takes nothing */
+#define PATIENCE_MS   10000            /* with a client, until it has taken */
+#define TAKEN_LEAST   (CALL_CHUNK / 2) /* so much more */
 #define RETRY_AFTER_S "1"
+
+/* What a finished answer may take: 30 s, and 1 s for each 16 kB. */
+#define TAKING_MS         INT64_C(30000)
+#define TAKING_BYTES_A_MS 16
 
 const char *const call_header_names[CALL_HEADER_COUNT] = {
     "Accept",
@@ -46,15 +51,22 @@ struct call *call_new(struct console *console, const char *target)
     return call;
 }
 
+/* Those of the answer. */
+static void forget_headers(struct call *call)
+{
+    for (size_t i = 0; i < call->header_count; i++) {
+        free(call->header_names[i]);
+        free(call->header_values[i]);
+    }
+    call->header_count = 0;
+}
+
 static void free_call(struct call *call)
 {
     uri_done(&call->uri);
     for (size_t i = 0; i < CALL_HEADER_COUNT; i++) free(call->headers[i]);
     for (size_t i = 0; i < ROUTE_CAPTURES_MAX; i++) free(call->captures[i]);
-    for (size_t i = 0; i < call->header_count; i++) {
-        free(call->header_names[i]);
-        free(call->header_values[i]);
-    }
+    forget_headers(call);
     buffer_done(&call->body);
     buffer_done(&call->bytes);
     (void)pthread_mutex_destroy(&call->mutex);
@@ -90,10 +102,18 @@ void call_wake(struct call *call)
     call->carrier.resume(call->carrier.connection);
 }
 
+void call_limit(struct call *call)
+{
+    size_t left = call->bytes.size - call->read_at;
+    int64_t time_ms = call->cut ? 0 : TAKING_MS + (int64_t)left / TAKING_BYTES_A_MS;
+    if (!call->abandoned) call->carrier.set_deadline(call->carrier.connection, clock_now_ms() + time_ms);
+}
+
 void call_done(struct call *call)
 {
     (void)pthread_mutex_lock(&call->mutex);
     call->finished = true;
+    if (call->streaming) call_limit(call);
     call_wake(call);
     (void)pthread_mutex_unlock(&call->mutex);
 }
@@ -183,40 +203,64 @@ static struct timespec deadline_in(int64_t timeout_ms)
     return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = (at_ms % 1000) * 1000000};
 }
 
-/* With the mutex held. Waits until the client took enough; false when it does not or is gone. */
+/* With the mutex held. Waits until the client took enough; false when it is too slow or gone. */
 static bool await_room(struct call *call)
 {
     struct timespec deadline = deadline_in(PATIENCE_MS);
     size_t had = call->bytes.size - call->read_at;
     while (call->bytes.size - call->read_at > CALL_CHUNK && !call->abandoned) {
         if (pthread_cond_timedwait(&call->taken, &call->mutex, &deadline) != ETIMEDOUT) continue;
-        if (call->bytes.size - call->read_at == had) return false;
+        if (had - (call->bytes.size - call->read_at) < TAKEN_LEAST) return false;
         had = call->bytes.size - call->read_at;
         deadline = deadline_in(PATIENCE_MS);
     }
     return !call->abandoned;
 }
 
-bool call_add(struct call *call, const void *data, size_t size)
+/* *ret_much: there is more than a chunk. False when the client is gone. */
+static bool keep(struct call *call, const void *data, size_t size, bool *ret_much)
 {
     (void)pthread_mutex_lock(&call->mutex);
     (void)buffer_add(&call->bytes, data, size);
+    *ret_much = call->bytes.size - call->read_at > CALL_CHUNK;
     bool goes_on = !call->abandoned;
-    if (goes_on && call->thread != NULL && call->bytes.size - call->read_at > CALL_CHUNK) {
-        call->streaming = true;
-        call_wake(call);
-        goes_on = await_room(call);
-        if (!goes_on) call->cut = true;
-    }
     (void)pthread_mutex_unlock(&call->mutex);
     return goes_on;
 }
 
+bool call_reserve_stream(struct call *call)
+{
+    if (work_take_stream(call->thread)) return true;
+    forget_headers(call);
+    call_answer_header(call, "Retry-After", "5");
+    call_refuse(call, &(struct refusal){.problem = PROBLEM_TOO_MANY,
+                                        .detail = "as many long answers are being read as may be at a time"});
+    return false;
+}
+
+static bool stream(struct call *call)
+{
+    (void)pthread_mutex_lock(&call->mutex);
+    call->streaming = true;
+    call_wake(call);
+    bool goes_on = await_room(call);
+    if (!goes_on) call->cut = true;
+    (void)pthread_mutex_unlock(&call->mutex);
+    return goes_on;
+}
+
+bool call_add(struct call *call, const void *data, size_t size)
+{
+    bool much;
+    if (!keep(call, data, size, &much)) return false;
+    return call->thread == NULL || !much || (call_reserve_stream(call) && stream(call));
+}
+
 void call_answer_json(struct call *call, int status, const struct buffer *document)
 {
+    bool much; /* it is there whole, so no thread needs to wait while it is taken */
     call_answer(call, status, CALL_MEDIA_TYPE_JSON);
-    if (!call_add(call, document->data, document->size))
-        return; /* the client is gone: nobody is to be told */
+    (void)keep(call, document->data, document->size, &much);
 }
 
 void call_refuse(struct call *call, const struct refusal *refusal)

@@ -69,10 +69,14 @@ void call_answer(struct call *call, int status, const char *media_type);
 void call_answer_header(struct call *call, const char *name, const char *value);
 /* Adds to the body. Short ones are kept and sent whole; beyond CALL_CHUNK bytes the answer streams: in a
  * ROUTE_WORK handler this then waits until the client has taken enough. False when the client is gone or took
- * nothing for 10 s: give up, the connection is cut. Never more than two chunks are in memory. */
+ * less than half a chunk in 10 s, and the connection is cut, or when too many answers stream already, and the
+ * call is refused: give up. Never more than what was added and a chunk are in memory. */
 #define CALL_CHUNK ((size_t)128 * 1024)
 MUST_CHECK bool call_add(struct call *call, const void *data, size_t size);
-/* Begins, adds and is done: 200 and a JSON document. The buffer stays the caller's. */
+/* For an answer that may become long, before any of it is made: a client that reads slowly keeps a thread, so
+ * only half of them may stream. False when they do: the call is refused. Only in ROUTE_WORK handlers. */
+MUST_CHECK bool call_reserve_stream(struct call *call);
+/* Begins, adds and is done: a JSON document, which does not stream. The buffer stays the caller's. */
 void call_answer_json(struct call *call, int status, const struct buffer *document);
 /* A problem document, in place of an answer that has not begun. */
 void call_refuse(struct call *call, const struct refusal *refusal);

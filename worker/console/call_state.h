@@ -25,6 +25,7 @@ struct call_carrier {
     void *connection;
     void (*suspend)(void *connection);
     void (*resume)(void *connection);
+    void (*set_deadline)(void *connection, int64_t deadline_ms); /* when it is cut, by clock_now_ms() */
 };
 
 struct call {
@@ -38,6 +39,7 @@ struct call {
     const struct route *route;
     char *captures[ROUTE_CAPTURES_MAX]; /* owned, decoded */
     struct buffer body;
+    size_t body_counted; /* bytes of it that count for the limit on all bodies */
     bool body_too_large;
     bool refused; /* before its body came, which is passed over */
     char actor[64];
@@ -82,6 +84,9 @@ MUST_CHECK bool call_push(struct call *call, const void *data, size_t size, size
 void call_sleep(struct call *call);
 /* With the mutex held: it goes on, if it stopped. */
 void call_wake(struct call *call);
+
+/* With the mutex held, when nothing more will be added: what is left must be taken in good time. */
+void call_limit(struct call *call);
 
 /* The client left: the answering thread learns of it. */
 void call_abandon(struct call *call);

@@ -70,7 +70,7 @@ static void print_counters(const struct progress_snapshot *snapshot, struct buff
     json_seconds(out, "lag_seconds", total.lag_seconds);
     json_bool(out, "complete", total.complete);
     json_bool(out, "halted", total.halted);
-    json_null(out, "failed_open");
+    json_int(out, "failed_open", snapshot->failed_open);
     json_close(out, '}');
 }
 

@@ -15,10 +15,12 @@ struct outage {
     const struct settings *settings;
     pthread_t thread;
     bool started; /* the thread is there, to be joined */
-    pthread_mutex_t mutex;
+    pthread_mutex_t
+        mutex; /* never held while the database is asked: the thread of all connections takes it */
     pthread_cond_t changed;
     int64_t until_ms; /* by clock_now_ms(); 0: none */
     int64_t told_until_ms;
+    bool beginning; /* somebody is about to begin one, and alone touches the database */
     bool ending;
     struct database *database; /* in an open transaction that holds the lock */
 };
@@ -90,27 +92,38 @@ static bool cut_off(struct outage *outage, struct fault *ret_fault)
     return false;
 }
 
-static bool start(struct outage *outage, int64_t seconds, struct fault *ret_fault)
+/* False when somebody else has it already. */
+static bool claim(struct outage *outage, struct fault *ret_fault)
 {
-    if (outage->until_ms != 0) {
+    (void)pthread_mutex_lock(&outage->mutex);
+    bool free_to_begin = !outage->beginning && outage->until_ms == 0;
+    outage->beginning |= free_to_begin;
+    (void)pthread_mutex_unlock(&outage->mutex);
+    if (!free_to_begin)
         fault_set(ret_fault, STATUS_REJECT, "outage", "a simulated outage is going on already");
-        return false;
-    }
-    if (!cut_off(outage, ret_fault)) return false;
-    if (outage->started) (void)pthread_join(outage->thread, NULL); /* that of the last one, which is over */
+    return free_to_begin;
+}
+
+/* With the mutex held. */
+static void start(struct outage *outage, int64_t seconds)
+{
     outage->until_ms = clock_now_ms() + seconds * 1000;
     outage->told_until_ms = clock_wall_ms() + seconds * 1000;
     outage->started = pthread_create(&outage->thread, NULL, run, outage) == 0;
     if (!outage->started) abort();
     log_line(LOG_LEVEL_WARNING, "outage_begun",
              "workers are cut off the database for %lld s, as was asked for", (long long)seconds);
-    return true;
 }
 
+/* The database may take seconds, so the mutex is free meanwhile. */
 bool outage_begin(struct outage *outage, int64_t seconds, int64_t *ret_until_ms, struct fault *ret_fault)
 {
+    if (!claim(outage, ret_fault)) return false;
+    bool begun = cut_off(outage, ret_fault);
+    if (begun && outage->started) (void)pthread_join(outage->thread, NULL); /* of the last one, now over */
     (void)pthread_mutex_lock(&outage->mutex);
-    bool begun = start(outage, seconds, ret_fault);
+    outage->beginning = false;
+    if (begun) start(outage, seconds);
     *ret_until_ms = outage->told_until_ms;
     (void)pthread_mutex_unlock(&outage->mutex);
     return begun;

@@ -130,20 +130,28 @@ struct outcomes *outcomes_new(const struct settings *settings)
 void outcomes_watch(struct outcomes *outcomes, struct parcel *parcel)
 {
     (void)pthread_mutex_lock(&outcomes->mutex);
-    parcel->next = outcomes->arrived;
-    outcomes->arrived = parcel;
-    (void)pthread_cond_signal(&outcomes->changed);
+    bool watched = !outcomes->ending;
+    if (watched) {
+        parcel->next = outcomes->arrived;
+        outcomes->arrived = parcel;
+        (void)pthread_cond_signal(&outcomes->changed);
+    }
     (void)pthread_mutex_unlock(&outcomes->mutex);
+    if (!watched) parcel->done(parcel);
 }
 
-void outcomes_free(struct outcomes *outcomes)
+void outcomes_stop(struct outcomes *outcomes)
 {
-    if (outcomes == NULL) return;
     (void)pthread_mutex_lock(&outcomes->mutex);
     outcomes->ending = true;
     (void)pthread_cond_signal(&outcomes->changed);
     (void)pthread_mutex_unlock(&outcomes->mutex);
     (void)pthread_join(outcomes->thread, NULL);
+}
+
+void outcomes_free(struct outcomes *outcomes)
+{
+    if (outcomes == NULL) return;
     (void)pthread_mutex_destroy(&outcomes->mutex);
     (void)pthread_cond_destroy(&outcomes->changed);
     free(outcomes);

@@ -15,7 +15,8 @@ struct outcomes *outcomes_new(const struct settings *settings);
  * processing, as far as anyone can tell. The database may be away meanwhile. Any thread. */
 void outcomes_watch(struct outcomes *outcomes, struct parcel *parcel);
 
-/* All that wait are done at once. Takes NULL. */
-void outcomes_free(struct outcomes *outcomes);
+/* All that wait are done at once, and those that come later, in the caller's thread. */
+void outcomes_stop(struct outcomes *outcomes);
+void outcomes_free(struct outcomes *outcomes); /* after outcomes_stop(), when nobody watches any more */
 
 #endif

@@ -11,13 +11,15 @@
 #include "clock.h"
 #include "console/session.h"
 #include "database.h"
+#include "dead_letter_work.h"
 #include "kafka_offsets.h"
 #include "log.h"
 #include "settings_table.h"
 
-#define LOOK_EVERY_MS     1000
-#define BROKER_TIMEOUT_MS 2000
-#define HISTORY           900 /* looks that are remembered: a quarter of an hour */
+#define LOOK_EVERY_MS      1000
+#define BROKER_TIMEOUT_MS  2000
+#define COUNT_FAILED_EVERY 3
+#define HISTORY            900 /* looks that are remembered: a quarter of an hour */
 
 struct history {
     int64_t at_ms[HISTORY];
@@ -42,6 +44,8 @@ struct progress {
     struct history *histories; /* by number of the partition */
     size_t history_count;
     int64_t unpublished;
+    int64_t failed_open;
+    unsigned look_count;
 };
 
 /* $3 and $4: the partitions that are known and up to where they are counted. */
@@ -139,7 +143,7 @@ static void list_counted(const struct progress *progress, struct buffer *numbers
     (void)buffer_add(counted, "}", 2);
 }
 
-static bool look_at_database(struct progress *progress, struct fault *ret_fault)
+static bool read_partitions(struct progress *progress, struct fault *ret_fault)
 {
     struct rows *rows = NULL;
     struct buffer numbers = {0};
@@ -159,6 +163,21 @@ static bool look_at_database(struct progress *progress, struct fault *ret_fault)
     buffer_done(&numbers);
     buffer_done(&counted);
     return seen;
+}
+
+/* It costs more than the rest, and changes rarely. */
+static bool count_failed(struct progress *progress, struct fault *ret_fault)
+{
+    static const struct letter_filter all = {.reason = NULL};
+    const struct letter_scope scope = {.group = progress->settings->group,
+                                       .topic = progress->settings->topic};
+    if (progress->look_count++ % COUNT_FAILED_EVERY != 0) return true;
+    return letters_count_open(progress->database, &scope, &all, &progress->failed_open, ret_fault);
+}
+
+static bool look_at_database(struct progress *progress, struct fault *ret_fault)
+{
+    return read_partitions(progress, ret_fault) && count_failed(progress, ret_fault);
 }
 
 /* ---- the brokers' side --------------------------------------------------------------------------------- */
@@ -243,6 +262,7 @@ static void look(struct progress *progress)
     free(progress->seen.partitions);
     progress->seen = (struct progress_snapshot){.count = progress->count,
                                                 .unpublished = progress->unpublished,
+                                                .failed_open = progress->failed_open,
                                                 .fault = fault,
                                                 .lag_fault = lag_fault};
     progress->seen.partitions = calloc(progress->count + 1, sizeof *progress->partitions);

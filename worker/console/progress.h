@@ -40,6 +40,7 @@ struct progress_snapshot {
     struct progress_partition *partitions; /* by number; owned */
     size_t count;
     int64_t unpublished;    /* dead letters that their topic does not have yet */
+    int64_t failed_open;    /* dead letters that nothing was done about; counted every few looks */
     struct fault fault;     /* why the database's side is not known or old; STATUS_OK: it is known */
     struct fault lag_fault; /* the same of the brokers' side */
 };

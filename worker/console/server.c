@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #define SILENCE_S          30U
 #define REQUEST_TIMEOUT_MS INT64_C(30000) /* of a request, from its first byte or the last answer */
 #define BACKLOG            512U
+#define BODIES_BYTES_MAX   ((size_t)24 * 1024 * 1024)
 #define PASSED_OVER_MAX    (64ULL * 1024 * 1024) /* bytes of a body that nobody looks at */
 
 /* A connection, so that a request that never ends can be cut. */
@@ -29,7 +31,7 @@ struct guest {
     struct guest *next;
     struct guest **link; /* what points here */
     int fd;
-    int64_t deadline_ms; /* 0: an answer is being made or taken */
+    atomic_int_fast64_t deadline_ms; /* 0: an answer is being made */
 };
 
 struct server {
@@ -37,6 +39,9 @@ struct server {
     struct console *console;
     pthread_mutex_t mutex; /* guards the guests */
     struct guest *guests;
+    size_t body_bytes; /* of all requests that are not over; for the thread of all connections alone */
+    pthread_mutex_t answering; /* held while a request is given to its handler; guards: */
+    bool ending;               /* what answers requests is going away, or gone */
 };
 
 /* ---- guests -------------------------------------------------------------------------------------------- */
@@ -66,13 +71,16 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     (void)pthread_mutex_unlock(&server->mutex);
 }
 
-static void set_deadline(struct server *server, struct MHD_Connection *connection, int64_t deadline_ms)
+static struct guest *guest_of(struct MHD_Connection *connection)
 {
-    struct guest *guest =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    (void)pthread_mutex_lock(&server->mutex);
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+/* 0: none. Any thread. */
+static void set_deadline(void *connection, int64_t deadline_ms)
+{
+    struct guest *guest = guest_of(connection);
     if (guest != NULL) guest->deadline_ms = deadline_ms;
-    (void)pthread_mutex_unlock(&server->mutex);
 }
 
 void server_tidy(struct server *server)
@@ -80,7 +88,8 @@ void server_tidy(struct server *server)
     int64_t now_ms = clock_now_ms();
     (void)pthread_mutex_lock(&server->mutex);
     for (struct guest *guest = server->guests; guest != NULL; guest = guest->next) {
-        if (guest->deadline_ms != 0 && now_ms > guest->deadline_ms) (void)shutdown(guest->fd, SHUT_RDWR);
+        int64_t deadline_ms = guest->deadline_ms;
+        if (deadline_ms != 0 && now_ms > deadline_ms) (void)shutdown(guest->fd, SHUT_RDWR);
     }
     (void)pthread_mutex_unlock(&server->mutex);
 }
@@ -167,6 +176,7 @@ static struct MHD_Response *make_response(struct call *call)
 {
     struct MHD_Response *response;
     if (call->finished && !call->cut) {
+        call_limit(call);
         response =
             MHD_create_response_from_buffer(call->bytes.size, call->bytes.data, MHD_RESPMEM_PERSISTENT);
     } else {
@@ -196,7 +206,7 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
 {
     struct server *server = context;
     struct call *call = call_new(server->console, target);
-    call->carrier = (struct call_carrier){connection, suspend, resume};
+    call->carrier = (struct call_carrier){connection, suspend, resume, set_deadline};
     return call;
 }
 
@@ -208,10 +218,11 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     struct call *call = *call_place;
     if (call == NULL) return;
     *call_place = NULL;
+    server->body_bytes -= call->body_counted;
     log_line(LOG_LEVEL_DEBUG, "request", "%s %.*s: %d in %lld ms", call->method != NULL ? call->method : "?",
              (int)call->uri.path.size, call->uri.path.data, call->status,
              (long long)(clock_now_ms() - call->begun_ms));
-    set_deadline(server, connection, clock_now_ms() + REQUEST_TIMEOUT_MS);
+    set_deadline(connection, clock_now_ms() + REQUEST_TIMEOUT_MS);
     call_abandon(call);
     call_release(call);
 }
@@ -226,13 +237,27 @@ static void keep_headers(struct call *call, struct MHD_Connection *connection)
     }
 }
 
-static void take_body(struct call *call, const char *data, size_t size)
+static void refuse_bodies(struct call *call)
 {
-    if (call->refused) return;
-    if (call->body.size + size > call->route->body_bytes_max)
-        call->body_too_large = true;
-    else
-        (void)buffer_add(&call->body, data, size);
+    call->refused = true;
+    buffer_done(&call->body);
+    call_answer_header(call, "Retry-After", "1");
+    call_refuse(call, &(struct refusal){.problem = PROBLEM_TOO_MANY,
+                                        .detail = "the bodies of other requests take 24 MiB"});
+}
+
+static void take_body(struct server *server, struct call *call, const char *data, size_t size)
+{
+    if (call->refused || call->body_too_large) return;
+    call->body_too_large = call->body.size + size > call->route->body_bytes_max;
+    if (call->body_too_large) return;
+    if (server->body_bytes + size > BODIES_BYTES_MAX) {
+        refuse_bodies(call);
+        return;
+    }
+    server->body_bytes += size;
+    call->body_counted += size;
+    (void)buffer_add(&call->body, data, size);
 }
 
 /* An answer while the client still sends makes the kernel reset the connection, and the client may never see
@@ -279,6 +304,25 @@ static enum MHD_Result dispatch(struct MHD_Connection *connection, struct call *
     return answer_now(connection, call);
 }
 
+/* Connections outlive what answers their requests: from server_quiesce() on no handler sees one. */
+static enum MHD_Result dispatch_or_refuse(struct server *server, struct MHD_Connection *connection,
+                                          struct call *call)
+{
+    enum MHD_Result result;
+    (void)pthread_mutex_lock(&server->answering);
+    if (server->ending) {
+        call_answer_header(call, "Connection", "close");
+        call_answer_header(call, "Retry-After", "1");
+        call_refuse(call,
+                    &(struct refusal){.problem = PROBLEM_DATABASE, .detail = "the console is being stopped"});
+        result = answer_now(connection, call);
+    } else {
+        result = dispatch(connection, call);
+    }
+    (void)pthread_mutex_unlock(&server->answering);
+    return result;
+}
+
 /* Called when the headers are there, for each part of the body, at its end, and when a sleeping connection
  * wakes up. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
@@ -296,14 +340,14 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return call->refused && !is_worth_reading(call) ? answer_now(connection, call) : MHD_YES;
     }
     if (*upload_size > 0) {
-        take_body(call, upload, *upload_size);
+        take_body(server, call, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;
     }
     if (call->dispatched) return respond(connection, call);
-    set_deadline(server, connection, 0);
+    set_deadline(connection, 0);
     if (call->refused) return answer_now(connection, call);
-    return dispatch(connection, call);
+    return dispatch_or_refuse(server, connection, call);
 }
 
 /* ---- the daemon ---------------------------------------------------------------------------------------- */
@@ -381,7 +425,9 @@ bool server_open(struct console *console, const struct listen_address *address, 
         return false;
     }
     struct server *server = calloc(1, sizeof *server);
-    if (server == NULL || pthread_mutex_init(&server->mutex, NULL) != 0) abort();
+    if (server == NULL || pthread_mutex_init(&server->mutex, NULL) != 0 ||
+        pthread_mutex_init(&server->answering, NULL) != 0)
+        abort();
     server->console = console;
     server->daemon = start(server, fd);
     if (server->daemon == NULL) {
@@ -404,6 +450,9 @@ void server_quiesce(struct server *server)
 {
     int fd = MHD_quiesce_daemon(server->daemon);
     if (fd >= 0) (void)close(fd);
+    (void)pthread_mutex_lock(&server->answering);
+    server->ending = true;
+    (void)pthread_mutex_unlock(&server->answering);
 }
 
 void server_close(struct server *server)
@@ -411,5 +460,6 @@ void server_close(struct server *server)
     if (server == NULL) return;
     if (server->daemon != NULL) MHD_stop_daemon(server->daemon);
     (void)pthread_mutex_destroy(&server->mutex);
+    (void)pthread_mutex_destroy(&server->answering);
     free(server);
 }

@@ -24,8 +24,9 @@ uint16_t server_port(const struct server *server);
 /* Cuts connections whose request takes too long; call it once a second. */
 void server_tidy(struct server *server);
 
-/* No more connections are taken, no answer is waited for any more. Free what answers requests between
- * server_quiesce() and server_close(). */
+/* No more connections are taken, and requests that still come over those that are there are refused: no
+ * handler is called when this has returned. Free what answers requests between server_quiesce() and
+ * server_close(). */
 void server_quiesce(struct server *server);
 void server_close(struct server *server); /* takes NULL */
 

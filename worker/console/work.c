@@ -12,6 +12,7 @@
 struct work_thread {
     struct work *work;
     pthread_t thread;
+    bool streams;
     struct database *databases[SESSION_KIND_COUNT];
 };
 
@@ -22,6 +23,7 @@ struct work {
     struct call *waiting[WAITING_MAX]; /* a ring */
     size_t first;
     size_t count;
+    size_t stream_count;
     bool ending;
     size_t thread_count;
     struct work_thread *threads;
@@ -41,12 +43,34 @@ static struct call *take(struct work *work)
     return call;
 }
 
+bool work_take_stream(struct work_thread *thread)
+{
+    struct work *work = thread->work;
+    (void)pthread_mutex_lock(&work->mutex);
+    if (!thread->streams && work->stream_count < work->thread_count / 2) {
+        thread->streams = true;
+        work->stream_count++;
+    }
+    (void)pthread_mutex_unlock(&work->mutex);
+    return thread->streams;
+}
+
+static void give_stream(struct work_thread *thread)
+{
+    if (!thread->streams) return;
+    thread->streams = false;
+    (void)pthread_mutex_lock(&thread->work->mutex);
+    thread->work->stream_count--;
+    (void)pthread_mutex_unlock(&thread->work->mutex);
+}
+
 static void *run(void *context)
 {
     struct work_thread *thread = context;
     for (struct call *call; (call = take(thread->work)) != NULL;) {
         call->thread = thread;
         call->route->handle(call);
+        give_stream(thread);
         call->thread = NULL;
         call_done(call);
         call_release(call);
