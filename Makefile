@@ -263,7 +263,7 @@ bench-console: ## events a second into the console; pages, totals, export at ROW
 	@$(MAKE) $(BUILD)/winnow
 	@for part in $${PARTS:-submit pages}; do $(PYTHON) -B tests/bench/console_$$part.py || exit; done
 
-bench-indexes: ## what each index for people's filters would cost the live rate; SETS="none summary" EVENTS= WORKERS= REPEAT=
+bench-indexes: ## what each index for people's filters would cost the live rate; SETS="none brin" EVENTS= WORKERS= REPEAT=
 	@tests/lib/deps.sh test
 	@$(MAKE) $(BUILD)/winnow $(BUILD)/tests/bench/bench_produce
 	@$(PYTHON) -B tests/bench/indexes.py

@@ -1,18 +1,55 @@
 -- What the console and the tools of operators need: indexes for the filters of people, what was done about dead
 -- letters, and two roles, one that only reads and one that only writes down retries and discards.
 
--- Rows lie in the order in which they were stored, which is nearly that of their times: for each four pages the first and
--- last time, and which names occur there. A B-tree on time takes a fifth of the live rate, one on client and time three
--- tenths; this one nothing that stands out of the noise, because rows are summarized later, by autovacuum.
-CREATE INDEX event_summary ON winnow.event USING brin (
+-- Rows lie in the order in which they were stored, which is nearly that of their times. Two small indexes tell of so many
+-- pages at a time which times they hold, and which names. A B-tree on time would take a fifth of the live rate, one on
+-- client and time three tenths; these next to nothing, because pages are summarized later, by autovacuum.
+CREATE INDEX event_by_time ON winnow.event USING brin (event_time, ingested_at) WITH (pages_per_range = 32);
+COMMENT ON INDEX winnow.event_by_time IS
+    'Where events of a time, or those of one batch, may lie. Of use as long as events arrive more or less in the order of '
+    'their times.';
+CREATE INDEX event_by_name ON winnow.event USING brin (
     event_time,
-    ingested_at,
     client_id text_bloom_ops (n_distinct_per_range = 100),
     metric text_bloom_ops (n_distinct_per_range = 50)
-) WITH (pages_per_range = 4);
-COMMENT ON INDEX winnow.event_summary IS
-    'Where events of a time, of a batch, of a client or of a metric may lie. Of use as long as events arrive more or less '
-    'in the order of their times.';
+) WITH (pages_per_range = 8);
+COMMENT ON INDEX winnow.event_by_name IS 'Where events of a client or a metric may lie.';
+
+-- Nothing may have come for a while: widens a span before `ends` until it holds an event, then halves the last step.
+-- Without sequential scans, because the planner expects to find one soon, and begins with the oldest.
+CREATE FUNCTION winnow.find_last_event(begins timestamptz, ends timestamptz, width interval)
+    RETURNS timestamptz LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    month       constant timestamptz := date_trunc('month', begins - interval '1 day');
+    after_month constant timestamptz := date_trunc('month', ends) + interval '1 month';
+    step        constant interval := greatest(width, interval '1 millisecond');
+    none_from   timestamptz := ends; -- there is no event from here to `ends`
+    some_from   timestamptz := ends - step; -- there is one, once the first loop has ended
+    middle      timestamptz;
+BEGIN
+    WHILE some_from > begins AND NOT EXISTS (
+        SELECT FROM winnow.event AS e
+        WHERE e.event_time >= some_from AND e.event_time < none_from AND e.bucket >= month AND e.bucket < after_month)
+    LOOP
+        none_from := some_from;
+        some_from := ends - 4 * (ends - some_from);
+    END LOOP;
+    WHILE none_from - some_from > step LOOP
+        middle := some_from + (none_from - some_from) / 2;
+        IF EXISTS (
+            SELECT FROM winnow.event AS e
+            WHERE e.event_time >= middle AND e.event_time < none_from AND e.bucket >= month AND e.bucket < after_month)
+        THEN
+            some_from := middle;
+        ELSE
+            none_from := middle;
+        END IF;
+    END LOOP;
+    RETURN none_from;
+END $$;
+COMMENT ON FUNCTION winnow.find_last_event(timestamptz, timestamptz, interval) IS
+    'Part of winnow.find_window(): a time at or after which no event is, as near as `width`, or a millisecond, behind one.';
 
 -- Walks back from one hour with events to the next, each found by the roll-ups' key.
 CREATE FUNCTION winnow.find_window(
@@ -61,11 +98,22 @@ BEGIN
             CASE WHEN hour <= now() AND hour > now() - interval '1 hour' THEN now() END);
         EXIT WHEN matches >= wanted;
     END LOOP;
+    IF last_matches > 4 * wanted THEN
+        hour := least(upper_time, begins + interval '1 hour'); -- its end
+        IF ends < hour THEN -- events of the future may be there
+            ends := winnow.find_last_event(ends, hour, hour - ends);
+        END IF;
+        ends := greatest(begins + interval '1 millisecond',
+            winnow.find_last_event(begins, ends, wanted * (ends - begins) / last_matches));
+        IF newest <= hour THEN
+            newest := ends;
+        END IF;
+    END IF;
 END $$;
 COMMENT ON FUNCTION winnow.find_window(timestamptz, timestamptz, text, text, bigint, integer) IS
     'For who wants the newest events before a time without sorting all: how far back so many events of a client and a '
     'metric (null: of any) reach. newest: there are none at or after it. begins: the full hour from which on there are `matches` of them; last_matches: those of '
-    'that hour, which ends at `ends`, or has come so far. is_all: there are no others between the two times. Stops after '
+    'that hour, which ends at `ends`, or has come so far (nearly). is_all: there are no others between the two times. Stops after '
     'hours_most hours that hold any events.';
 
 CREATE INDEX dead_letter_recent ON winnow.dead_letter (failed_at, stream_id, partition, message_offset);
@@ -234,6 +282,7 @@ BEGIN
         GRANT SELECT ON ALL TABLES IN SCHEMA winnow, analytics TO winnow_console;
         GRANT EXECUTE ON FUNCTION winnow.header_text(bytea), winnow.readable_text(bytea),
             winnow.find_window(timestamptz, timestamptz, text, text, bigint, integer),
+            winnow.find_last_event(timestamptz, timestamptz, interval),
             winnow.find_event(uuid, timestamptz), winnow.find_event_by_origin(smallint, integer, bigint),
             analytics.message_state(text, integer, bigint, uuid, timestamptz, text) TO winnow_console;
     END IF;

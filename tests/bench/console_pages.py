@@ -250,7 +250,7 @@ def main():
 
 
 INDEX_SIZE = ("SELECT sum(pg_relation_size(inhrelid)) FROM pg_inherits "
-              "WHERE inhparent = 'winnow.event_summary'::regclass")
+              "WHERE inhparent IN ('winnow.event_by_time'::regclass, 'winnow.event_by_name'::regclass)")
 
 if __name__ == "__main__":
     sys.exit(main())

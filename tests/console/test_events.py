@@ -115,6 +115,24 @@ def test_filters(filled):
         assert keys_of(all_pages(console, limit=100, **parameters)) == expected, parameters
 
 
+@pytest.mark.parametrize("future", [0, 3], ids=["silence", "future"])
+def test_after_a_silence(stage, console, future):
+    """Many events in this hour and the one before, none for a while; or a few that say they will happen yet."""
+    random.seed(3)
+    now = datetime.now(timezone.utc)
+    moments = [now - timedelta(minutes=5, seconds=random.random() * 3600) for _ in range(20000)]
+    moments += [now + timedelta(minutes=1, seconds=number) for number in range(future)]
+    rows = [(moment, f"{random.getrandbits(128):032x}", random.choice(CLIENTS), "m", Decimal(1)) for moment in moments]
+    fill(stage.database, rows)
+    rows.sort(key=lambda row: row[:2], reverse=True)
+    assert keys_of(page(console)["events"]) == [row[1] for row in rows[:50]]
+    assert keys_of(page(console, client="client_A", limit=1000)["events"]) == [
+        row[1] for row in rows if row[2] == "client_A"][:1000]
+    assert keys_of(page(console, amount_max=1, q="client_b")["events"]) == [
+        row[1] for row in rows if row[2] == "client_B"][:50]
+    assert keys_of(all_pages(console, limit=1000)) == [row[1] for row in rows]
+
+
 def test_hash(filled):
     console, rows = filled
     time, key, client, _, _ = rows[1234]

@@ -248,3 +248,22 @@ def test_ten_thousand(stage, console):
     assert len(seen) == 10000
     answer = console.post("/api/v1/failed/retry", {"reason": "amount_invalid", "client_id": "c0"})
     assert answer.json == {"retried": 1000, "failed": 0, "remaining": 2334}, answer
+
+
+def test_a_simulated_failure_is_mended(stage, make_console):
+    """PostgreSQL itself refused the row. What is sent again goes without the header that made it."""
+    console = make_console(stage, allow_fault_injection="yes")
+    event = {"client": "shop", "metric": "sale", "amount": 5}  # without a time: that of its message is kept
+    with stage.pool(allow_fault_injection="yes"):
+        failed = console.ask("POST", "/api/v1/events", event, {"wait": "20s"}, {"Winnow-Simulate-Failure": "database"})
+        assert failed.status == 422 and failed.json["reason"] == "database_rejected", failed
+        (letter,) = items(console)
+        assert letter["sqlstate"] and letter["client_id"] == "shop"
+        before = item(console, letter["partition"], letter["offset"])
+        answer = act(console, letter, "retry", {}, wait="20s")
+    assert answer.status == 200 and answer.json["submission"]["state"] == "completed", answer
+    assert answer.json["submission"]["event_hash"] == before["event_hash"]
+    after = item(console, letter["partition"], letter["offset"])
+    assert after["state"] == "resolved" and after["stored_as"]["offset"] == answer.json["submission"]["offset"]
+    assert console.get("/api/v1/failed").json["groups"] == []
+    stage.assert_exact(("database_rejected",))

@@ -115,7 +115,7 @@ def test_new_partition_is_like_the_others(database):
     assert database.rows("SELECT p.inhparent::regclass::text FROM pg_index AS i "
                          "JOIN pg_inherits AS p ON p.inhrelid = i.indexrelid "
                          "WHERE i.indrelid = 'winnow.event_y2024m01'::regclass ORDER BY 1") == [
-        ("winnow.event_pkey",), ("winnow.event_summary",)]
+        ("winnow.event_by_name",), ("winnow.event_by_time",), ("winnow.event_pkey",)]
 
 
 def test_detached_month_is_not_taken_for_a_partition(database):

@@ -12,7 +12,7 @@
 #define LIMIT_DEFAULT   1000
 #define LIMIT_MAX       100000
 #define NAME_LENGTH_MAX 200 /* characters */
-#define CONDITIONS_MAX  6
+#define CONDITIONS_MAX  10
 
 enum by { BY_CLIENT, BY_METRIC, BY_HOUR, BY_DAY, BY_COUNT };
 
@@ -171,6 +171,30 @@ static void add_conditions(struct statement *statement, const struct question *q
     add(statement, ")) > 0)");
 }
 
+/* The roll-ups of one client: its few rows are looked for in each hour that has any, by the key, which begins
+ * with the hour. Reading all would take several times as long. */
+static void add_hours_of_client(struct statement *statement, const struct question *question)
+{
+    add(statement,
+        "(WITH RECURSIVE hour (bucket) AS (SELECT max(h.bucket) FROM winnow.rollup_hour AS h WHERE true");
+    if (question->has_to) {
+        add(statement, " AND h.bucket < ");
+        add_value(statement, question->to);
+        add(statement, "::timestamptz");
+    }
+    add(statement, " UNION ALL SELECT (SELECT max(h.bucket) FROM winnow.rollup_hour AS h "
+                   "WHERE h.bucket < hour.bucket) FROM hour WHERE hour.bucket IS NOT NULL");
+    if (question->has_from) {
+        add(statement, " AND hour.bucket >= date_trunc('hour', ");
+        add_value(statement, question->from);
+        add(statement, "::timestamptz)");
+    }
+    add(statement, ") SELECT i.* FROM hour CROSS JOIN LATERAL (SELECT * FROM winnow.rollup_hour AS l "
+                   "WHERE l.bucket = hour.bucket AND l.client_id COLLATE \"C\" = ");
+    add_value(statement, question->client);
+    add(statement, " OFFSET 0) AS i) AS r");
+}
+
 /* The smallest of the roll-ups that can answer: those without time are a row for each name and shard. */
 static void add_source(struct statement *statement, const struct question *question)
 {
@@ -182,6 +206,8 @@ static void add_source(struct statement *statement, const struct question *quest
         add(statement, statement->for_people ? "analytics.totals_by_client" : "winnow.rollup_client AS r");
     else if (timeless && !about_clients)
         add(statement, statement->for_people ? "analytics.totals_by_metric" : "winnow.rollup_metric AS r");
+    else if (!statement->for_people && question->client != NULL)
+        add_hours_of_client(statement, question);
     else
         add(statement,
             statement->for_people ? "analytics.totals_by_client_metric_hour" : "winnow.rollup_hour AS r");

@@ -8,15 +8,18 @@
 
 #include "instant.h"
 
-#define HOURS_MOST   "48" /* that one look into the roll-ups takes in */
-#define DAY_US       (INT64_C(86400) * 1000000)
-#define GROWTH       2     /* of a window behind one that held too little */
-#define BLIND_GROWTH 8     /* the same where the roll-ups do not know how much a filter lets through, */
-#define BLIND_LOOK   20000 /* and how many events are looked through first then, */
-#define BLIND_NAMED  10    /* or, of those of a client or metric, how many times as many as are wanted */
-#define SURPLUS      2     /* a window is made for so many times as many events as are wanted */
-#define FEW_NAMES    4
-#define CONDITIONS   16
+#define HOURS_MOST     "48" /* that one look into the roll-ups takes in */
+#define HOUR_US        (INT64_C(3600) * 1000000)
+#define DAY_US         (INT64_C(86400) * 1000000)
+#define GROWTH         2     /* of a window behind one that held too little; */
+#define GROWTH_IN_HOUR 4     /* the same within an hour */
+#define BLIND_GROWTH   4     /* the same where the roll-ups do not know how much a filter lets through, */
+#define BLIND_LOOK     20000 /* and how many events are looked through first then, */
+#define BLIND_LEAST    10    /* of them the roll-ups must tell to be believed */
+#define BLIND_NAMED    10    /* or, of those of a client or metric, how many times as many as are wanted */
+#define SURPLUS        2     /* a window is made for so many times as many events as are wanted */
+#define FEW_NAMES      4
+#define CONDITIONS     16
 
 #define SQL_WINDOW \
     "SELECT (extract(epoch FROM newest) * 1000000)::int8, (extract(epoch FROM begins) * 1000000)::int8, " \
@@ -279,17 +282,21 @@ static bool choose_by_rollups(struct event_reader *reader, size_t wanted, int64_
     struct window window;
     const bool blind = is_blind(reader);
     const bool named = reader->filter->client != NULL || reader->filter->metric != NULL;
-    if (!look_into_rollups(reader, blind ? 1 : wanted, &window)) return false;
+    if (!look_into_rollups(reader, blind ? BLIND_LEAST : wanted, &window)) return false;
     reader->ended = window.is_all && window.matches == 0;
     if (reader->ended) return true;
-    if (!reader->has_key && window.newest_us < reader->upper_us) reader->upper_us = window.newest_us;
+    if (window.newest_us < reader->upper_us) {
+        reader->upper_us = window.newest_us;
+        reader->has_key = false;
+    }
     if (window.is_all)
         *ret_lower_us = reader->filter->from_us;
     else if (blind && window.matches > 0)
         *ret_lower_us = stretch(&window, named ? BLIND_NAMED * (int64_t)wanted : BLIND_LOOK);
     else
         *ret_lower_us = shrink(&window, wanted);
-    const int64_t wider_us = reader->upper_us - GROWTH * reader->width_us;
+    const int growth = reader->width_us < HOUR_US ? GROWTH_IN_HOUR : GROWTH;
+    const int64_t wider_us = reader->upper_us - growth * reader->width_us;
     const bool enough = window.matches >= (int64_t)wanted && wider_us < window.begins_us;
     if (reader->width_us > 0 && wider_us < *ret_lower_us)
         *ret_lower_us = enough ? window.begins_us : wider_us;

@@ -3,8 +3,8 @@
  * nothing. What is stored meanwhile shows where the reader has not been yet.
  *
  * No B-tree keeps this order: one would take a fifth of the live rate. The reader cuts time into windows
- * instead, as wide as the roll-ups say is needed, and the index winnow.event_summary leads to the pages on
- * which events of a window may lie. */
+ * instead, as wide as the roll-ups say is needed, and two small indexes lead to the pages on which events of
+ * a window may lie. */
 #ifndef WINNOW_EVENT_READER_H
 #define WINNOW_EVENT_READER_H
 
