@@ -181,6 +181,17 @@ def test_group(failures, console):
     assert nothing.json == {"retried": 0, "failed": 0, "remaining": 0}
 
 
+def test_group_that_fails_again(stage, console):
+    """Each letter is sent once: those that fail again are new ones, for a person to look at."""
+    stage.send(*(Message(b'{"client":"c","metric":"m","amount":"x%d"}' % i, partition=0) for i in range(800)))
+    with stage.pool(breaker_window=0, batch_age_ms=10):
+        stage.wait_until_caught_up()
+        answer = console.post("/api/v1/failed/retry", {"reason": "amount_invalid", "client_id": "c"})
+        assert answer.json["retried"] == 800 and answer.json["failed"] == 0, answer
+        stage.wait_until_caught_up()
+    assert console.get("/api/v1/failed").json["total"] == 800
+
+
 REFUSED = [
     ("0/0/discard", {}, "note"), ("0/0/discard", {"note": ""}, "note"), ("0/0/discard", {"note": "x" * 501}, "note"),
     ("0/0/retry", {"valeu": "x"}, "valeu"), ("0/0/retry", {"value": 1}, "value"), ("0/0/retry", [], "the body"),

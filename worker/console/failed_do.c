@@ -356,7 +356,7 @@ static bool read_group(struct call *call, const char *action, bool needs_note, s
     return check_reason(call, ret_group->filter.reason);
 }
 
-/* How many are left; false when the call is answered. */
+/* How many are open; false when the call is answered. */
 static bool count_left(struct call *call, const struct group *group, int64_t *ret_count)
 {
     struct fault fault;
@@ -446,15 +446,18 @@ static bool retry_some(struct call *call, const struct group *group, int64_t mos
     return told;
 }
 
-/* Ends early when Kafka refuses: those letters are open again, and would be taken again at once. */
+/* Ends early when Kafka refuses: those letters are open again, and would be taken again at once. No more are
+ * sent than there were: what fails again meanwhile is a new letter of the group, behind the others. */
 static void retry_group(struct call *call, const struct group *group)
 {
     struct tally tally = {0};
     struct buffer out = {0};
     size_t count = 1;
     int64_t left = 0;
-    while (count > 0 && tally.failed == 0 && tally.retried < group->limit) {
-        if (!retry_some(call, group, group->limit - tally.retried, &tally, &count)) return;
+    if (!count_left(call, group, &left)) return;
+    const int64_t most = left < group->limit ? left : group->limit;
+    while (count > 0 && tally.failed == 0 && tally.retried < most) {
+        if (!retry_some(call, group, most - tally.retried, &tally, &count)) return;
     }
     if (!count_left(call, group, &left)) return;
     json_open(&out, '{');
