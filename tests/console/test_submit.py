@@ -1,6 +1,8 @@
 """POST /api/v1/events: what was sent arrives byte by byte, and the answer tells what became of it."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from winnow_test.check import explain
@@ -121,6 +123,29 @@ def test_a_body_of_unknown_length_is_limited(console):
     connection.request("POST", "/api/v1/events", parts(), {"Content-Type": "application/json"}, encode_chunked=True)
     assert connection.getresponse().status == 413
     connection.close()
+
+
+def test_many_that_wait_hold_up_none(stage, console):
+    """More events wait than one question asks for, and nobody processes them: others learn their outcome."""
+    places = {}
+    for name in "abcdefghijklmnop":
+        places.setdefault(submit(console, {"client": name, "metric": "m"}).json["partition"], name)
+    (partition, known), (_, stuck), *_ = sorted(places.items())
+    with stage.pool():
+        stage.wait_until_caught_up()
+    begun = time.monotonic()
+    with ThreadPoolExecutor(4) as asking:
+        waiting = asking.submit(submit, console, {"client": known, "metric": "m", "amount": 7}, wait="25s")
+        wait_until(lambda: len(stage.broker.read_topic(stage.topic)) == 17, 20, "the event was sent")
+        many = [asking.submit(console.ask, "POST", "/api/v1/events",
+                              b"".join(b'{"client":"%s","metric":"m","amount":%d}\n' % (stuck.encode(), number * 1000 + i)
+                                       for i in range(1000)),
+                              {"wait": "25s"}, {"Content-Type": "application/x-ndjson"}) for number in range(3)]
+        wait_until(lambda: len(stage.broker.read_topic(stage.topic)) == 3017, 20, "all were sent")
+        stage.database.run(f"UPDATE winnow.processing_log SET next_offset = 100000 WHERE partition = {partition}")
+        assert waiting.result().status == 202
+        assert time.monotonic() - begun < 20
+        assert all(answer.result().status == 202 for answer in many)
 
 
 def test_kafka_away(stage, console):
