@@ -148,6 +148,13 @@ def test_many_that_wait_hold_up_none(stage, console):
         assert all(answer.result().status == 202 for answer in many)
 
 
+def test_longer_than_kafka_takes(stage, make_console):
+    console = make_console(stage, "-X", "message.max.bytes=2000")
+    answer = submit(console, b'{"client":"a","metric":"' + b"m" * 3000 + b'"}')
+    assert answer.status == 400 and answer.json["type"] == "/docs#problem-invalid-body", answer
+    assert "too large" in answer.json["detail"]
+
+
 def test_kafka_away(stage, console):
     """The answer says that it may have arrived: nothing is promised that is not known."""
     assert submit(console, SEED).status == 202
