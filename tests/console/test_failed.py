@@ -258,6 +258,8 @@ def test_database_restarts(failures, console, postgres):
     answer = console.get("/api/v1/failed")
     assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1, answer
     assert answer.json["type"] == "/docs#problem-database-unavailable"
+    answer = console.get("/api/v1/events", format="csv")
+    assert answer.status == 503 and "content-disposition" not in answer.headers, answer
     postgres.start()
     for path in ("failed", "failed/items", "events", "aggregates"):
         assert console.get(f"/api/v1/{path}").status == 200

@@ -296,6 +296,7 @@ void call_fail(struct call *call, enum problem problem, const struct fault *faul
         cut(call);
         return;
     }
+    forget_headers(call); /* those of what was to be answered */
     if (transient) call_answer_header(call, "Retry-After", RETRY_AFTER_S);
     call_refuse(call,
                 &(struct refusal){.problem = transient ? problem : PROBLEM_INTERNAL, .detail = fault->text});
