@@ -145,7 +145,7 @@ def test_least_privileges(stage, make_console):
     stage.database.run("CREATE ROLE console_login LOGIN IN ROLE winnow_console, winnow_retry")
     try:
         console = make_console(stage, database=stage.database.server.dsn(stage.database.name, "console_login"))
-        with stage.pool():
+        with stage.pool(workers=1):
             assert console.post("/api/v1/events", {"client": "a", "metric": "m"}, wait="20s").status == 201
             failed = console.post("/api/v1/events", {"client": "a"}, wait="20s").json["submission"]
         place = f"/api/v1/failed/{failed['partition']}/{failed['offset']}"

@@ -16,7 +16,7 @@ def submit(console, event, headers=None, wait="20s"):
 def test_refused_by_the_database(stage, make_console):
     console = make_console(stage, "--allow-fault-injection")
     assert console.get("/api/v1/session").json["fault_injection"] is True
-    with stage.pool(arguments=["--allow-fault-injection"]):
+    with stage.pool(workers=1, arguments=["--allow-fault-injection"]):
         answer = submit(console, EVENT, SIMULATE)
         assert answer.status == 422, answer
         told = answer.json
@@ -37,7 +37,7 @@ def test_refused_by_the_database(stage, make_console):
 
 
 def test_ignored_by_a_console_that_may_not(stage, console):
-    with stage.pool(arguments=["--allow-fault-injection"]):
+    with stage.pool(workers=1, arguments=["--allow-fault-injection"]):
         assert submit(console, EVENT, SIMULATE).status == 201
     assert console.post("/api/v1/faults/database-outage", {}).status == 404
     assert console.get("/api/v1/session").json["fault_injection"] is False
@@ -45,14 +45,14 @@ def test_ignored_by_a_console_that_may_not(stage, console):
 
 def test_ignored_by_workers_that_may_not(stage, make_console):
     console = make_console(stage, "--allow-fault-injection")
-    with stage.pool():
+    with stage.pool(workers=1):
         assert submit(console, EVENT, SIMULATE).status == 201
 
 
 def test_outage(stage, make_console):
     """Events wait, none fails, all arrive."""
     console = make_console(stage, "--allow-fault-injection")
-    with stage.pool():
+    with stage.pool(workers=1):
         assert submit(console, EVENT).status == 201
         begun = time.monotonic()
         answer = console.post("/api/v1/faults/database-outage", {"seconds": 4})

@@ -50,7 +50,7 @@ class Stream:
 
 
 def test_counters_and_messages(stage, console):
-    with stage.pool(), Stream(console, sample=50) as stream:
+    with stage.pool(workers=1), Stream(console, sample=50) as stream:
         assert stream.response.headers["Content-Type"] == "text/event-stream"
         stage.send(EVENT % (0, 0))
         stream.read_until(lambda event: event[1] == "counters" and event[2]["stored"] == 1)
@@ -71,7 +71,7 @@ def test_counters_and_messages(stage, console):
 
 
 def test_coming_back(stage, console):
-    with stage.pool():
+    with stage.pool(workers=1):
         with Stream(console) as first:
             stage.send(EVENT % (0, 0))
             first.read_until(lambda event: event[1] == "counters" and event[2]["stored"] == 1)
@@ -85,7 +85,7 @@ def test_coming_back(stage, console):
 
 
 def test_counters_alone(stage, console):
-    with stage.pool(), Stream(console, sample=0) as stream:
+    with stage.pool(workers=1), Stream(console, sample=0) as stream:
         stage.send(EVENT % (0, 0))
         stream.read_until(lambda event: event[1] == "counters" and event[2]["stored"] == 1)
         stream.read()
@@ -109,7 +109,7 @@ def test_refused(console, headers, path):
 def test_one_that_reads_nothing_does_not_stop_the_others(stage, console):
     deaf = console.socket()
     deaf.sendall(b"GET /api/v1/live?sample=50 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    with stage.pool(), Stream(console, sample=50) as stream:
+    with stage.pool(workers=1), Stream(console, sample=50) as stream:
         for turn in range(3):
             stage.send(*('{"client":"c","metric":"m%d","amount":%d,"time":"2024-01-01","note":"%s"}'
                          % (turn, number, "x" * 1500) for number in range(200)))

@@ -12,7 +12,7 @@ COUNTS = ("lag", "offsets_read", "stored", "duplicate", "dead", "gap", "lost", "
 
 def test_status_is_that_of_the_command(stage, console):
     stage.send(SEED, SEED, NOT_AN_EVENT)
-    with stage.pool():
+    with stage.pool(workers=1):
         stage.wait_until_caught_up()
     wait_until(lambda: console.get("/api/v1/status").json["total"]["offsets_read"] == 3, 10, "the console sees it")
     told = console.get("/api/v1/status").json
@@ -29,7 +29,7 @@ def test_status_is_that_of_the_command(stage, console):
 
 
 def test_counts_go_on_from_what_was_seen(stage, console):
-    with stage.pool():
+    with stage.pool(workers=1):
         for count in range(1, 4):
             stage.send(*(f'{{"client":"c{number}","metric":"m{count}","amount":1,"time":"2024-01-01"}}'
                          for number in range(20)))
@@ -59,7 +59,7 @@ def test_lag_grows_old(stage, console):
 def test_a_lost_count_shows(stage, console):
     """The verdict is no constant: take a row out of the account and it turns."""
     stage.send(SEED)
-    with stage.pool():
+    with stage.pool(workers=1):
         stage.wait_until_caught_up()
     stage.database.run("DELETE FROM winnow.batch_log")
     assert console.get("/api/v1/completeness").json["complete"] is False
@@ -92,7 +92,7 @@ def test_explain_accepted(stage, console):
         "payload", "amount", "1,200.50", "1200.5")
     assert [rule["rule"] for rule in amount["rules"]] == ["F-3", "F-2", "A-2", "A-4"]
     assert told["duplicate"] is False
-    with stage.pool():
+    with stage.pool(workers=1):
         stored = console.post("/api/v1/events", SEED, wait="20s").json
     told = console.post("/api/v1/explain", SEED).json
     assert told["duplicate"] is True

@@ -228,7 +228,7 @@ def test_its_end(stage, console):
 def test_its_end_while_a_retry_waits(stage, console):
     """A retry that waits for its outcome waits in a work thread: the end does not wait as long."""
     stage.send('{"client":"a"}')
-    with stage.pool():
+    with stage.pool(workers=1):
         stage.wait_until_caught_up()
     (partition, offset, _), = stage.dead()
     waiting = console.connect()

@@ -30,7 +30,7 @@ def test_acknowledged(stage, console):
 
 
 def test_stored_then_duplicate(stage, console):
-    with stage.pool():
+    with stage.pool(workers=1):
         stored = submit(console, SEED, wait="20s")
         again = submit(console, SAME, wait="20s")
     assert stored.status == 201, stored
@@ -44,7 +44,7 @@ def test_stored_then_duplicate(stage, console):
 
 
 def test_failed(stage, console):
-    with stage.pool():
+    with stage.pool(workers=1):
         answer = submit(console, NOT_AN_EVENT, wait="20s")
     assert answer.status == 422, answer
     assert answer.media_type == "application/problem+json"
@@ -63,7 +63,7 @@ def test_nobody_processes(console):
 
 def test_several(stage, console):
     lines = [SEED, SAME, NOT_AN_EVENT, b'{"client":"b","metric":"sale","amount":2,"time":"2024-01-02"}']
-    with stage.pool():
+    with stage.pool(workers=1):
         answer = console.ask("POST", "/api/v1/events", b"\n".join(lines) + b"\n\n", {"wait": "20s"},
                              {"Content-Type": "application/x-ndjson"})
     assert answer.status == 200, answer
@@ -74,7 +74,7 @@ def test_several(stage, console):
 
 def test_a_thousand(stage, console):
     body = b"".join(b'{"client":"c%d","metric":"m","amount":%d,"time":"2024-01-02"}\n' % (i % 7, i) for i in range(1000))
-    with stage.pool():
+    with stage.pool(workers=1):
         answer = console.ask("POST", "/api/v1/events", body, {"wait": "30s"}, {"Content-Type": "application/x-ndjson"})
     assert answer.status == 200, answer
     assert {told["state"] for told in answer.json["submissions"]} == {"completed"}
@@ -139,7 +139,7 @@ def test_kafka_away(stage, console):
 
 def test_database_away(stage, console, postgres):
     """Submitting needs Kafka alone; the outcome is told when the database is back in time."""
-    with stage.pool():
+    with stage.pool(workers=1):
         assert submit(console, SEED, wait="20s").status == 201
         postgres.stop()
         assert submit(console, b'{"client":"x","metric":"y"}').status == 202
