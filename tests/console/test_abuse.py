@@ -113,6 +113,22 @@ def test_few_read_long_answers_at_a_time(filled, console):
     assert console.ask("GET", EXPORT).body.count(b"\n") > ROWS
 
 
+def test_long_bodies_that_never_end(console):
+    """They take all that bodies may take together; an event is short."""
+    size = 1024 * 1024
+    crowd = [console.socket() for _ in range(40)]
+    for connection in crowd:
+        connection.sendall(b"POST /api/v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                           b"Content-Length: %d\r\n\r\n" % size + b"x" * (size - 1))
+    wait_until(lambda: console.post("/api/v1/explain", "x" * 100_000).status == 429, 10, "there is no room for long bodies")
+    for _ in range(20):
+        assert console.post("/api/v1/explain", "x" * 16_000).status == 200
+    assert_serves(console)
+    for connection in crowd:
+        connection.close()
+    wait_until(lambda: console.post("/api/v1/explain", "x" * 100_000).status == 200, 10, "there is room again")
+
+
 # ---- what is no HTTP ------------------------------------------------------------------------------------------------
 
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
