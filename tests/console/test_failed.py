@@ -232,6 +232,14 @@ def test_kafka_away(failures, console):
     assert told["history"][0]["sent_to"] is None
 
 
+def test_too_long_for_kafka(failures, make_console):
+    """An edited value that no broker takes is the client's fault, and the letter is as it was."""
+    console = make_console(failures, "-X", "message.max.bytes=2000")
+    answer = act(console, items(console)[-1], "retry", {"value": "x" * 3000})
+    assert answer.status == 400 and answer.json["type"] == "/docs#problem-invalid-body", answer
+    assert item(console, 0, 0)["state"] == "open"
+
+
 def test_connection_lost_while_sending(failures, console):
     """Where a retry went is written down though the connection that wrote the retry down is gone by then."""
     letter = items(console)[-1]

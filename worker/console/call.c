@@ -302,6 +302,15 @@ void call_fail(struct call *call, enum problem problem, const struct fault *faul
                 &(struct refusal){.problem = transient ? problem : PROBLEM_INTERNAL, .detail = fault->text});
 }
 
+/* What Kafka does not take for its own sake (it is too long for the brokers, most likely) is the client's. */
+void call_fail_sending(struct call *call, const struct fault *fault)
+{
+    if (fault->status == STATUS_REJECT)
+        call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_BODY, .detail = fault->text});
+    else
+        call_fail(call, PROBLEM_KAFKA, fault);
+}
+
 /* ---- PostgreSQL ---------------------------------------------------------------------------------------- */
 
 struct database *call_database(struct call *call, enum session_kind kind)

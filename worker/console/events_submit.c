@@ -149,22 +149,13 @@ static void answer(struct parcel *parcel)
     end(parcel);
 }
 
-/* What Kafka does not take for its own sake (it is too long for the brokers, most likely) is the client's. */
-static void fail(struct call *call, const struct fault *fault)
-{
-    if (fault->status == STATUS_REJECT)
-        call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_BODY, .detail = fault->text});
-    else
-        call_fail(call, PROBLEM_KAFKA, fault);
-}
-
 /* Kafka did with each item what it did. A message that was not acknowledged may still have arrived. */
 static void on_sent(struct parcel *parcel)
 {
     struct submit_call *submit = parcel->context;
     const struct fault *fault = parcel_fault(parcel);
     if (fault != NULL) {
-        fail(submit->call, fault);
+        call_fail_sending(submit->call, fault);
         end(parcel);
     } else if (submit->wait_ms > 0) {
         parcel->done = answer;

@@ -237,7 +237,7 @@ static void send_one(struct call *call, struct parcel *parcel, int64_t action_id
     const struct letter_fate fate = fate_of(item, action_id);
     if (!report(call, &fate)) return;
     if (!fate.sent) {
-        call_fail(call, PROBLEM_KAFKA, &item->fault);
+        call_fail_sending(call, &item->fault);
         return;
     }
     await_outcome(call, parcel, wait_ms);
