@@ -123,21 +123,22 @@ CREATE INDEX dead_letter_group ON winnow.dead_letter (reason, client_id COLLATE 
 COMMENT ON INDEX winnow.dead_letter_group IS 'Dead letters of one reason and client.';
 
 -- A batch's rows carry the time of its transaction, and so does its account: that leads to the few rows among which
--- the wanted one is.
+-- the wanted one is. When it is not among them, no event was stored from the message.
 CREATE OR REPLACE FUNCTION winnow.find_event_by_origin(
     wanted_stream smallint, wanted_partition integer, wanted_offset bigint)
     RETURNS SETOF winnow.event LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     stored_at timestamptz;
+    ended_at  bigint;
 BEGIN
-    SELECT b.committed_at INTO stored_at FROM winnow.batch_log AS b
+    SELECT b.committed_at, b.end_offset INTO stored_at, ended_at FROM winnow.batch_log AS b
     WHERE b.stream_id = wanted_stream AND b.partition = wanted_partition AND b.start_offset <= wanted_offset
     ORDER BY b.start_offset DESC LIMIT 1;
     RETURN QUERY SELECT * FROM winnow.event AS e
         WHERE e.ingested_at = stored_at AND e.stream_id = wanted_stream AND e.origin_partition = wanted_partition
             AND e.origin_offset = wanted_offset
         LIMIT 1;
-    IF NOT FOUND THEN
+    IF NOT FOUND AND ended_at > wanted_offset IS NOT TRUE THEN
         RETURN QUERY SELECT * FROM winnow.event AS e
             WHERE e.stream_id = wanted_stream AND e.origin_partition = wanted_partition
                 AND e.origin_offset = wanted_offset
@@ -145,7 +146,7 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION winnow.find_event_by_origin(smallint, integer, bigint) IS
-    'The event stored from this message: fast when there is one. That there is none takes reading the table.';
+    'The event stored from this message. Reads the table only when no batch is known to which the message belongs.';
 
 CREATE TABLE winnow.dead_letter_action (
     action_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
