@@ -4,6 +4,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg2
 import pytest
 from winnow_test.check import explain
 from winnow_test.poll import wait_until
@@ -179,3 +180,16 @@ def test_database_away(stage, console, postgres):
         postgres.start()
         answer = submit(console, json.dumps({"client": "x", "metric": "w"}), wait="30s")
     assert answer.status == 201, answer
+
+
+def test_database_slow(stage, console):
+    """A question that PostgreSQL keeps for long holds nobody's answer for as long."""
+    with stage.pool(workers=1):
+        assert submit(console, SEED, wait="20s").status == 201
+        stage.wait_until_caught_up()
+    with psycopg2.connect(stage.database.dsn) as other:
+        other.cursor().execute("LOCK TABLE winnow.processing_log IN ACCESS EXCLUSIVE MODE")
+        begun = time.monotonic()
+        assert submit(console, SAME, wait="1s").status == 202
+        assert time.monotonic() - begun < 7
+    other.close()

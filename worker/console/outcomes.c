@@ -57,7 +57,7 @@ static void ask(struct outcomes *outcomes)
     collect(outcomes);
     if (outcomes->count == 0) return;
     bool answered =
-        session_keep(outcomes->settings, SESSION_READ, &outcomes->database, &fault) &&
+        session_keep(outcomes->settings, SESSION_OUTCOME, &outcomes->database, &fault) &&
         outcome_ask(outcomes->database, outcomes->settings, outcomes->asked, outcomes->count, &fault);
     if (!answered && !outcomes->is_away)
         log_line(LOG_LEVEL_WARNING, "outcomes_unknown", "what became of submitted events is not known: %s",
