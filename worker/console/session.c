@@ -52,10 +52,21 @@ static bool open_session(const struct settings *settings, enum session_kind kind
     return true;
 }
 
+/* The server's farewell comes first, and then the end of the connection. */
+static bool was_lost(struct database *database)
+{
+    struct rows *rows = NULL; /* none: nothing was asked */
+    struct fault fault;
+    for (int look = 0; look < 2; look++) {
+        if (database_poll(database, &rows, &fault) == DATABASE_FAILED) return true;
+    }
+    return !database_is_alive(database);
+}
+
 bool session_keep(const struct settings *settings, enum session_kind kind, struct database **database,
                   struct fault *ret_fault)
 {
-    if (*database != NULL && database_is_alive(*database)) return true;
+    if (*database != NULL && database_is_alive(*database) && !was_lost(*database)) return true;
     database_close(*database);
     *database = NULL;
     return open_session(settings, kind, database, ret_fault);
