@@ -12,7 +12,7 @@
 #define LIMIT_DEFAULT   1000
 #define LIMIT_MAX       100000
 #define LIMIT_SHORT     10000 /* more rows take megabytes */
-#define NAME_LENGTH_MAX 200 /* characters */
+#define NAME_LENGTH_MAX 200   /* characters */
 #define CONDITIONS_MAX  10
 
 enum by { BY_CLIENT, BY_METRIC, BY_HOUR, BY_DAY, BY_COUNT };

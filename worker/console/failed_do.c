@@ -1,7 +1,7 @@
 /* POST /api/v1/failed…: send dead letters again, as they are or edited, and put them aside. Each is written
  * down before it is sent, so that nothing is sent that nobody knows of; where it went is added when Kafka has
- * it. What goes wrong in between leaves a letter "retried" that may be retried again, and open after a minute:
- * an event that is sent twice is stored once. */
+ * it. What goes wrong in between leaves a letter "retried" that may be retried again, and open after a
+ * minute: an event that is sent twice is stored once. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
