@@ -237,9 +237,12 @@ static void keep_headers(struct call *call, struct MHD_Connection *connection)
     }
 }
 
-static void refuse_bodies(struct call *call)
+/* What it had is given to the others, or all that come at once would be refused. */
+static void refuse_bodies(struct server *server, struct call *call)
 {
     call->refused = true;
+    server->body_bytes -= call->body_counted;
+    call->body_counted = 0;
     buffer_done(&call->body);
     call_answer_header(call, "Retry-After", "1");
     call_refuse(call, &(struct refusal){.problem = PROBLEM_TOO_MANY,
@@ -252,7 +255,7 @@ static void take_body(struct server *server, struct call *call, const char *data
     call->body_too_large = call->body.size + size > call->route->body_bytes_max;
     if (call->body_too_large) return;
     if (server->body_bytes + size > BODIES_BYTES_MAX) {
-        refuse_bodies(call);
+        refuse_bodies(server, call);
         return;
     }
     server->body_bytes += size;
