@@ -148,20 +148,18 @@ def test_idle_and_slow_connections_do_no_harm(console):
 
 
 def test_bodies_are_bounded_together(console):
-    """Forty long ones at once: some are refused, which gives the others room, and the memory stays."""
-    size = 2 * 1024 * 1024
-    before = resident_kib(console)
+    """Forty long ones at once: those for which there is no room are refused, and the memory stays."""
+    size = 1024 * 1024
     head = (b"POST /api/v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n" % size)
     all_of_them = [console.socket() for _ in range(40)]
     for connection in all_of_them:
         connection.sendall(head + b"x" * (size - 1))
-    wait_until(lambda: resident_kib(console) > before + 12 * 1024, 10, "the server has read a good part")
     for connection in all_of_them:
         connection.sendall(b"x")
     statuses = [int(connection.recv(65536).split()[1]) for connection in all_of_them]
-    assert set(statuses) == {200, 429}
-    assert statuses.count(200) >= 5
+    assert statuses.count(200) >= 20
+    assert set(statuses) <= {200, 429}
     assert resident_kib(console) < 64 * 1024
     for connection in all_of_them:
         connection.close()
