@@ -1,8 +1,10 @@
 """/api/v1/failed: dead letters by group and one by one; retried, edited, discarded, taken back; all written down."""
 
 import base64
+import threading
 
 import pytest
+from winnow_test.poll import wait_until
 from winnow_test.produce import Message
 
 TWELVE = b'{"source":"client_A","metric":"sale","amount":"twelve","timestamp":"2024-01-01"}'
@@ -179,6 +181,17 @@ def test_group(failures, console):
     assert nothing.json == {"retried": 0, "failed": 0, "remaining": 0}
 
 
+def test_group_that_fails_again(stage, console):
+    """Each letter is sent once: those that fail again are new ones, for a person to look at."""
+    stage.send(*(Message(b'{"client":"c","metric":"m","amount":"x%d"}' % i, partition=0) for i in range(800)))
+    with stage.pool(breaker_window=0, batch_age_ms=10):
+        stage.wait_until_caught_up()
+        answer = console.post("/api/v1/failed/retry", {"reason": "amount_invalid", "client_id": "c"})
+        assert answer.json["retried"] == 800 and answer.json["failed"] == 0, answer
+        stage.wait_until_caught_up()
+    assert console.get("/api/v1/failed").json["total"] == 800
+
+
 REFUSED = [
     ("0/0/discard", {}, "note"), ("0/0/discard", {"note": ""}, "note"), ("0/0/discard", {"note": "x" * 501}, "note"),
     ("0/0/retry", {"valeu": "x"}, "valeu"), ("0/0/retry", {"value": 1}, "value"), ("0/0/retry", [], "the body"),
@@ -217,6 +230,25 @@ def test_kafka_away(failures, console):
     told = item(console, 0, 0)
     assert told["state"] == "open", "what Kafka did not take is as it was"
     assert told["history"][0]["sent_to"] is None
+
+
+def test_connection_lost_while_sending(failures, console):
+    """Where a retry went is written down though the connection that wrote the retry down is gone by then."""
+    letter = items(console)[-1]
+    answers = []
+    failures.broker.command("down")
+    try:
+        sending = threading.Thread(target=lambda: answers.append(act(console, letter, "retry", {})))
+        sending.start()
+        wait_until(lambda: failures.database.value("SELECT count(*) FROM winnow.dead_letter_action") == 1, 10,
+                   "the retry is written down")
+        assert failures.database.value("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                                       "WHERE application_name = 'winnow console retry'")
+    finally:
+        failures.broker.command("up")
+    sending.join()
+    assert answers[0].status == 202, answers
+    assert item(console, 0, 0)["history"][0]["sent_to"]["offset"] == answers[0].json["submission"]["offset"]
 
 
 def test_database_restarts(failures, console, postgres):

@@ -228,13 +228,15 @@ static bool keep(struct call *call, const void *data, size_t size, bool *ret_muc
     return goes_on;
 }
 
-bool call_reserve_stream(struct call *call)
+bool call_reserve_thread(struct call *call)
 {
-    if (work_take_stream(call->thread)) return true;
+    if (work_reserve(call->thread)) return true;
     forget_headers(call);
     call_answer_header(call, "Retry-After", "5");
-    call_refuse(call, &(struct refusal){.problem = PROBLEM_TOO_MANY,
-                                        .detail = "as many long answers are being read as may be at a time"});
+    call_refuse(
+        call, &(struct refusal){
+                  .problem = PROBLEM_TOO_MANY,
+                  .detail = "half of the threads have answers that take long; the others are not for those"});
     return false;
 }
 
@@ -253,7 +255,7 @@ bool call_add(struct call *call, const void *data, size_t size)
 {
     bool much;
     if (!keep(call, data, size, &much)) return false;
-    return call->thread == NULL || !much || (call_reserve_stream(call) && stream(call));
+    return call->thread == NULL || !much || (call_reserve_thread(call) && stream(call));
 }
 
 void call_answer_json(struct call *call, int status, const struct buffer *document)

@@ -9,7 +9,7 @@
 
 #include "clock.h"
 #include "console/body.h"
-#include "console/call.h"
+#include "console/call_state.h"
 #include "console/console.h"
 #include "console/failed_answer.h"
 #include "console/outcomes.h"
@@ -17,6 +17,7 @@
 #include "console/routes.h"
 #include "console/rows_json.h"
 #include "console/submitter.h"
+#include "console/work.h"
 #include "dead_letter_work.h"
 #include "headers.h"
 #include "json.h"
@@ -205,14 +206,27 @@ static void answer_retry(struct call *call, const struct parcel_item *item, int6
     buffer_done(&out);
 }
 
-/* Writes down where it went. Should that fail, the message was sent all the same: the answer says so. */
+/* The message went its way, or did not, and that is not written down: whoever asked has to know. */
+static void tell_unwritten(struct call *call, const struct letter_fate *fate, const struct fault *fault)
+{
+    struct fault told;
+    fault_set(&told, fault->status, fault->site, "%s, but that could not be written down: %s",
+              fate->sent ? "the message was sent" : "Kafka did not take the message", fault->text);
+    call_fail(call, PROBLEM_DATABASE, &told);
+}
+
+/* Writes down where it went; once more on a new connection when that is lost, as it may say the same twice.
+ * False when the call is answered. */
 static bool report(struct call *call, const struct letter_fate *fate)
 {
     struct fault fault;
-    struct database *database = call_database(call, SESSION_RETRY);
-    if (database == NULL) return false;
-    if (letter_report(database, fate, &fault)) return true;
-    call_fail(call, PROBLEM_DATABASE, &fault);
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct database *database = work_database(call->thread, SESSION_RETRY, &fault);
+        if (database == NULL) break;
+        if (letter_report(database, fate, &fault)) return true;
+        if (database_is_alive(database)) break;
+    }
+    tell_unwritten(call, fate, &fault);
     return false;
 }
 
@@ -342,7 +356,7 @@ static bool read_group(struct call *call, const char *action, bool needs_note, s
     return check_reason(call, ret_group->filter.reason);
 }
 
-/* How many are left; false when the call is answered. */
+/* How many are open; false when the call is answered. */
 static bool count_left(struct call *call, const struct group *group, int64_t *ret_count)
 {
     struct fault fault;
@@ -432,15 +446,18 @@ static bool retry_some(struct call *call, const struct group *group, int64_t mos
     return told;
 }
 
-/* Ends early when Kafka refuses: those letters are open again, and would be taken again at once. */
+/* Ends early when Kafka refuses: those letters are open again, and would be taken again at once. No more are
+ * sent than there were: what fails again meanwhile is a new letter of the group, behind the others. */
 static void retry_group(struct call *call, const struct group *group)
 {
     struct tally tally = {0};
     struct buffer out = {0};
     size_t count = 1;
     int64_t left = 0;
-    while (count > 0 && tally.failed == 0 && tally.retried < group->limit) {
-        if (!retry_some(call, group, group->limit - tally.retried, &tally, &count)) return;
+    if (!count_left(call, group, &left)) return;
+    const int64_t most = left < group->limit ? left : group->limit;
+    while (count > 0 && tally.failed == 0 && tally.retried < most) {
+        if (!retry_some(call, group, most - tally.retried, &tally, &count)) return;
     }
     if (!count_left(call, group, &left)) return;
     json_open(&out, '{');

@@ -12,7 +12,7 @@
 struct work_thread {
     struct work *work;
     pthread_t thread;
-    bool streams;
+    bool reserved;
     struct database *databases[SESSION_KIND_COUNT];
 };
 
@@ -23,7 +23,7 @@ struct work {
     struct call *waiting[WAITING_MAX]; /* a ring */
     size_t first;
     size_t count;
-    size_t stream_count;
+    size_t reserved_count;
     bool ending;
     size_t thread_count;
     struct work_thread *threads;
@@ -43,24 +43,24 @@ static struct call *take(struct work *work)
     return call;
 }
 
-bool work_take_stream(struct work_thread *thread)
+bool work_reserve(struct work_thread *thread)
 {
     struct work *work = thread->work;
     (void)pthread_mutex_lock(&work->mutex);
-    if (!thread->streams && work->stream_count < work->thread_count / 2) {
-        thread->streams = true;
-        work->stream_count++;
+    if (!thread->reserved && work->reserved_count < work->thread_count / 2) {
+        thread->reserved = true;
+        work->reserved_count++;
     }
     (void)pthread_mutex_unlock(&work->mutex);
-    return thread->streams;
+    return thread->reserved;
 }
 
-static void give_stream(struct work_thread *thread)
+static void end_reservation(struct work_thread *thread)
 {
-    if (!thread->streams) return;
-    thread->streams = false;
+    if (!thread->reserved) return;
+    thread->reserved = false;
     (void)pthread_mutex_lock(&thread->work->mutex);
-    thread->work->stream_count--;
+    thread->work->reserved_count--;
     (void)pthread_mutex_unlock(&thread->work->mutex);
 }
 
@@ -70,7 +70,7 @@ static void *run(void *context)
     for (struct call *call; (call = take(thread->work)) != NULL;) {
         call->thread = thread;
         call->route->handle(call);
-        give_stream(thread);
+        end_reservation(thread);
         call->thread = NULL;
         call_done(call);
         call_release(call);
