@@ -11,9 +11,10 @@ COMMENT ON INDEX winnow.event_by_time IS
 CREATE INDEX event_by_name ON winnow.event USING brin (
     event_time,
     client_id text_bloom_ops (n_distinct_per_range = 100),
-    metric text_bloom_ops (n_distinct_per_range = 50)
+    metric text_bloom_ops (n_distinct_per_range = 50),
+    hashtextextended(client_id, hashtextextended(metric, 0)) int8_bloom_ops (n_distinct_per_range = 200)
 ) WITH (pages_per_range = 8);
-COMMENT ON INDEX winnow.event_by_name IS 'Where events of a client or a metric may lie.';
+COMMENT ON INDEX winnow.event_by_name IS 'Where events of a client, of a metric, or of both may lie.';
 
 -- Nothing may have come for a while: widens a span before `ends` until it holds an event, then halves the last step.
 -- Without sequential scans, because the planner expects to find one soon, and begins with the oldest.

@@ -23,7 +23,8 @@ from winnow_test.process import ROOT  # pylint: disable=wrong-import-position
 ON_EVENT = {
     "brin_time": "USING brin (event_time, ingested_at) WITH (pages_per_range = 32)",
     "brin_name": "USING brin (event_time, client_id text_bloom_ops (n_distinct_per_range = 100), "
-                 "metric text_bloom_ops (n_distinct_per_range = 50)) WITH (pages_per_range = 8)",
+                 "metric text_bloom_ops (n_distinct_per_range = 50), hashtextextended(client_id, "
+                 "hashtextextended(metric, 0)) int8_bloom_ops (n_distinct_per_range = 200)) WITH (pages_per_range = 8)",
     "time": "(event_time, event_hash)",
     "client": '(client_id COLLATE "C", event_time)',
     "metric": '(metric COLLATE "C", event_time)',

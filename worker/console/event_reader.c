@@ -8,18 +8,16 @@
 
 #include "instant.h"
 
-#define HOURS_MOST     "48" /* that one look into the roll-ups takes in */
-#define HOUR_US        (INT64_C(3600) * 1000000)
-#define DAY_US         (INT64_C(86400) * 1000000)
-#define GROWTH         2     /* of a window behind one that held too little; */
-#define GROWTH_IN_HOUR 4     /* the same within an hour */
-#define BLIND_GROWTH   4     /* the same where the roll-ups do not know how much a filter lets through, */
-#define BLIND_LOOK     20000 /* and how many events are looked through first then, */
-#define BLIND_LEAST    10    /* of them the roll-ups must tell to be believed */
-#define BLIND_NAMED    10    /* or, of those of a client or metric, how many times as many as are wanted */
-#define SURPLUS        2     /* a window is made for so many times as many events as are wanted */
-#define FEW_NAMES      4
-#define CONDITIONS     16
+#define HOURS_MOST "48" /* that one look into the roll-ups takes in */
+#define DAY_US     (INT64_C(86400) * 1000000)
+#define GROWTH     4 /* of a window behind one that held nothing, and the most behind any */
+/* Where the roll-ups do not know how much a filter lets through: how many events are looked through first, */
+#define BLIND_LOOK  20000
+#define BLIND_LEAST 50  /* of them the roll-ups must tell, to be believed */
+#define BLIND_NAMED 10  /* or, of those of a client or metric, how many times as many as are wanted */
+#define SURPLUS     1.4 /* a window is made for so many times as many events as are wanted */
+#define FEW_NAMES   4
+#define CONDITIONS  16
 
 #define SQL_WINDOW \
     "SELECT (extract(epoch FROM newest) * 1000000)::int8, (extract(epoch FROM begins) * 1000000)::int8, " \
@@ -45,6 +43,9 @@
     "    WHERE r.bucket < day.bucket) FROM day WHERE day.bucket IS NOT NULL) " \
     "SELECT " SQL_COLUMNS " FROM day JOIN winnow.event AS e ON e.bucket = day.bucket " \
     "JOIN winnow.stream AS s USING (stream_id) WHERE e.event_hash = "
+
+/* As the index has it: both together are rarer than each. */
+#define SQL_PAIR(client, metric) "hashtextextended(" client ", hashtextextended(" metric ", 0))"
 
 /* A statement that grows with its conditions. */
 struct query {
@@ -193,6 +194,12 @@ static void add_filter(struct query *query, const struct event_reader *reader)
     add_condition(query, "e.amount >= ", filter->amount_min, "numeric");
     add_condition(query, "e.amount <= ", filter->amount_max, "numeric");
     add_text_condition(query, reader);
+    if (filter->client == NULL || filter->metric == NULL) return;
+    add(query, " AND " SQL_PAIR("e.client_id", "e.metric") " = hashtextextended(");
+    add_value(query, filter->client, "text");
+    add(query, ", hashtextextended(");
+    add_value(query, filter->metric, "text");
+    add(query, ", 0))");
 }
 
 /* ---- one event, by its hash ------------------------------------------------------------------------------
@@ -254,7 +261,8 @@ static bool look_into_rollups(struct event_reader *reader, size_t wanted, struct
 /* Where in its last hour the window may begin, if events are spread evenly over that. */
 static int64_t shrink(const struct window *window, size_t wanted)
 {
-    int64_t needed = SURPLUS * ((int64_t)wanted - (window->matches - window->last_matches));
+    int64_t needed =
+        (int64_t)(SURPLUS * (double)((int64_t)wanted - (window->matches - window->last_matches)));
     if (window->last_matches <= needed) return window->begins_us;
     int64_t length_us = window->ends_us - window->begins_us;
     return window->ends_us - (int64_t)((double)length_us * (double)needed / (double)window->last_matches) - 1;
@@ -268,12 +276,21 @@ static bool is_blind(const struct event_reader *reader)
     return filter->amount_min != NULL || filter->amount_max != NULL || !names_known;
 }
 
-/* Where a window for so many events begins, if they are as dense as in the hour that was looked at. */
+/* Where a window for so many events begins, if they are as dense as in the hours that were looked at. */
 static int64_t stretch(const struct window *window, int64_t events)
 {
-    double length_us = (double)(window->ends_us - window->begins_us);
-    double width_us = length_us * (double)events / (double)window->last_matches;
-    return (double)window->ends_us > width_us ? window->ends_us - (int64_t)width_us - 1 : 0;
+    double length_us = (double)(window->newest_us - window->begins_us);
+    double width_us = length_us * (double)events / (double)window->matches;
+    return (double)window->newest_us > width_us ? window->newest_us - (int64_t)width_us - 1 : 0;
+}
+
+/* How wide the next window has to be, if events are as dense there as in the last one, which held too few. */
+static int64_t widen(const struct event_reader *reader, size_t wanted)
+{
+    double growth = GROWTH;
+    if (reader->found > 0) growth = SURPLUS * (double)wanted / (double)reader->found;
+    if (growth > GROWTH) growth = GROWTH;
+    return (int64_t)(growth * (double)reader->width_us) + 1;
 }
 
 /* The first window, and each one of which the roll-ups know how much it holds. */
@@ -295,8 +312,7 @@ static bool choose_by_rollups(struct event_reader *reader, size_t wanted, int64_
         *ret_lower_us = stretch(&window, named ? BLIND_NAMED * (int64_t)wanted : BLIND_LOOK);
     else
         *ret_lower_us = shrink(&window, wanted);
-    const int growth = reader->width_us < HOUR_US ? GROWTH_IN_HOUR : GROWTH;
-    const int64_t wider_us = reader->upper_us - growth * reader->width_us;
+    const int64_t wider_us = reader->upper_us - widen(reader, wanted);
     const bool enough = window.matches >= (int64_t)wanted && wider_us < window.begins_us;
     if (reader->width_us > 0 && wider_us < *ret_lower_us)
         *ret_lower_us = enough ? window.begins_us : wider_us;
@@ -307,7 +323,7 @@ static bool choose_by_rollups(struct event_reader *reader, size_t wanted, int64_
 static bool choose_window(struct event_reader *reader, size_t wanted, int64_t *ret_lower_us)
 {
     if (reader->width_us > 0 && is_blind(reader))
-        *ret_lower_us = reader->upper_us - BLIND_GROWTH * reader->width_us;
+        *ret_lower_us = reader->upper_us - widen(reader, wanted);
     else if (!choose_by_rollups(reader, wanted, ret_lower_us))
         return false;
     if (*ret_lower_us >= reader->upper_us) *ret_lower_us = reader->upper_us - 1;
@@ -372,6 +388,7 @@ static void move_on(struct event_reader *reader, const struct rows *rows, size_t
         reader->width_us = 0;
     } else {
         reader->width_us = reader->upper_us - lower_us;
+        reader->found = count;
         reader->upper_us = lower_us;
         reader->has_key = false;
         reader->ended = lower_us <= reader->filter->from_us;

@@ -53,7 +53,8 @@ struct event_reader {
     int64_t upper_us; /* all after it was read: the next window ends here, exclusive */
     bool has_key;     /* and within its last microsecond, those with a lower hash are left */
     char key_hash[IDENTITY_TEXT_SIZE];
-    int64_t width_us; /* of the last window; 0: none yet */
+    int64_t width_us; /* of the last window; 0: none yet, or it was full */
+    size_t found;     /* rows in it */
     bool ended;
     bool names_read;
     char *clients; /* names that hold the text, as arrays of PostgreSQL; NULL: none */
