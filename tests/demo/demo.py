@@ -166,6 +166,15 @@ def _stop(_number, _frame):
     raise KeyboardInterrupt
 
 
+def _stay_for_a_person(screen, demo):
+    """On a terminal the console is worth a look before everything is removed; nobody else is kept waiting."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    screen.line()
+    screen.line(f"The console, in a browser:  {screen.bold(demo.console.address + '/')}   (Enter ends the demo)")
+    sys.stdin.readline()
+
+
 def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
@@ -173,7 +182,8 @@ def main():
     try:
         with ExitStack() as stack:
             demo, is_exact = run(stack, screen)
-            summary.show_next(screen, demo)
+            summary.show_next(screen)
+            _stay_for_a_person(screen, demo)
             return 0 if is_exact else 1
     except KeyboardInterrupt:
         screen.keep_live()

@@ -77,7 +77,7 @@ def show(screen, demo, stream, acknowledged):
     return _verdict(screen, demo, acknowledged) and is_equal
 
 
-def show_next(screen, _demo):
+def show_next(screen):
     screen.title("What to try next")
     screen.line("  make demo KEEP=1        leaves it running, to look around in the console and with psql")
     screen.line("  make demo KAFKA=real    the same on Apache Kafka")

@@ -24,7 +24,9 @@
 #define REQUEST_TIMEOUT_MS INT64_C(30000) /* of a request, from its first byte or the last answer */
 #define BACKLOG            512U
 #define BODIES_BYTES_MAX   ((size_t)24 * 1024 * 1024)
-#define PASSED_OVER_MAX    (64ULL * 1024 * 1024) /* bytes of a body that nobody looks at */
+#define SHORT_BODY_BYTES \
+    ((size_t)16 * 1024) /* always taken: those who send long ones slowly keep out no others */
+#define PASSED_OVER_MAX (64ULL * 1024 * 1024) /* bytes of a body that nobody looks at */
 
 /* A connection, so that a request that never ends can be cut. */
 struct guest {
@@ -237,8 +239,10 @@ static void keep_headers(struct call *call, struct MHD_Connection *connection)
     }
 }
 
-static void refuse_bodies(struct call *call)
+static void refuse_bodies(struct server *server, struct call *call)
 {
+    server->body_bytes -= call->body_counted;
+    call->body_counted = 0;
     call->refused = true;
     buffer_done(&call->body);
     call_answer_header(call, "Retry-After", "1");
@@ -251,8 +255,9 @@ static void take_body(struct server *server, struct call *call, const char *data
     if (call->refused || call->body_too_large) return;
     call->body_too_large = call->body.size + size > call->route->body_bytes_max;
     if (call->body_too_large) return;
-    if (server->body_bytes + size > BODIES_BYTES_MAX) {
-        refuse_bodies(call);
+    const bool is_short = call->body.size + size <= SHORT_BODY_BYTES;
+    if (!is_short && server->body_bytes + size > BODIES_BYTES_MAX) {
+        refuse_bodies(server, call);
         return;
     }
     server->body_bytes += size;
