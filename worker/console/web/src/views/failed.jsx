@@ -57,7 +57,7 @@ function Group({ group, session, params, onRetry, onDiscard }) {
       <td class="actions">
         {open && mayOperate(session) && (
           <>
-            <button type="button" onClick={onRetry} aria-label={`Retry group ${group.reason} of ${client}`}>Retry group</button>{' '}
+            <button type="button" onClick={onRetry} aria-label={`Retry group ${group.reason} of ${client}`}>Retry</button>{' '}
             <button type="button" class="danger" onClick={onDiscard} aria-label={`Discard group ${group.reason} of ${client}`}>Discard</button>
           </>
         )}
