@@ -16,6 +16,7 @@ COMMENT ON FUNCTION winnow.grant_privileges() IS
     'when a superuser had to make the roles.';
 
 DROP VIEW winnow.dead_letter_work;
+DROP FUNCTION winnow.report_retries(jsonb);
 DROP TABLE winnow.dead_letter_action;
 
 CREATE OR REPLACE FUNCTION winnow.find_event_by_origin(

@@ -123,21 +123,22 @@ CREATE INDEX dead_letter_group ON winnow.dead_letter (reason, client_id COLLATE 
 COMMENT ON INDEX winnow.dead_letter_group IS 'Dead letters of one reason and client.';
 
 -- A batch's rows carry the time of its transaction, and so does its account: that leads to the few rows among which
--- the wanted one is.
+-- the wanted one is. When it is not among them, no event was stored from the message.
 CREATE OR REPLACE FUNCTION winnow.find_event_by_origin(
     wanted_stream smallint, wanted_partition integer, wanted_offset bigint)
     RETURNS SETOF winnow.event LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     stored_at timestamptz;
+    ended_at  bigint;
 BEGIN
-    SELECT b.committed_at INTO stored_at FROM winnow.batch_log AS b
+    SELECT b.committed_at, b.end_offset INTO stored_at, ended_at FROM winnow.batch_log AS b
     WHERE b.stream_id = wanted_stream AND b.partition = wanted_partition AND b.start_offset <= wanted_offset
     ORDER BY b.start_offset DESC LIMIT 1;
     RETURN QUERY SELECT * FROM winnow.event AS e
         WHERE e.ingested_at = stored_at AND e.stream_id = wanted_stream AND e.origin_partition = wanted_partition
             AND e.origin_offset = wanted_offset
         LIMIT 1;
-    IF NOT FOUND THEN
+    IF NOT FOUND AND ended_at > wanted_offset IS NOT TRUE THEN
         RETURN QUERY SELECT * FROM winnow.event AS e
             WHERE e.stream_id = wanted_stream AND e.origin_partition = wanted_partition
                 AND e.origin_offset = wanted_offset
@@ -145,7 +146,7 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION winnow.find_event_by_origin(smallint, integer, bigint) IS
-    'The event stored from this message: fast when there is one. That there is none takes reading the table.';
+    'The event stored from this message. Reads the table only when no batch is known to which the message belongs.';
 
 CREATE TABLE winnow.dead_letter_action (
     action_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -171,8 +172,8 @@ CREATE INDEX dead_letter_action_of ON winnow.dead_letter_action (stream_id, part
 COMMENT ON INDEX winnow.dead_letter_action_of IS 'What was done about one dead letter.';
 
 COMMENT ON TABLE winnow.dead_letter_action IS
-    'What people did about dead letters: who sent which again, or put it aside, when and why. Rows are added and get the '
-    'outcome of the sending; nothing else of them changes.';
+    'What people did about dead letters: who sent which again, or put it aside, when and why. Rows are added and get, once, '
+    'the outcome of the sending; nothing else of them changes.';
 COMMENT ON COLUMN winnow.dead_letter_action.action_id IS 'Number of the action, in the order in which they were begun.';
 COMMENT ON COLUMN winnow.dead_letter_action.stream_id IS 'Stream of the dead letter.';
 COMMENT ON COLUMN winnow.dead_letter_action.partition IS 'Its Kafka partition.';
@@ -191,8 +192,27 @@ COMMENT ON COLUMN winnow.dead_letter_action.event_hash IS
     'Key of the event that was sent; null when what was sent is no event.';
 COMMENT ON COLUMN winnow.dead_letter_action.error IS 'Why Kafka did not take it; null when it did, or has not answered.';
 
+CREATE FUNCTION winnow.report_retries(fates jsonb)
+    RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH told AS (
+        UPDATE winnow.dead_letter_action AS a
+        SET sent_partition = f.sent_partition, sent_offset = f.sent_offset, bucket = f.bucket, event_hash = f.event_hash,
+            error = f.error
+        FROM jsonb_to_recordset(fates) AS f (
+            action_id bigint, sent_partition integer, sent_offset bigint, bucket timestamptz, event_hash uuid, error text)
+        WHERE a.action_id = f.action_id AND a.action IN ('retry', 'edited_retry') AND a.sent_offset IS NULL
+            AND a.error IS NULL
+        RETURNING a.action_id)
+    SELECT count(*) FROM told
+$$;
+COMMENT ON FUNCTION winnow.report_retries(jsonb) IS
+    'Writes down where retries were sent, or why Kafka did not take them: an array of objects with action_id and either '
+    'sent_partition and sent_offset, with bucket and event_hash when it is an event, or error. Only what is not told yet is '
+    'filled in: returns for how many. With the privileges of its owner, so that nobody else needs to change an action.';
+
 -- Resolved wins: the event is stored, whatever was done. Of the actions the last one counts. A retry that Kafka did not
--- take leaves the letter as it was.
+-- take leaves the letter as it was, and so does one of which nothing is known after a minute: whoever began it is gone,
+-- as Kafka's client tells within ten seconds. An event that is sent twice is stored once.
 CREATE VIEW winnow.dead_letter_work AS
 SELECT
     d.stream_id,
@@ -226,6 +246,8 @@ LEFT JOIN LATERAL (
     FROM winnow.dead_letter_action AS l
     WHERE l.stream_id = d.stream_id AND l.partition = d.partition AND l.message_offset = d.message_offset
         AND l.error IS NULL
+        AND (l.action NOT IN ('retry', 'edited_retry') OR l.sent_offset IS NOT NULL
+            OR l.acted_at > now() - interval '1 minute')
         AND NOT (l.action = 'discard' AND EXISTS (
             SELECT FROM winnow.dead_letter_action AS u
             WHERE u.stream_id = l.stream_id AND u.partition = l.partition AND u.message_offset = l.message_offset
@@ -264,7 +286,7 @@ COMMENT ON COLUMN winnow.dead_letter_work.event_hash IS 'Key of the event that t
 COMMENT ON COLUMN winnow.dead_letter_work.failed_at IS 'When it was written down.';
 COMMENT ON COLUMN winnow.dead_letter_work.published_at IS 'When the dead-letter topic acknowledged it; null until then.';
 COMMENT ON COLUMN winnow.dead_letter_work.state IS
-    'open: nothing was done that holds; retried: sent again, its event is not stored (yet); discarded: put aside; '
+    'open: nothing was done that holds; retried: sent again, or taken for that within the last minute, its event is not stored (yet); discarded: put aside; '
     'resolved: its event, or the one that was sent in its place, is stored.';
 COMMENT ON COLUMN winnow.dead_letter_work.last_action_id IS 'The last action that holds; null when there is none.';
 COMMENT ON COLUMN winnow.dead_letter_work.stored_stream_id IS 'Of a resolved one: stream of the message that its event is stored from.';
@@ -291,12 +313,14 @@ BEGIN
         GRANT USAGE ON SCHEMA winnow TO winnow_retry;
         GRANT SELECT ON winnow.stream, winnow.dead_letter, winnow.dead_letter_action, winnow.dead_letter_work
             TO winnow_retry;
-        GRANT INSERT (stream_id, partition, message_offset, action, actor, note),
-            UPDATE (sent_partition, sent_offset, bucket, event_hash, error) ON winnow.dead_letter_action TO winnow_retry;
+        GRANT INSERT (stream_id, partition, message_offset, action, actor, note) ON winnow.dead_letter_action
+            TO winnow_retry;
+        GRANT EXECUTE ON FUNCTION winnow.report_retries(jsonb) TO winnow_retry;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'winnow_operator') THEN
-        GRANT INSERT (stream_id, partition, message_offset, action, actor, note),
-            UPDATE (sent_partition, sent_offset, bucket, event_hash, error) ON winnow.dead_letter_action TO winnow_operator;
+        GRANT INSERT (stream_id, partition, message_offset, action, actor, note) ON winnow.dead_letter_action
+            TO winnow_operator;
+        GRANT EXECUTE ON FUNCTION winnow.report_retries(jsonb) TO winnow_operator;
     END IF;
 END $$;
 COMMENT ON FUNCTION winnow.grant_privileges() IS

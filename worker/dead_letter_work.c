@@ -7,6 +7,7 @@
 #include "buffer.h"
 #include "identity.h"
 #include "instant.h"
+#include "json.h"
 
 #define SITE           "dead letters"
 #define PARAMETERS_MAX 16
@@ -278,31 +279,40 @@ bool letters_take(struct database *database, const struct letter_scope *scope,
     return run(database, &query, ret_rows, ret_fault);
 }
 
-bool letter_report(struct database *database, const struct letter_fate *fate, struct fault *ret_fault)
+static void add_fate(struct buffer *out, const struct letter_fate *fate)
 {
-    static const char sql[] =
-        "UPDATE winnow.dead_letter_action SET sent_partition = $2::int4, sent_offset = $3::int8, "
-        "bucket = $4::timestamptz, event_hash = $5::uuid, error = $6 WHERE action_id = $1::int8";
-    char number[3][NUMBER_SIZE];
     char bucket[INSTANT_TEXT_SIZE];
     char hash[IDENTITY_TEXT_SIZE];
-    const bool keyed = fate->sent && fate->is_event;
-    (void)snprintf(number[0], NUMBER_SIZE, "%" PRId64, fate->action_id);
-    (void)snprintf(number[1], NUMBER_SIZE, "%" PRId64, fate->partition);
-    (void)snprintf(number[2], NUMBER_SIZE, "%" PRId64, fate->offset);
-    if (keyed) {
+    json_open(out, '{');
+    json_int(out, "action_id", fate->action_id);
+    if (fate->sent) {
+        json_int(out, "sent_partition", fate->partition);
+        json_int(out, "sent_offset", fate->offset);
+    } else {
+        json_text(out, "error", fate->error);
+    }
+    if (fate->sent && fate->is_event) {
         (void)instant_print(fate->bucket_us, bucket);
         identity_print(fate->hash, hash);
+        json_text(out, "bucket", bucket);
+        json_text(out, "event_hash", hash);
     }
-    const struct sql_parameter parameters[] = {
-        sql_text(number[0]),
-        sql_text(fate->sent ? number[1] : NULL),
-        sql_text(fate->sent ? number[2] : NULL),
-        sql_text(keyed ? bucket : NULL),
-        sql_text(keyed ? hash : NULL),
-        sql_text(fate->sent ? NULL : fate->error),
-    };
-    return database_run(database, SITE, sql, parameters, ARRAY_COUNT(parameters), NULL, ret_fault);
+    json_close(out, '}');
+}
+
+bool letters_report(struct database *database, const struct letter_fate *fates, size_t count,
+                    struct fault *ret_fault)
+{
+    struct buffer out = {0};
+    json_open(&out, '[');
+    for (size_t i = 0; i < count; i++) add_fate(&out, &fates[i]);
+    json_close(&out, ']');
+    (void)buffer_add(&out, "", 1);
+    const struct sql_parameter parameter = sql_text(out.data);
+    const bool done = database_run(database, SITE, "SELECT winnow.report_retries($1::jsonb)", &parameter, 1,
+                                   NULL, ret_fault);
+    buffer_done(&out);
+    return done;
 }
 
 bool letters_count_open(struct database *database, const struct letter_scope *scope,

@@ -174,8 +174,10 @@ struct letter_fate {
     const char *error; /* when it was not sent; then the letter is as it was before */
 };
 
-MUST_CHECK bool letter_report(struct database *database, const struct letter_fate *fate,
-                              struct fault *ret_fault);
+/* All at once, in one transaction. The same may be said twice: the first time holds. A letter of which
+ * nothing is said within a minute is as it was before. */
+MUST_CHECK bool letters_report(struct database *database, const struct letter_fate *fates, size_t count,
+                               struct fault *ret_fault);
 
 /* How many open letters a group has. */
 MUST_CHECK bool letters_count_open(struct database *database, const struct letter_scope *scope,

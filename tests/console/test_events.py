@@ -214,3 +214,14 @@ def test_what_was_submitted_is_found(stage, console):
         assert answer.json["state"] == "completed", answer
     beyond = console.get(f"/api/v1/messages/{stored['partition']}/99999").json
     assert beyond["state"] in ("processing", "not_seen")
+
+
+def test_that_nothing_was_stored_takes_no_reading(stage, console):
+    """Of a message whose batch is known, only what was stored with that batch is looked at."""
+    event = {"client": "shop", "metric": "sale", "amount": 1, "time": "2024-01-01T10:00:00Z"}
+    with stage.pool():
+        stored = console.post("/api/v1/events", event, wait="20s").json
+    stage.database.run("UPDATE winnow.event SET ingested_at = ingested_at - interval '1 day'")
+    assert console.get(f"/api/v1/messages/{stored['partition']}/{stored['offset']}").json["state"] == "not_seen"
+    stage.database.run("DELETE FROM winnow.batch_log")
+    assert console.get(f"/api/v1/messages/{stored['partition']}/{stored['offset']}").json["state"] == "completed"

@@ -232,6 +232,14 @@ def test_kafka_away(failures, console):
     assert told["history"][0]["sent_to"] is None
 
 
+def test_too_long_for_kafka(failures, make_console):
+    """An edited value that no broker takes is the client's fault, and the letter is as it was."""
+    console = make_console(failures, "-X", "message.max.bytes=2000")
+    answer = act(console, items(console)[-1], "retry", {"value": "x" * 3000})
+    assert answer.status == 400 and answer.json["type"] == "/docs#problem-invalid-body", answer
+    assert item(console, 0, 0)["state"] == "open"
+
+
 def test_connection_lost_while_sending(failures, console):
     """Where a retry went is written down though the connection that wrote the retry down is gone by then."""
     letter = items(console)[-1]
@@ -251,6 +259,33 @@ def test_connection_lost_while_sending(failures, console):
     assert item(console, 0, 0)["history"][0]["sent_to"]["offset"] == answers[0].json["submission"]["offset"]
 
 
+def test_a_retry_of_which_nothing_is_known(failures, console):
+    """The console died between writing a retry down and sending it: soon the letter is open again."""
+    begin = ("INSERT INTO winnow.dead_letter_action (stream_id, partition, message_offset, action, actor, acted_at) SELECT "
+             "stream_id, partition, message_offset, 'retry', 'gone', now() - interval '%s' FROM winnow.dead_letter "
+             "WHERE message_offset = %d")
+    failures.database.run(begin % ("50 seconds", 0))
+    failures.database.run(begin % ("70 seconds", 1))
+    assert item(console, 0, 0)["state"] == "retried"
+    assert item(console, 0, 1)["state"] == "open"
+    group = {"reason": "amount_invalid", "client_id": "client_A"}
+    assert console.post("/api/v1/failed/retry", group).json == {"retried": 1, "failed": 0, "remaining": 0}
+    assert item(console, 0, 1)["history"][-1]["sent_to"] is not None
+
+
+def test_what_is_told_of_a_retry_stays(failures, console):
+    """Where it went is written down once; of a discard there is nothing to tell."""
+    first, second = items(console)[:2]
+    act(console, first, "discard", {"note": "no"})
+    assert act(console, second, "retry", {}).status == 202
+    before = failures.database.rows("SELECT * FROM winnow.dead_letter_action ORDER BY action_id")
+    ids = failures.database.rows("SELECT action_id FROM winnow.dead_letter_action")
+    for (action_id,) in ids:
+        failures.database.run("SELECT winnow.report_retries(jsonb_build_array(jsonb_build_object('action_id', "
+                              f"{action_id}, 'error', 'x')))")
+    assert failures.database.rows("SELECT * FROM winnow.dead_letter_action ORDER BY action_id") == before
+
+
 def test_database_restarts(failures, console, postgres):
     """Whoever asks while it is away is told to come again; whoever asks after notices nothing."""
     assert console.get("/api/v1/failed").status == 200
@@ -258,6 +293,8 @@ def test_database_restarts(failures, console, postgres):
     answer = console.get("/api/v1/failed")
     assert answer.status == 503 and int(answer.headers["retry-after"]) >= 1, answer
     assert answer.json["type"] == "/docs#problem-database-unavailable"
+    answer = console.get("/api/v1/events", format="csv")
+    assert answer.status == 503 and "content-disposition" not in answer.headers, answer
     postgres.start()
     for path in ("failed", "failed/items", "events", "aggregates"):
         assert console.get(f"/api/v1/{path}").status == 200

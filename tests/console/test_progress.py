@@ -61,10 +61,16 @@ def test_a_lost_count_shows(stage, console):
     stage.send(SEED)
     with stage.pool(workers=1):
         stage.wait_until_caught_up()
+    wait_until(lambda: console.get("/api/v1/status").json["total"]["offsets_read"] == 1, 10, "the console sees it")
+    stage.database.run("CREATE TABLE winnow.kept AS SELECT * FROM winnow.batch_log")
     stage.database.run("DELETE FROM winnow.batch_log")
     assert console.get("/api/v1/completeness").json["complete"] is False
     stage.database.run("UPDATE winnow.processing_log SET next_offset = next_offset + 5")
     wait_until(lambda: not console.get("/api/v1/status").json["complete"], 10, "the status turns, too")
+    stage.database.run("UPDATE winnow.processing_log SET next_offset = next_offset - 5")
+    stage.database.run("INSERT INTO winnow.batch_log SELECT * FROM winnow.kept")
+    wait_until(lambda: console.get("/api/v1/status").json["complete"], 10, "the status turns back")
+    assert console.get("/api/v1/status").json["total"]["stored"] == 1
 
 
 def test_database_away(stage, console, postgres):

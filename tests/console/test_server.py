@@ -52,6 +52,15 @@ def test_the_contract_lists_every_problem():
     assert listed == {(kind["name"], kind["status"], kind["title"]) for kind in CONTRACT["x-winnow-problems"]}
 
 
+def test_the_contract_lists_busy_and_stopping():
+    """Any route may be asked while the console is being stopped; whatever a thread answers may find all of them busy."""
+    source = " ".join((ROOT / "worker/console/route.c").read_text().split())
+    for path, item in CONTRACT["paths"].items():
+        for method, operation in item.items():
+            inline = f'{{"{method.upper()}", "{path}", ROUTE_INLINE' in source
+            assert {"503"} | (set() if inline else {"429"}) <= set(operation["responses"]), (method, path)
+
+
 def test_contract_parameters_are_those_of_the_routes():
     source = " ".join((ROOT / "worker/console/route.c").read_text().split())
     for path, item in CONTRACT["paths"].items():

@@ -1,7 +1,10 @@
 """POST /api/v1/events: what was sent arrives byte by byte, and the answer tells what became of it."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg2
 import pytest
 from winnow_test.check import explain
 from winnow_test.poll import wait_until
@@ -123,6 +126,36 @@ def test_a_body_of_unknown_length_is_limited(console):
     connection.close()
 
 
+def test_many_that_wait_hold_up_none(stage, console):
+    """More events wait than one question asks for, and nobody processes them: others learn their outcome."""
+    places = {}
+    for name in "abcdefghijklmnop":
+        places.setdefault(submit(console, {"client": name, "metric": "m"}).json["partition"], name)
+    (partition, known), (_, stuck), *_ = sorted(places.items())
+    with stage.pool():
+        stage.wait_until_caught_up()
+    begun = time.monotonic()
+    with ThreadPoolExecutor(4) as asking:
+        waiting = asking.submit(submit, console, {"client": known, "metric": "m", "amount": 7}, wait="25s")
+        wait_until(lambda: len(stage.broker.read_topic(stage.topic)) == 17, 20, "the event was sent")
+        many = [asking.submit(console.ask, "POST", "/api/v1/events",
+                              b"".join(b'{"client":"%s","metric":"m","amount":%d}\n' % (stuck.encode(), number * 1000 + i)
+                                       for i in range(1000)),
+                              {"wait": "25s"}, {"Content-Type": "application/x-ndjson"}) for number in range(3)]
+        wait_until(lambda: len(stage.broker.read_topic(stage.topic)) == 3017, 20, "all were sent")
+        stage.database.run(f"UPDATE winnow.processing_log SET next_offset = 100000 WHERE partition = {partition}")
+        assert waiting.result().status == 202
+        assert time.monotonic() - begun < 20
+        assert all(answer.result().status == 202 for answer in many)
+
+
+def test_longer_than_kafka_takes(stage, make_console):
+    console = make_console(stage, "-X", "message.max.bytes=2000")
+    answer = submit(console, b'{"client":"a","metric":"' + b"m" * 3000 + b'"}')
+    assert answer.status == 400 and answer.json["type"] == "/docs#problem-invalid-body", answer
+    assert "too large" in answer.json["detail"]
+
+
 def test_kafka_away(stage, console):
     """The answer says that it may have arrived: nothing is promised that is not known."""
     assert submit(console, SEED).status == 202
@@ -147,3 +180,16 @@ def test_database_away(stage, console, postgres):
         postgres.start()
         answer = submit(console, json.dumps({"client": "x", "metric": "w"}), wait="30s")
     assert answer.status == 201, answer
+
+
+def test_database_slow(stage, console):
+    """A question that PostgreSQL keeps for long holds nobody's answer for as long."""
+    with stage.pool(workers=1):
+        assert submit(console, SEED, wait="20s").status == 201
+        stage.wait_until_caught_up()
+    with psycopg2.connect(stage.database.dsn) as other:
+        other.cursor().execute("LOCK TABLE winnow.processing_log IN ACCESS EXCLUSIVE MODE")
+        begun = time.monotonic()
+        assert submit(console, SAME, wait="1s").status == 202
+        assert time.monotonic() - begun < 7
+    other.close()

@@ -15,6 +15,7 @@ def filled(database):
 
 DISCARD = ("INSERT INTO winnow.dead_letter_action (stream_id, partition, message_offset, action, actor, note) "
            "SELECT stream_id, partition, message_offset, 'discard', 'me', 'n' FROM winnow.dead_letter LIMIT 1")
+REPORT = "SELECT winnow.report_retries('[]')"
 FIND = "SELECT winnow.find_event(gen_random_uuid(), NULL)"
 FIND_BY_ORIGIN = "SELECT winnow.find_event_by_origin(1::smallint, 0, 1)"
 
@@ -36,6 +37,7 @@ MAY = {
         "SELECT winnow.resume_partition('sales', 0)", "UPDATE winnow.dead_letter SET published_at = NULL",
         "SELECT * FROM analytics.completeness_verdict", "SELECT * FROM analytics.failed_events",
         "SELECT * FROM analytics.message_state('sales', 0, 103)", "SELECT * FROM winnow.schema_migration", DISCARD,
+        REPORT,
     ],
     "winnow_analyst": [
         "SELECT * FROM analytics.totals_by_client_metric_day", "SELECT * FROM analytics.failed_events",
@@ -49,8 +51,7 @@ MAY = {
     ],
     "winnow_retry": [
         DISCARD, "SELECT * FROM winnow.dead_letter_work", "SELECT * FROM winnow.dead_letter",
-        "UPDATE winnow.dead_letter_action SET sent_partition = 1, sent_offset = 1, bucket = now(), "
-        "event_hash = gen_random_uuid(), error = NULL",
+        REPORT,
     ],
 }
 
@@ -68,7 +69,7 @@ MAY_NOT = {
         "DELETE FROM winnow.event", "INSERT INTO winnow.event SELECT * FROM winnow.event",
         "UPDATE winnow.processing_log SET next_offset = 0", "DELETE FROM winnow.dead_letter",
         "UPDATE winnow.dead_letter SET value = NULL", "UPDATE winnow.rollup_hour SET event_count = 0",
-        "SELECT winnow.grant_privileges()", "TRUNCATE winnow.batch_log",
+        "SELECT winnow.grant_privileges()", "TRUNCATE winnow.batch_log", "UPDATE winnow.dead_letter_action SET error = 'x'",
     ],
     "winnow_analyst": [
         "SELECT * FROM winnow.event", "SELECT * FROM winnow.dead_letter", "SELECT * FROM winnow.invariant_violation()",
@@ -76,13 +77,14 @@ MAY_NOT = {
         "SELECT winnow.ensure_event_month('2024-01-01')",
     ],
     "winnow_console": [
-        DISCARD, "INSERT INTO winnow.event SELECT * FROM winnow.event", "UPDATE winnow.dead_letter SET published_at = NULL",
+        DISCARD, REPORT, "INSERT INTO winnow.event SELECT * FROM winnow.event", "UPDATE winnow.dead_letter SET published_at = NULL",
         "DELETE FROM winnow.dead_letter", "UPDATE winnow.dead_letter_action SET error = 'x'",
         "SELECT winnow.resume_partition('sales', 0)", "SELECT winnow.ensure_event_month('2024-01-01')",
         "SELECT * FROM winnow.event FOR UPDATE", "CREATE TABLE winnow.x ()", "SELECT winnow.grant_privileges()",
     ],
     "winnow_retry": [
         "DELETE FROM winnow.dead_letter_action", "UPDATE winnow.dead_letter_action SET actor = 'x'",
+        "UPDATE winnow.dead_letter_action SET sent_partition = 1, sent_offset = 1",
         "UPDATE winnow.dead_letter_action SET action = 'undo', note = NULL", DISCARD.replace("note)", "note, acted_at)").replace(
             "'n' FROM", "'n', '2000-01-01' FROM"), "UPDATE winnow.dead_letter SET value = NULL", "DELETE FROM winnow.dead_letter",
         "UPDATE winnow.dead_letter SET published_at = NULL", "SELECT * FROM winnow.event", "SELECT * FROM winnow.rollup_hour",

@@ -11,7 +11,8 @@
 
 #define LIMIT_DEFAULT   1000
 #define LIMIT_MAX       100000
-#define NAME_LENGTH_MAX 200 /* characters */
+#define LIMIT_SHORT     10000 /* more rows take megabytes */
+#define NAME_LENGTH_MAX 200   /* characters */
 #define CONDITIONS_MAX  10
 
 enum by { BY_CLIENT, BY_METRIC, BY_HOUR, BY_DAY, BY_COUNT };
@@ -390,7 +391,9 @@ void handle_aggregates(struct call *call)
     struct question question;
     struct statement statement = {0};
     struct rows *rows = NULL;
-    if (!answer_format_choose(call, "json csv", &format) || !read_question(call, &question)) return;
+    if (!answer_format_choose(call, "json csv", &format) || !read_question(call, &question) ||
+        (question.limit > LIMIT_SHORT && !call_reserve_thread(call)))
+        return;
     build(&statement, &question);
     (void)buffer_add(&statement.sql, "", 1);
     if (call_run(call, SESSION_READ, statement.sql.data, statement.parameters, statement.count, &rows))

@@ -296,9 +296,19 @@ void call_fail(struct call *call, enum problem problem, const struct fault *faul
         cut(call);
         return;
     }
+    forget_headers(call); /* those of what was to be answered */
     if (transient) call_answer_header(call, "Retry-After", RETRY_AFTER_S);
     call_refuse(call,
                 &(struct refusal){.problem = transient ? problem : PROBLEM_INTERNAL, .detail = fault->text});
+}
+
+/* What Kafka does not take for its own sake (it is too long for the brokers, most likely) is the client's. */
+void call_fail_sending(struct call *call, const struct fault *fault)
+{
+    if (fault->status == STATUS_REJECT)
+        call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_BODY, .detail = fault->text});
+    else
+        call_fail(call, PROBLEM_KAFKA, fault);
 }
 
 /* ---- PostgreSQL ---------------------------------------------------------------------------------------- */

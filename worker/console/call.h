@@ -84,6 +84,8 @@ void call_refuse(struct call *call, const struct refusal *refusal);
 /* The same for a fault of PostgreSQL or Kafka: RETRY is a 503 with Retry-After, all else a 500 that is
  * logged. `problem` is PROBLEM_DATABASE or PROBLEM_KAFKA. When an answer has begun to stream it is cut. */
 void call_fail(struct call *call, enum problem problem, const struct fault *fault);
+/* The same for a message that Kafka did not take: REJECT, for its own sake, is a 400. */
+void call_fail_sending(struct call *call, const struct fault *fault);
 
 /* ---- PostgreSQL, in ROUTE_WORK handlers ---------------------------------------------------------------- */
 

@@ -155,7 +155,7 @@ static void on_sent(struct parcel *parcel)
     struct submit_call *submit = parcel->context;
     const struct fault *fault = parcel_fault(parcel);
     if (fault != NULL) {
-        call_fail(submit->call, PROBLEM_KAFKA, fault);
+        call_fail_sending(submit->call, fault);
         end(parcel);
     } else if (submit->wait_ms > 0) {
         parcel->done = answer;

@@ -1,7 +1,7 @@
 /* POST /api/v1/failed…: send dead letters again, as they are or edited, and put them aside. Each is written
  * down before it is sent, so that nothing is sent that nobody knows of; where it went is added when Kafka has
- * it. What goes wrong in between leaves a letter "retried" that may be retried again: an event that is sent
- * twice is stored once. */
+ * it. What goes wrong in between leaves a letter "retried" that may be retried again, and open after a
+ * minute: an event that is sent twice is stored once. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -206,27 +206,31 @@ static void answer_retry(struct call *call, const struct parcel_item *item, int6
     buffer_done(&out);
 }
 
-/* The message went its way, or did not, and that is not written down: whoever asked has to know. */
-static void tell_unwritten(struct call *call, const struct letter_fate *fate, const struct fault *fault)
+/* Messages went their way, or did not, and that is not written down: whoever asked has to know. */
+static void tell_unwritten(struct call *call, const struct letter_fate *fates, size_t count,
+                           const struct fault *fault)
 {
     struct fault told;
-    fault_set(&told, fault->status, fault->site, "%s, but that could not be written down: %s",
-              fate->sent ? "the message was sent" : "Kafka did not take the message", fault->text);
+    size_t sent = 0;
+    for (size_t i = 0; i < count; i++) sent += fates[i].sent;
+    fault_set(&told, fault->status, fault->site,
+              "Kafka took %zu of %zu messages, but that could not be written down: %s", sent, count,
+              fault->text);
     call_fail(call, PROBLEM_DATABASE, &told);
 }
 
-/* Writes down where it went; once more on a new connection when that is lost, as it may say the same twice.
+/* Writes down where they went; once more on a new connection when that is lost, as it may say the same twice.
  * False when the call is answered. */
-static bool report(struct call *call, const struct letter_fate *fate)
+static bool report(struct call *call, const struct letter_fate *fates, size_t count)
 {
     struct fault fault;
     for (int attempt = 0; attempt < 2; attempt++) {
         struct database *database = work_database(call->thread, SESSION_RETRY, &fault);
         if (database == NULL) break;
-        if (letter_report(database, fate, &fault)) return true;
+        if (letters_report(database, fates, count, &fault)) return true;
         if (database_is_alive(database)) break;
     }
-    tell_unwritten(call, fate, &fault);
+    tell_unwritten(call, fates, count, &fault);
     return false;
 }
 
@@ -235,9 +239,9 @@ static void send_one(struct call *call, struct parcel *parcel, int64_t action_id
     struct parcel_item *item = parcel->items;
     send_parcel(call, parcel);
     const struct letter_fate fate = fate_of(item, action_id);
-    if (!report(call, &fate)) return;
+    if (!report(call, &fate, 1)) return;
     if (!fate.sent) {
-        call_fail(call, PROBLEM_KAFKA, &item->fault);
+        call_fail_sending(call, &item->fault);
         return;
     }
     await_outcome(call, parcel, wait_ms);
@@ -409,19 +413,19 @@ static bool send_taken(struct call *call, struct rows *rows, struct tally *tally
 {
     const size_t count = rows_count(rows);
     struct buffer headers[GROUP_AT_ONCE] = {0};
+    struct letter_fate fates[GROUP_AT_ONCE];
     struct parcel *parcel = parcel_new(count);
-    bool told = true;
     for (size_t i = 0; i < count; i++)
         fill_item(&parcel->items[i], rows_bytes(rows, i, TAKEN_KEY), rows_bytes(rows, i, TAKEN_VALUE),
                   rows_int(rows, i, TAKEN_TIMESTAMP_MS), rows_bytes(rows, i, TAKEN_HEADERS), &headers[i]);
     send_parcel(call, parcel);
     for (size_t i = 0; i < count; i++) {
-        const struct letter_fate fate = fate_of(&parcel->items[i], rows_int(rows, i, TAKEN_ACTION_ID));
-        told = told && report(call, &fate);
-        tally->retried += fate.sent;
-        tally->failed += !fate.sent;
+        fates[i] = fate_of(&parcel->items[i], rows_int(rows, i, TAKEN_ACTION_ID));
+        tally->retried += fates[i].sent;
+        tally->failed += !fates[i].sent;
         buffer_done(&headers[i]);
     }
+    const bool told = report(call, fates, count);
     parcel_free(parcel);
     return told;
 }

@@ -27,14 +27,28 @@ struct outcomes {
     size_t count;
 };
 
+/* Those that did not fit into the question come first in the next one. */
+static void turn(struct outcomes *outcomes, struct parcel **rest)
+{
+    struct parcel *first = *rest;
+    struct parcel **last = rest;
+    if (first == NULL) return;
+    while (*last != NULL) last = &(*last)->next;
+    *rest = NULL;
+    *last = outcomes->waiting;
+    outcomes->waiting = first;
+}
+
 static void collect(struct outcomes *outcomes)
 {
+    struct parcel **link = &outcomes->waiting;
     outcomes->count = 0;
-    for (struct parcel *parcel = outcomes->waiting; parcel != NULL; parcel = parcel->next) {
-        for (size_t i = 0; i < parcel->count && outcomes->count < OUTCOME_ITEMS_MAX; i++) {
-            if (!parcel->items[i].known) outcomes->asked[outcomes->count++] = &parcel->items[i];
+    for (; *link != NULL && outcomes->count + (*link)->count <= OUTCOME_ITEMS_MAX; link = &(*link)->next) {
+        for (size_t i = 0; i < (*link)->count; i++) {
+            if (!(*link)->items[i].known) outcomes->asked[outcomes->count++] = &(*link)->items[i];
         }
     }
+    turn(outcomes, link);
 }
 
 static void ask(struct outcomes *outcomes)
@@ -43,7 +57,7 @@ static void ask(struct outcomes *outcomes)
     collect(outcomes);
     if (outcomes->count == 0) return;
     bool answered =
-        session_keep(outcomes->settings, SESSION_READ, &outcomes->database, &fault) &&
+        session_keep(outcomes->settings, SESSION_OUTCOME, &outcomes->database, &fault) &&
         outcome_ask(outcomes->database, outcomes->settings, outcomes->asked, outcomes->count, &fault);
     if (!answered && !outcomes->is_away)
         log_line(LOG_LEVEL_WARNING, "outcomes_unknown", "what became of submitted events is not known: %s",

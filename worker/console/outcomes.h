@@ -12,7 +12,8 @@ struct outcomes *outcomes_new(const struct settings *settings);
 
 /* Takes the parcel, whose items Kafka has acknowledged. When the outcome of each is known, or the parcel's
  * deadline has passed, calls parcel->done() in a thread of its own; items that are not known then are still
- * processing, as far as anyone can tell. The database may be away meanwhile. Any thread. */
+ * processing, as far as anyone can tell. The database may be away meanwhile; one that is slow
+ * puts the deadline off by 2 s, and one whose host is silent by 7 s. Any thread. */
 void outcomes_watch(struct outcomes *outcomes, struct parcel *parcel);
 
 /* All that wait are done at once, and those that come later, in the caller's thread. */

@@ -50,7 +50,9 @@ struct parcel_item {
     char reason[40]; /* "": none */
     char detail[REJECT_DETAIL_SIZE];
 
-    struct parcel *parcel; /* set by submitter.c */
+    struct parcel *parcel;         /* set by submitter.c */
+    struct parcel_item *next_sent; /* private to it: in the list of those on their way */
+    struct parcel_item **sent_link;
 };
 
 struct parcel {

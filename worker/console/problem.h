@@ -25,6 +25,7 @@
     X(PROBLEM_TOO_MANY, "too-many", 429, "Too many at once")                                     \
     X(PROBLEM_INTERNAL, "internal", 500, "The console failed")                                   \
     X(PROBLEM_DATABASE, "database-unavailable", 503, "PostgreSQL does not answer")               \
+    X(PROBLEM_STOPPING, "stopping", 503, "The console is being stopped")                         \
     X(PROBLEM_KAFKA, "kafka-unavailable", 503, "Kafka does not answer")
 /* clang-format on */
 

@@ -104,9 +104,18 @@ static void copy(char *to, size_t size, const char *text)
     (void)snprintf(to, size, "%s", text);
 }
 
+/* One whose batches do not lie one behind the other is counted from its start, until they do again. */
+static bool is_counted(const struct progress_partition *partition)
+{
+    return partition->started && partition->tiled;
+}
+
 static void take_row(struct progress *progress, const struct rows *rows, size_t row)
 {
     struct progress_partition *partition = find(progress, (int32_t)rows_int(rows, row, 0));
+    if (!is_counted(partition))
+        partition->stored = partition->duplicate = partition->dead = partition->gap = partition->lost =
+            partition->letters = 0;
     partition->started = true;
     partition->start_offset = rows_int(rows, row, 1);
     partition->next_offset = rows_int(rows, row, 2);
@@ -121,7 +130,7 @@ static void take_row(struct progress *progress, const struct rows *rows, size_t 
     partition->dead += rows_int(rows, row, 11);
     partition->gap += rows_int(rows, row, 12);
     partition->lost += rows_int(rows, row, 13);
-    partition->tiled &= rows_int(rows, row, 14) == 1;
+    partition->tiled = rows_int(rows, row, 14) == 1;
     partition->letters += rows_int(rows, row, 15);
     progress->unpublished = rows_int(rows, row, 16);
 }
@@ -134,7 +143,7 @@ static void list_counted(const struct progress *progress, struct buffer *numbers
     setting_add(counted, "{");
     for (size_t i = 0; i < progress->count; i++) {
         const struct progress_partition *partition = &progress->partitions[i];
-        if (!partition->started) continue;
+        if (!is_counted(partition)) continue;
         setting_add(numbers, "%s%" PRId32, comma, partition->partition);
         setting_add(counted, "%s%" PRId64, comma, partition->next_offset);
         comma = ",";

@@ -319,7 +319,7 @@ static enum MHD_Result dispatch_or_refuse(struct server *server, struct MHD_Conn
         call_answer_header(call, "Connection", "close");
         call_answer_header(call, "Retry-After", "1");
         call_refuse(call,
-                    &(struct refusal){.problem = PROBLEM_DATABASE, .detail = "the console is being stopped"});
+                    &(struct refusal){.problem = PROBLEM_STOPPING, .detail = "try again when it is back"});
         result = answer_now(connection, call);
     } else {
         result = dispatch(connection, call);

@@ -10,13 +10,16 @@
 
 enum session_kind {
     SESSION_READ, /* as winnow_console when the login is a member of it; transactions only read in any case */
-    SESSION_RETRY, /* as winnow_retry when the login is a member of it */
-    SESSION_FAULT, /* as the login itself: ends other sessions, for simulated failures */
+    SESSION_OUTCOME, /* the same, for questions that take a moment and are asked again */
+    SESSION_RETRY,   /* as winnow_retry when the login is a member of it */
+    SESSION_FAULT,   /* as the login itself: ends other sessions, for simulated failures */
     SESSION_KIND_COUNT
 };
 
-/* Sees to it that *database is a living connection: keeps it, or closes it and opens another. On failure it
- * is NULL. Connecting takes 3 s a host at most, a statement 20 s. */
+/* Sees to it that *database is a living connection: keeps it, or closes it, when it was lost meanwhile,
+ * and opens another. On failure it
+ * is NULL. Connecting takes 3 s a host at most, a statement 20 s, of
+ * SESSION_OUTCOME 2 s. */
 MUST_CHECK bool session_keep(const struct settings *settings, enum session_kind kind,
                              struct database **database, struct fault *ret_fault);
 

@@ -11,6 +11,7 @@
 
 #define UNDER_WAY_BYTES_MAX ((size_t)16 * 1024 * 1024)
 #define RENEW_AFTER_MS      INT64_C(1000)
+#define END_WITHIN_MS       INT64_C(10000)
 
 struct submitter {
     struct settings settings; /* a copy with properties of its own; the texts are borrowed */
@@ -21,11 +22,12 @@ struct submitter {
     struct parcel **last;
     size_t bytes; /* of all that are not done */
     bool ending;
+    int64_t end_by_ms; /* when it is ending */
 
     /* the thread's own */
     struct producer *producer; /* NULL: could not be made, or is to be made anew */
     struct normalizer *normalizer;
-    size_t under_way; /* items sent and not reported */
+    struct parcel_item *sent; /* and not reported */
     int64_t made_ms;
 };
 
@@ -46,13 +48,27 @@ static void report(struct submitter *submitter, struct parcel_item *item, const 
     if (--item->parcel->left == 0) finish(submitter, item->parcel);
 }
 
+static void begin_sent(struct submitter *submitter, struct parcel_item *item)
+{
+    item->next_sent = submitter->sent;
+    item->sent_link = &submitter->sent;
+    if (item->next_sent != NULL) item->next_sent->sent_link = &item->next_sent;
+    submitter->sent = item;
+}
+
+static void end_sent(struct parcel_item *item)
+{
+    *item->sent_link = item->next_sent;
+    if (item->next_sent != NULL) item->next_sent->sent_link = item->sent_link;
+}
+
 static void on_report(void *context, const struct delivery *delivery)
 {
     struct submitter *submitter = context;
     struct parcel_item *item = delivery->opaque;
     item->partition = delivery->partition;
     item->offset = delivery->offset;
-    submitter->under_way--;
+    end_sent(item);
     report(submitter, item, delivery->fault);
 }
 
@@ -76,22 +92,40 @@ static void send(struct submitter *submitter, struct parcel_item *item)
                                .timestamp_ms = timestamp_ms,
                                .partition = -1,
                                .opaque = item};
-    submitter->under_way++;
+    begin_sent(submitter, item);
     if (producer_send(submitter->producer, &message, &fault)) return;
-    submitter->under_way--;
+    end_sent(item);
     report(submitter, item, &fault);
 }
 
-/* A producer that met a fatal error takes nothing any more (librdkafka 2.0.2, issue 4438). */
+/* What it does not report when it ends it never will: those wait no longer. */
+static void end_producer(struct submitter *submitter)
+{
+    struct fault fault;
+    fault_set(&fault, STATUS_RETRY, "send", "the Kafka producer ended before Kafka acknowledged the message");
+    producer_free(submitter->producer);
+    submitter->producer = NULL;
+    for (struct parcel_item *item; (item = submitter->sent) != NULL;) {
+        end_sent(item);
+        report(submitter, item, &fault);
+    }
+}
+
+/* A producer that met a fatal error takes nothing any more, and may report nothing (librdkafka 2.0.2, issue
+ * 4438). */
+static void end_fatal_producer(struct submitter *submitter)
+{
+    if (submitter->producer == NULL || !producer_is_fatal(submitter->producer) ||
+        clock_now_ms() - submitter->made_ms <= RENEW_AFTER_MS)
+        return;
+    log_line(LOG_LEVEL_WARNING, "producer_renewed",
+             "the Kafka producer met a fatal error: another one is made");
+    end_producer(submitter);
+}
+
 static bool have_producer(struct submitter *submitter, struct fault *ret_fault)
 {
-    if (submitter->producer != NULL && producer_is_fatal(submitter->producer) &&
-        clock_now_ms() - submitter->made_ms > RENEW_AFTER_MS) {
-        log_line(LOG_LEVEL_WARNING, "producer_renewed",
-                 "the Kafka producer met a fatal error: another one is made");
-        producer_free(submitter->producer);
-        submitter->producer = NULL;
-    }
+    end_fatal_producer(submitter);
     if (submitter->producer != NULL) return true;
     submitter->made_ms = clock_now_ms();
     return producer_new(&submitter->settings, submitter->settings.topic, on_report, submitter,
@@ -117,12 +151,13 @@ static void send_parcel(struct submitter *submitter, struct parcel *parcel)
 static bool take(struct submitter *submitter, struct parcel **ret_first)
 {
     (void)pthread_mutex_lock(&submitter->mutex);
-    while (submitter->first == NULL && submitter->under_way == 0 && !submitter->ending)
+    while (submitter->first == NULL && submitter->sent == NULL && !submitter->ending)
         (void)pthread_cond_wait(&submitter->changed, &submitter->mutex);
     *ret_first = submitter->first;
     submitter->first = NULL;
     submitter->last = &submitter->first;
-    bool goes_on = !submitter->ending || *ret_first != NULL || submitter->under_way > 0;
+    bool goes_on = !submitter->ending || *ret_first != NULL ||
+                   (submitter->sent != NULL && clock_now_ms() < submitter->end_by_ms);
     (void)pthread_mutex_unlock(&submitter->mutex);
     return goes_on;
 }
@@ -136,8 +171,10 @@ static void *run(void *context)
             send_parcel(submitter, first);
             first = next;
         }
-        if (submitter->under_way > 0) (void)producer_serve(submitter->producer, 1);
+        if (submitter->sent != NULL) (void)producer_serve(submitter->producer, 1);
+        end_fatal_producer(submitter);
     }
+    end_producer(submitter);
     return NULL;
 }
 
@@ -239,10 +276,10 @@ void submitter_free(struct submitter *submitter)
     if (submitter == NULL) return;
     (void)pthread_mutex_lock(&submitter->mutex);
     submitter->ending = true;
+    submitter->end_by_ms = clock_now_ms() + END_WITHIN_MS;
     (void)pthread_cond_signal(&submitter->changed);
     (void)pthread_mutex_unlock(&submitter->mutex);
     (void)pthread_join(submitter->thread, NULL);
-    producer_free(submitter->producer);
     normalizer_free(submitter->normalizer);
     (void)pthread_mutex_destroy(&submitter->mutex);
     (void)pthread_cond_destroy(&submitter->changed);

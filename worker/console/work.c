@@ -119,7 +119,7 @@ bool work_submit(struct work *work, struct call *call)
 
 static void refuse_waiting(struct work *work)
 {
-    const struct refusal refusal = {.problem = PROBLEM_DATABASE, .detail = "the console is being stopped"};
+    const struct refusal refusal = {.problem = PROBLEM_STOPPING, .detail = "try again when it is back"};
     for (; work->count > 0; work->count--) {
         struct call *call = work->waiting[work->first];
         work->first = (work->first + 1) % WAITING_MAX;
