@@ -123,7 +123,8 @@ CREATE INDEX dead_letter_group ON winnow.dead_letter (reason, client_id COLLATE 
 COMMENT ON INDEX winnow.dead_letter_group IS 'Dead letters of one reason and client.';
 
 -- A batch's rows carry the time of its transaction, and so does its account: that leads to the few rows among which
--- the wanted one is. When it is not among them, no event was stored from the message.
+-- the wanted one is. When it is not among them, no event was stored from the message:
+-- whatever merges rows of the account one day has to keep their time or to tell that it is gone.
 CREATE OR REPLACE FUNCTION winnow.find_event_by_origin(
     wanted_stream smallint, wanted_partition integer, wanted_offset bigint)
     RETURNS SETOF winnow.event LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

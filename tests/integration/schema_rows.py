@@ -52,6 +52,8 @@ def fill(database):
                     bucket="2024-01-01 00:00:00+00", key=psycopg2.Binary(b"k"))
     add_batch(database, 100, 106, stored=3, duplicate=1, dead=1, gap=1)
     add_batch(database, 106, 110, stored=2, duplicate=1, dead=1, gap=0)
+    database.run("UPDATE winnow.event AS e SET ingested_at = b.committed_at FROM winnow.batch_log AS b "
+                 "WHERE e.origin_offset >= b.start_offset AND e.origin_offset < b.end_offset")  # as in one transaction
     roll_up(database)
 
 
