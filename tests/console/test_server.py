@@ -251,6 +251,23 @@ def test_its_end_while_a_retry_waits(stage, console):
     waiting.close()
 
 
+def test_its_end_while_kafka_is_away(stage, make_console):
+    """What waits for Kafka for as long as the operator allows does not hold up the end for as long."""
+    console = make_console(stage, "-X", "message.timeout.ms=60000")
+    assert console.post("/api/v1/events", EVENT).status == 202
+    stage.broker.command("down")
+    try:
+        waiting = console.connect()
+        waiting.request("POST", "/api/v1/events", json.dumps(EVENT), {"Content-Type": "application/json"})
+        assert console.get("/livez").status == 200  # behind it
+        console.process.send_signal(signal.SIGTERM)
+        assert waiting.getresponse().status == 503
+        assert console.process.wait(15) == 0
+        waiting.close()
+    finally:
+        stage.broker.command("up")
+
+
 def test_requests_while_it_ends(stage, console):
     """Over connections that are there already requests go on to come: they are answered or refused, and the end is
     orderly."""
