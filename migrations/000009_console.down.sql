@@ -32,6 +32,7 @@ COMMENT ON FUNCTION winnow.find_event_by_origin(smallint, integer, bigint) IS
 DROP INDEX winnow.dead_letter_group;
 DROP INDEX winnow.dead_letter_recent;
 DROP FUNCTION winnow.find_window(timestamptz, timestamptz, text, text, bigint, integer);
+DROP FUNCTION winnow.summarize_events();
 DROP FUNCTION winnow.find_last_event(timestamptz, timestamptz, interval);
 DROP INDEX winnow.event_by_name;
 DROP INDEX winnow.event_by_time;

@@ -16,6 +16,33 @@ CREATE INDEX event_by_name ON winnow.event USING brin (
 ) WITH (pages_per_range = 8);
 COMMENT ON INDEX winnow.event_by_name IS 'Where events of a client, of a metric, or of both may lie.';
 
+-- Autovacuum summarizes once in a minute or so, and who looks at the newest events would read all that came since. Only
+-- the owner of an index may summarize it.
+CREATE FUNCTION winnow.summarize_events()
+    RETURNS integer LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
+DECLARE
+    summary    regclass;
+    summarized integer := 0;
+BEGIN
+    FOR summary IN
+        SELECT i.indexrelid FROM pg_inherits AS h JOIN pg_index AS i ON i.indrelid = h.inhrelid
+        JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS a ON a.oid = c.relam
+        WHERE h.inhparent = 'winnow.event'::regclass AND a.amname = 'brin'
+            AND pg_stat_get_ins_since_vacuum(h.inhrelid) > 0
+    LOOP
+        BEGIN
+            summarized := summarized + brin_summarize_new_values(summary);
+        EXCEPTION WHEN lock_not_available THEN
+            NULL; -- autovacuum is at work there, and summarizes too
+        END;
+    END LOOP;
+    RETURN summarized;
+END $$;
+COMMENT ON FUNCTION winnow.summarize_events() IS
+    'For the console: brings the indexes by which it finds new events up to date. Returns how many spans were added. Changes '
+    'no data, and waits for nobody.';
+
 -- Nothing may have come for a while: widens a span before `ends` until it holds an event, then halves the last step.
 -- Without sequential scans, because the planner expects to find one soon, and begins with the oldest.
 CREATE FUNCTION winnow.find_last_event(begins timestamptz, ends timestamptz, width interval)
@@ -305,6 +332,7 @@ BEGIN
         GRANT USAGE ON SCHEMA winnow, analytics TO winnow_console;
         GRANT SELECT ON ALL TABLES IN SCHEMA winnow, analytics TO winnow_console;
         GRANT EXECUTE ON FUNCTION winnow.header_text(bytea), winnow.readable_text(bytea),
+            winnow.summarize_events(),
             winnow.find_window(timestamptz, timestamptz, text, text, bigint, integer),
             winnow.find_last_event(timestamptz, timestamptz, interval),
             winnow.find_event(uuid, timestamptz), winnow.find_event_by_origin(smallint, integer, bigint),

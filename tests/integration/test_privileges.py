@@ -132,3 +132,13 @@ def test_analyst_who_logs_in_reads_only(empty_database):
         "SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole JOIN pg_database "
         "ON pg_database.oid = setdatabase WHERE rolname = 'winnow_analyst' AND datname = current_database()")) == [
             ("default_transaction_read_only=on",), ("statement_timeout=5min",)]
+
+
+def test_console_summarizes_new_events_without_writing(filled):
+    filled.run("INSERT INTO winnow.event (bucket, event_time, origin_offset, event_hash, origin_partition, stream_id, "
+               "client_id, metric, amount) SELECT '2024-01-01', '2024-01-01', n, gen_random_uuid(), 0, 1, 'c', 'm', 0 "
+               "FROM generate_series(1, 20000) AS n")
+    filled.run("SELECT pg_stat_force_next_flush()")
+    filled.run("SET ROLE winnow_console; SET default_transaction_read_only = on")
+    assert filled.value("SELECT winnow.summarize_events()") > 0
+    assert filled.value("SELECT winnow.summarize_events()") == 0
