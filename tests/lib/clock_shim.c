@@ -45,9 +45,10 @@ static int64_t real_ns(void)
     return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
 }
 
+/* Libraries that are set up before this one may ask already. */
 static int64_t set_ns(void)
 {
-    return real_ns() + *shift_ms * 1000000;
+    return real_ns() + (shift_ms == NULL ? 0 : *shift_ms * 1000000);
 }
 
 static struct timespec timespec_of(int64_t ns)
