@@ -114,6 +114,7 @@ class Console:
         return self.process.stop()
 
     def close(self):
-        if self.process is not None:
-            self.process.kill()
+        """In its own way, when it is still there: what is killed counts no lines."""
+        if self.process is not None and self.process.is_running():
+            self.process.stop(timeout_s=5)
         remove_directory(self._directory)
