@@ -102,6 +102,17 @@ def test_an_unknown_parameter_gets_a_hint(console):
     assert "did you mean client?" in told["detail"]
 
 
+@pytest.mark.parametrize("query, parameter, found", [
+    ("client=a&client=b", "client", "client=b"), ("client=%41&cl%69ent=%42+c", "client", "cl%69ent=%42+c"),
+    ("client=%ff", "client", "client=%ff"), ("client=%C3%B6%FF", "client", "client=%C3%B6%FF"),
+    ("metric=m&client=a%2", "client", "client=a%2"), ("client=a%00b", "client", "client=a%00b"),
+    ("%ff=a", "the query", "%ff=a"), ("%ff", "the query", "%ff")])
+def test_a_query_is_shown_as_it_was_sent(console, query, parameter, found):
+    told = console.get(f"/api/v1/events?{query}")
+    assert told.status == 400
+    assert (told.json["parameter"], told.json["in"], told.json["found"]) == (parameter, "query", found)
+
+
 def test_etag(console):
     first = console.ask("GET", "/openapi.json")
     again = console.ask("GET", "/openapi.json", headers={"If-None-Match": first.headers["etag"]})

@@ -92,14 +92,14 @@ static bool refuse_unknown_parameter(struct call *call, const char *name)
 
 static bool check_query(struct call *call)
 {
-    struct slice found;
-    const char *expected;
-    if (!uri_read_query(&call->uri, &found, &expected)) {
+    struct uri_complaint wrong;
+    if (!uri_read_query(&call->uri, &wrong)) {
+        const char *parameter = wrong.parameter != NULL ? wrong.parameter : "the query";
         call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_PARAMETER,
-                                            .parameter = "the query",
+                                            .parameter = parameter,
                                             .in = "query",
-                                            .found = found,
-                                            .expected = expected});
+                                            .found = wrong.found,
+                                            .expected = wrong.expected});
         return false;
     }
     for (size_t i = 0; i < call->uri.parameter_count; i++) {
