@@ -54,10 +54,11 @@ const struct setting setting_table[SETTING_COUNT] = {
      .example = "/etc/winnow/tokens", .group = "Console",
      .help = "lines of name, role, SHA-256 of a token; needed unless on a loopback address"},
     {"read_only", 0, SETTING_TEXT, FIELD(read_only), .fallback = "no", .choices = "no yes",
-     .group = "Console", .help = "yes: the console takes no writes from anyone", .is_switch = true},
+     .group = "Console", .help = "the flag alone, or yes: the console takes no writes from anyone",
+     .is_switch = true},
     {"allow_fault_injection", 0, SETTING_TEXT, FIELD(allow_fault_injection), .fallback = "no",
      .choices = "no yes", .group = "Console", .is_switch = true,
-     .help = "yes: console and workers let failures of the database be simulated"},
+     .help = "the flag alone, or yes: console and workers let database failures be simulated"},
 };
 
 bool setting_name_equals(const char *name, const char *other, size_t other_size)

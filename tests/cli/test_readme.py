@@ -26,6 +26,19 @@ def test_settings_table():
     assert block("settings") == winnow("config", "table").strip(), "paste the output of: build/winnow config table"
 
 
+@pytest.mark.parametrize("name", ["read_only", "allow_fault_injection"])
+def test_switches_are_told_truly(name):
+    """The flag stands alone, the variable needs a yes: the table says so, and both do the same."""
+    flag, variable = "--" + name.replace("_", "-"), f"WINNOW_{name.upper()}"
+    meaning = next(line for line in block("settings").splitlines() if line.startswith(f"| `{name}`")).split("|")[-2]
+    assert meaning.startswith(" the flag alone, or yes: ")
+    by_flag = winnow("config", "print", flag)
+    by_variable = subprocess.run([WINNOW, "config", "print"], capture_output=True, text=True, check=True,
+                                 env={**os.environ, variable: "yes"}).stdout
+    for told in (by_flag, by_variable):
+        assert re.search(rf"^{name} +yes ", told, re.MULTILINE), told
+
+
 def test_demo_is_exact():
     assert "lost 0, double 0" in block("demo")
 

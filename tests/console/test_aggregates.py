@@ -99,6 +99,22 @@ def test_csv(filled):
         == expected(rows, ("client", "day"))
 
 
+def test_a_sheet_is_whole_or_says_that_it_is_not(stage, console):
+    fill(stage.database, [(BEGIN, f"{number:032x}", f"client_{number}", "m", Decimal(1)) for number in range(1500)])
+    sheet = console.get("/api/v1/aggregates", by="client", format="csv")
+    assert len(sheet.text.splitlines()) == 1 + 1500 and "winnow-truncated" not in sheet.headers
+    cut = console.get("/api/v1/aggregates", by="client", format="csv", limit=1000)
+    assert len(cut.text.splitlines()) == 1 + 1000 and cut.headers["winnow-truncated"] == "true"
+    page = console.get("/api/v1/aggregates", by="client")
+    assert len(page.json["rows"]) == 1000 and page.json["truncated"] and page.headers["winnow-truncated"] == "true"
+
+
+def test_the_sql_has_the_limit_that_was_asked_for(filled):
+    console, _ = filled
+    assert "LIMIT" not in console.get("/api/v1/aggregates", by="client").json["sql"]
+    assert console.get("/api/v1/aggregates", by="client", limit=7).json["sql"].endswith(" LIMIT 7")
+
+
 def test_nothing_stored(console):
     answer = console.get("/api/v1/aggregates")
     assert answer.json["rows"] == [{"event_count": 0, "amount_sum": "0"}]

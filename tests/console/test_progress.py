@@ -73,6 +73,27 @@ def test_a_lost_count_shows(stage, console):
     assert console.get("/api/v1/status").json["total"]["stored"] == 1
 
 
+def test_completeness_is_that_of_the_topic(stage, console):
+    """Another stream of the database that does not add up is told of, and changes no verdict."""
+    stage.send(SEED)
+    with stage.pool(workers=1):
+        stage.wait_until_caught_up()
+    whole = console.get("/api/v1/completeness").json
+    assert (whole["complete"], whole["elsewhere"]) == (True, None)
+    stage.database.run("INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('other', 'other', 'x')")
+    stage.database.run("INSERT INTO winnow.processing_log (stream_id, partition, start_offset, next_offset) "
+                       "SELECT stream_id, 9, 0, 5 FROM winnow.stream WHERE topic = 'other'")
+    told = console.get("/api/v1/completeness").json
+    assert {**told, "elsewhere": None} == whole
+    assert told["elsewhere"].startswith("INCOMPLETE: 1 of 1 partitions do not add up, the first is other/9;")
+    assert {(part["group"], part["topic"]) for part in told["partitions"]} == {(stage.settings["group"], stage.topic)}
+    assert "Elsewhere in this database: INCOMPLETE" in stage.winnow("status").out
+    stage.database.run("DELETE FROM winnow.batch_log")
+    told = console.get("/api/v1/completeness").json
+    assert told["complete"] is False and f"the first is {stage.topic}/" in told["sentence"]
+    assert "the first is other/9;" in told["elsewhere"]
+
+
 def test_database_away(stage, console, postgres):
     assert console.get("/api/v1/status").status == 200
     postgres.stop()

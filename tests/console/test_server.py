@@ -15,6 +15,7 @@ from winnow_test.poll import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = json.loads((ROOT / "worker/console/openapi.json").read_text())
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 EVENT = {"client": "a", "metric": "m", "amount": 1, "time": "2024-01-01"}
 
 
@@ -100,6 +101,33 @@ def test_an_unknown_parameter_gets_a_hint(console):
     told = console.get("/api/v1/events?clinet=a").json
     assert told["parameter"] == "clinet"
     assert "did you mean client?" in told["detail"]
+
+
+@pytest.mark.parametrize("query, parameter, found", [
+    ("client=a&client=b", "client", "client=b"), ("client=%41&cl%69ent=%42+c", "client", "cl%69ent=%42+c"),
+    ("client=%ff", "client", "client=%ff"), ("client=%C3%B6%FF", "client", "client=%C3%B6%FF"),
+    ("metric=m&client=a%2", "client", "client=a%2"), ("client=a%00b", "client", "client=a%00b"),
+    ("%ff=a", "the query", "%ff=a"), ("%ff", "the query", "%ff")])
+def test_a_query_is_shown_as_it_was_sent(console, query, parameter, found):
+    told = console.get(f"/api/v1/events?{query}")
+    assert told.status == 400
+    assert (told.json["parameter"], told.json["in"], told.json["found"]) == (parameter, "query", found)
+
+
+def test_headers_have_the_room_that_the_readme_tells(console):
+    """In one header or in many, also before an answer that is long."""
+    told = re.search(r"(\d+) KiB for its first line and its headers, each counted with (\d+) bytes more", README)
+    room, more = int(told[1]) * 1024, int(told[2])
+    for path in ("/api/v1/status", "/api/v1/events?format=csv", "/openapi.json"):
+        begin = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        left = room - len(begin) - 2 * more
+        one = f"X: {'x' * (left - more - 5)}\r\n"
+        few = f"X: {'x' * 995}\r\n" * (left // (1000 + more))
+        many = f"X: {'x' * 95}\r\n" * (left // (100 + more))
+        short = "X: y\r\n" * (left // (6 + more))
+        for headers in (one, few, many, short):
+            assert raw(console, (begin + headers + "\r\n").encode()).startswith(b"HTTP/1.1 200 "), (path, headers[:20])
+        assert not raw(console, (begin + one + f"Y: {'y' * 2048}\r\n\r\n").encode()).startswith(b"HTTP/1.1 200 ")
 
 
 def test_etag(console):

@@ -1,5 +1,6 @@
 """POST /api/v1/events: what was sent arrives byte by byte, and the answer tells what became of it."""
 
+import gzip
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -113,6 +114,23 @@ def test_refused(stage, console, body, media_type, parameters, status, parameter
     assert told["parameter"] == parameter
     assert told["expected"] in told["detail"]
     assert stage.broker.read_topic(stage.topic) == []
+
+
+@pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/explain", "/api/v1/failed/discard"])
+def test_no_coding_but_identity(stage, console, path):
+    """Packed bytes are no event: they must not come to the topic as if they were."""
+    for coding in ("gzip", "identity, br"):
+        answer = console.ask("POST", path, gzip.compress(SEED), headers={"Content-Encoding": coding})
+        assert (answer.status, answer.media_type) == (415, "application/problem+json"), answer
+        told = answer.json
+        assert (told["parameter"], told["in"], told["found"]) == ("Content-Encoding", "header", coding)
+        assert told["expected"].startswith("identity") and answer.headers["accept-encoding"] == "identity"
+    assert stage.broker.read_topic(stage.topic) == []
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_identity_is_no_coding(console, coding):
+    assert console.ask("POST", "/api/v1/events", SEED, headers={"Content-Encoding": coding}).status == 202
 
 
 def test_a_body_of_unknown_length_is_limited(console):

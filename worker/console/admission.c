@@ -92,14 +92,14 @@ static bool refuse_unknown_parameter(struct call *call, const char *name)
 
 static bool check_query(struct call *call)
 {
-    struct slice found;
-    const char *expected;
-    if (!uri_read_query(&call->uri, &found, &expected)) {
+    struct uri_complaint wrong;
+    if (!uri_read_query(&call->uri, &wrong)) {
+        const char *parameter = wrong.parameter != NULL ? wrong.parameter : "the query";
         call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_PARAMETER,
-                                            .parameter = "the query",
+                                            .parameter = parameter,
                                             .in = "query",
-                                            .found = found,
-                                            .expected = expected});
+                                            .found = wrong.found,
+                                            .expected = wrong.expected});
         return false;
     }
     for (size_t i = 0; i < call->uri.parameter_count; i++) {
@@ -135,6 +135,21 @@ static bool check_media_type(struct call *call)
     return false;
 }
 
+/* Nothing is unpacked: packed bytes would go to Kafka as a message that is no event. */
+static bool check_coding(struct call *call)
+{
+    const char *coding = call_header(call, "Content-Encoding");
+    bool plain = coding == NULL || *coding == '\0' || strcasecmp(coding, "identity") == 0;
+    if (plain || call->route->media_types == NULL) return true;
+    call_answer_header(call, "Accept-Encoding", "identity");
+    call_refuse(call, &(struct refusal){.problem = PROBLEM_MEDIA_TYPE,
+                                        .parameter = "Content-Encoding",
+                                        .in = "header",
+                                        .found = slice_of_text(coding),
+                                        .expected = "identity: the body as it is, not packed"});
+    return false;
+}
+
 static bool check_length(struct call *call)
 {
     const char *length = call_header(call, "Content-Length");
@@ -146,5 +161,5 @@ static bool check_length(struct call *call)
 bool admission_check(struct call *call)
 {
     return find_route(call) && access_check(call) && check_query(call) && check_media_type(call) &&
-           check_length(call);
+           check_coding(call) && check_length(call);
 }

@@ -9,7 +9,7 @@
 #include "instant.h"
 #include "json.h"
 
-#define LIMIT_DEFAULT   1000
+#define LIMIT_PAGE      1000 /* of JSON; a sheet has all there is */
 #define LIMIT_MAX       100000
 #define LIMIT_SHORT     10000 /* more rows take megabytes */
 #define NAME_LENGTH_MAX 200   /* characters */
@@ -43,6 +43,7 @@ struct question {
     bool has_from;
     bool has_to;
     int64_t limit;
+    bool limited; /* by whoever asks */
 };
 
 /* ---- the question ----------------------------------------------------------------------------------------
@@ -92,9 +93,10 @@ static bool read_by(struct call *call, struct question *question)
     }
 }
 
-static bool read_question(struct call *call, struct question *ret)
+static bool read_question(struct call *call, enum answer_format format, struct question *ret)
 {
-    *ret = (struct question){.limit = LIMIT_DEFAULT};
+    *ret = (struct question){.limit = format == FORMAT_CSV ? LIMIT_MAX : LIMIT_PAGE,
+                             .limited = call_query(call, "limit") != NULL};
     return read_by(call, ret) && call_query_text(call, "client", 1, NAME_LENGTH_MAX, &ret->client) &&
            call_query_text(call, "metric", 1, NAME_LENGTH_MAX, &ret->metric) &&
            call_query_text(call, "q", 1, NAME_LENGTH_MAX, &ret->text) &&
@@ -237,7 +239,8 @@ static void add_columns(struct statement *statement, const struct question *ques
 }
 
 /* Not for people, the last two columns are the totals over all rows, whatever the limit, and one row more is
- * asked for, which tells whether there are more. */
+ * asked for, which tells whether there are more. For people there is no limit but the one asked for: a page
+ * ends somewhere, what is copied from it should not. */
 static void build(struct statement *statement, const struct question *question)
 {
     char limit[40];
@@ -254,6 +257,7 @@ static void build(struct statement *statement, const struct question *question)
     if (question->by_count == 0) return;
     add_places(statement, " GROUP BY ", question->by_count);
     add_places(statement, " ORDER BY ", question->by_count);
+    if (statement->for_people && !question->limited) return;
     (void)snprintf(limit, sizeof limit, " LIMIT %lld",
                    (long long)question->limit + (statement->for_people ? 0 : 1));
     add(statement, limit);
@@ -379,6 +383,7 @@ static void answer_rows(struct call *call, const struct question *question, cons
     call_answer(call, 200, answer_format_media_type(format));
     if (format == FORMAT_CSV)
         call_answer_header(call, "Content-Disposition", "attachment; filename=\"aggregates.csv\"");
+    if (answer.count < found) call_answer_header(call, "Winnow-Truncated", "true");
     bool goes_on = (format == FORMAT_CSV ? add_csv : add_json)(call, &out, &answer);
     if (goes_on)
         (void)!call_add(call, out.data, out.size); /* the last of it: nothing else is to be given up */
@@ -391,7 +396,7 @@ void handle_aggregates(struct call *call)
     struct question question;
     struct statement statement = {0};
     struct rows *rows = NULL;
-    if (!answer_format_choose(call, "json csv", &format) || !read_question(call, &question) ||
+    if (!answer_format_choose(call, "json csv", &format) || !read_question(call, format, &question) ||
         (question.limit > LIMIT_SHORT && !call_reserve_thread(call)))
         return;
     build(&statement, &question);

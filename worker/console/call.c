@@ -21,17 +21,9 @@
 #define TAKING_BYTES_A_MS 16
 
 const char *const call_header_names[CALL_HEADER_COUNT] = {
-    "Accept",
-    "Accept-Encoding",
-    "Authorization",
-    "Content-Length",
-    "Content-Type",
-    "Host",
-    "If-None-Match",
-    "Last-Event-ID",
-    "Origin",
-    "Sec-Fetch-Site",
-    "Winnow-Simulate-Failure",
+    "Accept",         "Accept-Encoding", "Authorization",  "Content-Encoding",
+    "Content-Length", "Content-Type",    "Host",           "If-None-Match",
+    "Last-Event-ID",  "Origin",          "Sec-Fetch-Site", "Winnow-Simulate-Failure",
 };
 
 struct call *call_new(struct console *console, const char *target)

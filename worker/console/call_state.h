@@ -15,7 +15,7 @@
 #define CALL_HEADERS_MAX     8 /* of the answer */
 #define CALL_MEDIA_TYPE_JSON "application/json"
 
-#define CALL_HEADER_COUNT 11 /* of the request: those that anyone looks at */
+#define CALL_HEADER_COUNT 12 /* of the request: those that anyone looks at */
 extern const char *const call_header_names[CALL_HEADER_COUNT];
 
 struct work_thread;

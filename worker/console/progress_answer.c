@@ -98,22 +98,38 @@ void handle_workers(struct call *call)
     progress_snapshot_done(&snapshot);
 }
 
-/* One statement, so that the verdict and the figures are of one moment. */
+/* One statement, so that the verdicts and the figures are of one moment. The sentences are those of
+ * analytics.completeness_verdict, which is about all streams at once; a test compares. */
 static const char completeness_sql[] =
-    "SELECT pg_catalog.json_build_object('complete', v.complete, 'sentence', v.sentence, 'partitions', "
-    "coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_object('group', c.consumer_group, 'topic', "
-    "c.topic, 'partition', c.partition, 'start_offset', c.start_offset, 'next_offset', c.next_offset, "
-    "'offsets_read', c.offsets_read, 'stored', c.stored, 'duplicate', c.duplicate, 'dead', c.dead, 'gap', "
-    "c.gap, "
-    "'lost', c.lost, 'dead_letters', c.dead_letters, 'complete', c.complete) ORDER BY c.consumer_group, "
-    "c.topic, "
-    "c.partition) FROM analytics.completeness AS c), '[]')) FROM analytics.completeness_verdict AS v";
+    "WITH account AS MATERIALIZED (SELECT *, consumer_group = $1 AND topic = $2 AS own"
+    " FROM analytics.completeness),"
+    " verdict AS (SELECT own, coalesce(bool_and(a.complete), true) AS complete,"
+    " CASE WHEN count(a.topic) = 0 THEN 'Nothing has been read yet.'"
+    " WHEN bool_and(a.complete) THEN format('Complete: %s offsets read in %s partitions = %s stored + "
+    "%s duplicate + %s dead-lettered + %s gap + %s lost.', sum(a.offsets_read), count(*), sum(a.stored), "
+    "sum(a.duplicate), sum(a.dead), sum(a.gap), sum(a.lost))"
+    " ELSE format('INCOMPLETE: %s of %s partitions do not add up, the first is %s/%s; see "
+    "winnow.invariant_violation().', count(*) FILTER (WHERE NOT a.complete), count(*),"
+    " (array_agg(a.topic ORDER BY a.topic, a.partition) FILTER (WHERE NOT a.complete))[1],"
+    " (array_agg(a.partition ORDER BY a.topic, a.partition) FILTER (WHERE NOT a.complete))[1])"
+    " END AS sentence FROM (VALUES (true), (false)) AS side (own) LEFT JOIN account AS a USING (own)"
+    " GROUP BY own)"
+    " SELECT json_build_object('complete', mine.complete, 'sentence', mine.sentence,"
+    " 'elsewhere', CASE WHEN NOT other.complete THEN other.sentence END,"
+    " 'partitions', coalesce((SELECT json_agg(json_build_object('group', c.consumer_group, 'topic', c.topic,"
+    " 'partition', c.partition, 'start_offset', c.start_offset, 'next_offset', c.next_offset,"
+    " 'offsets_read', c.offsets_read, 'stored', c.stored, 'duplicate', c.duplicate, 'dead', c.dead,"
+    " 'gap', c.gap, 'lost', c.lost, 'dead_letters', c.dead_letters, 'complete', c.complete)"
+    " ORDER BY c.partition) FROM account AS c WHERE c.own), '[]'))"
+    " FROM verdict AS mine, verdict AS other WHERE mine.own AND NOT other.own";
 
 void handle_completeness(struct call *call)
 {
     struct rows *rows = NULL;
     struct buffer out = {0};
-    if (!call_run(call, SESSION_READ, completeness_sql, NULL, 0, &rows)) return;
+    const struct settings *settings = call_settings(call);
+    const struct sql_parameter parameters[] = {sql_text(settings->group), sql_text(settings->topic)};
+    if (!call_run(call, SESSION_READ, completeness_sql, parameters, ARRAY_COUNT(parameters), &rows)) return;
     json_raw(&out, NULL, rows_text(rows, 0, 0));
     call_answer_json(call, 200, &out);
     buffer_done(&out);

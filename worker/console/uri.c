@@ -18,6 +18,7 @@ void uri_init(struct uri *uri, const char *target)
 void uri_done(struct uri *uri)
 {
     free(uri->text);
+    free(uri->sent);
     *uri = (struct uri){0};
 }
 
@@ -58,29 +59,35 @@ const char *uri_parameter(const struct uri *uri, const char *name)
     return NULL;
 }
 
-/* Takes one name=value; it is terminated already. */
-static const char *take(struct uri *uri, char *part)
+/* Takes one name=value; it is terminated already. Returns what was expected instead, NULL when it is good. */
+static const char *take(struct uri *uri, char *part, const char **ret_name)
 {
+    static const char escapes[] = "UTF-8 with % escapes such as %20";
     static char empty[] = "";
     char *sign = strchr(part, '=');
     char *value = sign != NULL ? sign + 1 : empty;
     size_t name_size = sign != NULL ? (size_t)(sign - part) : strlen(part);
-    if (sign != NULL && !uri_decode(value, strlen(value), true)) return "UTF-8 with % escapes such as %20";
-    if (!uri_decode(part, name_size, true)) return "UTF-8 with % escapes such as %20";
+    *ret_name = NULL;
+    if (!uri_decode(part, name_size, true)) return escapes;
+    *ret_name = part;
+    if (sign != NULL && !uri_decode(value, strlen(value), true)) return escapes;
     if (uri_parameter(uri, part) != NULL) return "each parameter once";
     if (uri->parameter_count == URI_PARAMETERS_MAX) return "at most 32 parameters";
     uri->parameters[uri->parameter_count++] = (struct uri_parameter){part, value};
     return NULL;
 }
 
-bool uri_read_query(struct uri *uri, struct slice *ret_found, const char **ret_expected)
+bool uri_read_query(struct uri *uri, struct uri_complaint *ret_complaint)
 {
     char *rest = uri->query;
-    for (char *part; rest != NULL && (part = strsep(&rest, "&")) != NULL;) {
+    if (rest == NULL) return true;
+    uri->sent = strdup(rest);
+    if (uri->sent == NULL) abort();
+    for (char *part; (part = strsep(&rest, "&")) != NULL;) {
         if (*part == '\0') continue;
-        *ret_found = slice_of(part, strlen(part));
-        *ret_expected = take(uri, part);
-        if (*ret_expected != NULL) return false;
+        ret_complaint->found = slice_of(uri->sent + (part - uri->query), strlen(part));
+        ret_complaint->expected = take(uri, part, &ret_complaint->parameter);
+        if (ret_complaint->expected != NULL) return false;
     }
     return true;
 }

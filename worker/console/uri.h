@@ -19,6 +19,7 @@ struct uri {
     char *text;        /* owned; all else points into it */
     struct slice path; /* not decoded */
     char *query;       /* NULL: none; cut into the parameters by uri_read_query() */
+    char *sent;        /* owned; the query as it came, from uri_read_query() on */
     struct uri_parameter parameters[URI_PARAMETERS_MAX];
     size_t parameter_count;
 };
@@ -27,9 +28,16 @@ struct uri {
 void uri_init(struct uri *uri, const char *target);
 void uri_done(struct uri *uri);
 
-/* Decodes the query in place. False with what was wrong (a part of the text) and what was expected: escapes
- * that are none, NUL, what is not UTF-8, a parameter given twice, too many of them. */
-MUST_CHECK bool uri_read_query(struct uri *uri, struct slice *ret_found, const char **ret_expected);
+/* What is wrong with a query. Borrows from the uri. */
+struct uri_complaint {
+    const char *parameter; /* its name, decoded; NULL when it has none that can be read */
+    struct slice found;    /* the part of the query, as it was sent */
+    const char *expected;
+};
+
+/* Decodes the query in place. False for escapes that are none, NUL, what is not UTF-8, a parameter given
+ * twice, too many of them. */
+MUST_CHECK bool uri_read_query(struct uri *uri, struct uri_complaint *ret_complaint);
 
 /* The value; NULL when it was not given. */
 const char *uri_parameter(const struct uri *uri, const char *name);

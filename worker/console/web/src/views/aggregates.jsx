@@ -10,7 +10,6 @@ import { Download } from '../parts/download.jsx';
 import { Filters, chosen } from '../parts/filters.jsx';
 
 const PATH = '/api/v1/aggregates';
-const ROWS = 1000;
 const CHART_ROWS = 20000;
 const FIELDS = [
   { name: 'q', label: 'Search', type: 'search', placeholder: 'in client and metric' },
@@ -106,8 +105,7 @@ export function Aggregates({ params }) {
   const by = (params.by ?? 'client,metric').split(',').filter((name) => COLUMNS[name]);
   const filters = chosen(params, FIELDS.map(({ name }) => name));
   const query = { ...filters, by: by.join(',') };
-  const { data, problem, loading, reload } = useLoad((signal) => get(PATH, { ...query, limit: ROWS }, { signal }),
-    JSON.stringify(query));
+  const { data, problem, loading, reload } = useLoad((signal) => get(PATH, query, { signal }), JSON.stringify(query));
   const change = (names) => go('aggregates', { ...params, by: names.join(',') || 'none' }, { replace: true });
   return (
     <>
@@ -126,7 +124,7 @@ export function Aggregates({ params }) {
       {data && data.total.event_count === 0 && <p class="notice">Nothing is stored that these filters let through.</p>}
       <OverTime params={params} filters={filters} by={by} />
       {data && <Table data={data} />}
-      {data?.truncated && <p class="muted">The first {count(ROWS)} rows. The export has more.</p>}
+      {data?.truncated && <p class="muted">The first {count(data.rows.length)} rows. The export has more.</p>}
       {data && <details><summary>The same in SQL</summary><pre tabIndex={0} aria-label="SQL">{data.sql}</pre></details>}
     </>
   );

@@ -79,6 +79,7 @@ export function Workers() {
       {completeness.data && (
         <p class={`notice ${completeness.data.complete ? 'good' : 'bad'}`}>{completeness.data.sentence}</p>
       )}
+      {completeness.data?.elsewhere && <p class="notice warn">Elsewhere in this database: {completeness.data.elsewhere}</p>}
       {status.data?.lag_error && <p class="notice warn">The lag is not known: {status.data.lag_error}</p>}
       {status.data?.unpublished_dead_letters > 0 && (
         <p class="notice warn">{plural(status.data.unpublished_dead_letters, 'dead letter')} not published to their topic yet.</p>
