@@ -195,6 +195,24 @@ bool kafka_conf_new(const struct settings *settings, enum kafka_role role, rd_ka
     return true;
 }
 
+bool kafka_reader_client_new(const struct settings *settings, rd_kafka_t **ret_client,
+                             struct fault *ret_fault)
+{
+    struct settings ungrouped = *settings;
+    rd_kafka_conf_t *conf = NULL;
+    char text[256];
+    ungrouped.group = NULL;
+    if (!kafka_conf_new(&ungrouped, KAFKA_CONSUMER, &conf, ret_fault)) return false;
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    if (client == NULL) {
+        fault_set(ret_fault, STATUS_STOP, "kafka configuration", "%s", text);
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
+    *ret_client = client;
+    return true;
+}
+
 /* ---- faults ------------------------------------------------------------------------------------------- */
 
 static enum status code_status(rd_kafka_resp_err_t code)

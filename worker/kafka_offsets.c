@@ -13,17 +13,8 @@ struct kafka_offsets {
 bool kafka_offsets_open(const struct settings *settings, struct kafka_offsets **ret_offsets,
                         struct fault *ret_fault)
 {
-    struct settings ungrouped = *settings;
-    rd_kafka_conf_t *conf = NULL;
-    char text[256];
-    ungrouped.group = NULL;
-    if (!kafka_conf_new(&ungrouped, KAFKA_CONSUMER, &conf, ret_fault)) return false;
-    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
-    if (client == NULL) {
-        fault_set(ret_fault, STATUS_STOP, "kafka configuration", "%s", text);
-        rd_kafka_conf_destroy(conf);
-        return false;
-    }
+    rd_kafka_t *client = NULL;
+    if (!kafka_reader_client_new(settings, &client, ret_fault)) return false;
     struct kafka_offsets *offsets = calloc(1, sizeof *offsets);
     if (offsets == NULL) abort();
     offsets->client = client;
