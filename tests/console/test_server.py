@@ -15,7 +15,7 @@ from winnow_test.poll import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = json.loads((ROOT / "worker/console/openapi.json").read_text())
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "worker" / "console" / "README.md").read_text(encoding="utf-8")
 EVENT = {"client": "a", "metric": "m", "amount": 1, "time": "2024-01-01"}
 
 
