@@ -7,8 +7,16 @@
 #include "database.h"
 #include "exit_code.h"
 #include "migrate.h"
+#include "progress.h"
 #include "settings.h"
 #include "signals.h"
+
+static const char *quiet_asked;
+
+static const struct command_option own_options[] = {
+    {'q', "quiet", NULL, "no progress on standard error", &quiet_asked},
+    {0},
+};
 
 static const struct command_usage usage = {
     .synopsis = "winnow migrate [options] [status]",
@@ -17,6 +25,7 @@ static const struct command_usage usage = {
         "does nothing when it is there already. `status` lists the migrations and changes nothing; its\n"
         "exit code is 0 when the schema is current and 1 when it is not.\n"
         "Example: winnow migrate -d 'host=db.example.org dbname=winnow user=winnow_owner'",
+    .options = own_options,
     .settings = "database",
 };
 
@@ -31,8 +40,15 @@ static int complain(const struct fault *fault)
 /* Notices are chatter ("already exists, skipping"); what an operator has to do comes as a warning. */
 static void print_warning(void *context, const char *severity, const char *text)
 {
-    (void)context;
-    if (strcmp(severity, "WARNING") == 0) (void)printf("warning: %s\n", text);
+    if (strcmp(severity, "WARNING") != 0) return;
+    progress_hide(context);
+    (void)printf("warning: %s\n", text);
+    (void)fflush(stdout);
+}
+
+static void show_progress(void *context)
+{
+    progress_update(context, 0, 0);
 }
 
 static int print_status(const struct migration_plan *plan)
@@ -60,26 +76,39 @@ static int show_status(struct database *database)
 }
 
 /* One `winnow migrate` at a time: the second waits, and then finds nothing left to do. */
-static bool lock(struct database *database, struct fault *ret_fault)
+static bool lock(struct database *database, struct progress *progress, struct fault *ret_fault)
 {
     bool taken;
     if (!migrate_lock(database, false, &taken, ret_fault)) return false;
     if (taken) return true;
+    progress_note(progress, "waiting for another winnow migrate");
     (void)printf("another winnow migrate is at work on this database; waiting for it\n");
     (void)fflush(stdout);
     return migrate_lock(database, true, &taken, ret_fault);
 }
 
-static bool apply_pending(struct database *database, const struct migration_plan *plan,
-                          struct fault *ret_fault)
+static size_t count_pending(const struct migration_plan *plan)
 {
+    size_t count = 0;
+    for (size_t i = 0; i < plan->count; i++) count += plan->lines[i].state == MIGRATION_PENDING ? 1 : 0;
+    return count;
+}
+
+static bool apply_pending(struct database *database, const struct migration_plan *plan,
+                          struct progress *progress, struct fault *ret_fault)
+{
+    const size_t pending = count_pending(plan);
     size_t applied = 0;
     for (size_t i = 0; i < plan->count; i++) {
         if (plan->lines[i].state != MIGRATION_PENDING) continue;
         const struct migration *migration = migrations;
         while (migration->version != plan->lines[i].version) migration++;
         int64_t ms;
+        char note[100];
+        (void)snprintf(note, sizeof note, "%s (%zu of %zu)", migration->name, applied + 1, pending);
+        progress_note(progress, note);
         if (!migrate_apply(database, migration, &ms, ret_fault)) return false;
+        progress_hide(progress);
         (void)printf("applied %s in %" PRId64 " ms\n", migration->name, ms);
         (void)fflush(stdout);
         applied++;
@@ -93,10 +122,14 @@ static int apply(struct database *database)
 {
     struct fault fault;
     struct migration_plan plan = {0};
-    database_on_notice(database, print_warning, NULL);
-    const bool done = lock(database, &fault) && migration_plan_read(database, &plan, &fault) &&
-                      migration_plan_check(&plan, true, &fault) && apply_pending(database, &plan, &fault);
+    struct progress progress;
+    progress_begin(&progress, &(struct progress_options){.command = "migrate", .quiet = quiet_asked != NULL});
+    database_listen(database, &(struct database_listener){print_warning, show_progress, &progress});
+    const bool done = lock(database, &progress, &fault) && migration_plan_read(database, &plan, &fault) &&
+                      migration_plan_check(&plan, true, &fault) &&
+                      apply_pending(database, &plan, &progress, &fault);
     migration_plan_done(&plan);
+    progress_end(&progress);
     return done ? EXIT_DRAINED : complain(&fault);
 }
 
