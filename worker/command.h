@@ -5,7 +5,8 @@
 
 /* The settings of a worker, and so of the pool that passes its own on. */
 #define WORKER_SETTINGS \
-    "brokers topic group stall_timeout_ms dead_letter_topic database statement_timeout_ms batch_rows " \
+    "brokers topic group stall_timeout_ms dead_letter_topic database database_password_file " \
+    "statement_timeout_ms batch_rows " \
     "batch_bytes batch_age_ms event_bytes_max breaker_window breaker_percent workers drain_timeout_ms " \
     "log_level allow_fault_injection"
 

@@ -110,7 +110,8 @@ static int run_example(void)
         "#security.protocol = SASL_SSL\n"
         "#sasl.mechanisms = SCRAM-SHA-512\n"
         "#sasl.username = winnow\n"
-        "#sasl.password = secret\n");
+        "#sasl.password.file = /etc/winnow/sasl-password\n"
+        "#ssl.ca.location = /etc/winnow/ca.pem\n");
     return EXIT_DRAINED;
 }
 

@@ -32,7 +32,8 @@ static const struct command_usage usage = {
         "needed;\n"
         "any other needs --token-file, and a proxy that ends TLS in front of it.\n\n"
         "  $ winnow console -b localhost:9092 -t events -d dbname=winnow",
-    .settings = "brokers topic group database event_bytes_max dead_letter_topic listen token_file read_only "
+    .settings = "brokers topic group database database_password_file event_bytes_max dead_letter_topic "
+                "listen token_file read_only "
                 "allow_fault_injection log_level",
 };
 

@@ -26,7 +26,7 @@ static const struct command_usage usage = {
         "exit code is 0 when the schema is current and 1 when it is not.\n"
         "Example: winnow migrate -d 'host=db.example.org dbname=winnow user=winnow_owner'",
     .options = own_options,
-    .settings = "database",
+    .settings = "database database_password_file",
 };
 
 static int complain(const struct fault *fault)

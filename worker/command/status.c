@@ -39,7 +39,8 @@ static const struct command_usage usage = {
         "out.\n\n"
         "  $ winnow status -b localhost:9092 -t events -d dbname=winnow",
     .options = options,
-    .settings = "brokers topic group dead_letter_topic database statement_timeout_ms log_level",
+    .settings = "brokers topic group dead_letter_topic database database_password_file statement_timeout_ms "
+                "log_level",
 };
 
 struct look {
