@@ -32,7 +32,4 @@ void flags_done(struct flags *flags);
 /* Whether the command takes the setting. Properties of librdkafka (-X) go with "brokers". */
 bool flags_takes(const struct command_usage *usage, const char *setting);
 
-/* Prints the help of a command on standard output. */
-void flags_print_help(const struct command_usage *usage);
-
 #endif
