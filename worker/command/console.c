@@ -16,6 +16,7 @@
 #include "console/work.h"
 #include "exit_code.h"
 #include "log.h"
+#include "service_notify.h"
 #include "signals.h"
 
 #define WORK_THREADS   6
@@ -108,7 +109,9 @@ static int serve(struct console *console, const struct listen_address *address)
         return complain(&fault);
     }
     tell_address(address, server);
+    service_notify("READY=1\nSTATUS=listening on port %u", (unsigned)server_port(server));
     serve_until_stopped(server);
+    service_notify("STOPPING=1");
     signals_arm_deadline(STOP_WITHIN_MS);
     server_quiesce(server);
     end(console);
@@ -147,6 +150,7 @@ int command_console(int argc, char **argv)
     int rest;
     int exit_code;
     signals_init(false);
+    service_notify_init();
     if (!settings_read(&usage_console, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     if (rest < argc) {
         (void)fprintf(stderr, "winnow console: found %s after the options, expected nothing\n", argv[rest]);

@@ -5,9 +5,13 @@
 #include "exit_code.h"
 #include "kafka_properties.h"
 #include "log.h"
+#include "service_notify.h"
 #include "settings.h"
 #include "signals.h"
 #include "supervisor.h"
+
+/* On top of two statements: Kafka's client may take so long for its part, more than once in a row. */
+#define STUCK_MORE_MS INT64_C(30000)
 
 #define HOLD_MS               5000
 #define HOUSEKEEP_INTERVAL_MS INT64_C(3600000)
@@ -34,6 +38,7 @@ static int supervise(const struct settings *settings, char **options)
         .hold_ms = HOLD_MS,
         .rejoin_ms = kafka_session_timeout_ms(settings),
         .housekeep_interval_ms = HOUSEKEEP_INTERVAL_MS,
+        .stuck_ms = 2 * settings->statement_timeout_ms + STUCK_MORE_MS,
     };
     return supervisor_run(&supervisor);
 }
@@ -52,6 +57,7 @@ int command_pool(int argc, char **argv)
                  "found \"%s\" after the options, expected nothing; see winnow pool --help", argv[rest]);
         exit_code = EXIT_BAD_USAGE;
     } else {
+        service_notify_init();
         exit_code = supervise(&settings, argv + 1);
     }
     settings_done(&settings);

@@ -62,7 +62,7 @@ static uint64_t make_seed(void)
 }
 
 /* Waits for the schema to be there and known: a database that is down when a worker starts is no mistake. */
-static int check_schema(const struct settings *settings)
+static int check_schema(const struct settings *settings, struct slot *slot)
 {
     struct database_options database_options = {
         .conninfo = settings->database,
@@ -73,6 +73,7 @@ static int check_schema(const struct settings *settings)
     backoff_init(&backoff, BACKOFF_SERVER_FLOOR_MS, BACKOFF_SERVER_CEILING_MS, make_seed());
     int64_t told_ms = 0;
     for (;;) {
+        slot_beat(slot, clock_now_ms());
         struct fault fault;
         struct database *database = NULL;
         bool known = database_open(&database_options, &database, &fault) && migrate_check(database, &fault);
@@ -124,7 +125,7 @@ static int run(const struct settings *settings)
     struct slot *slot = slot_attach(fd, index);
     if (fd >= 0) signals_supervised();
     if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
-    int code = check_schema(settings);
+    int code = check_schema(settings, slot);
     return code == EXIT_DRAINED && !signals_stop_asked() ? consume(settings, slot) : code;
 }
 
