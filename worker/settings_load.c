@@ -173,7 +173,7 @@ void settings_load_done(struct settings_load *load)
  * replaced. */
 static void take_database_password(struct settings_load *load)
 {
-    const struct setting *setting = setting_find("database_password_file", strlen("database_password_file"));
+    const struct setting *setting = setting_find(SETTING_PASSWORD_FILE, strlen(SETTING_PASSWORD_FILE));
     const char *path = load->settings.database_password_file;
     if (path == NULL) return;
     char *password = read_secret(load, path, load->origins[setting - setting_table]);

@@ -23,18 +23,17 @@
 #define TIDY_EVERY_MS  1000
 #define STOP_WITHIN_MS 15000
 
-static const struct command_usage usage = {
+const struct command_usage usage_console = {
     .synopsis = "winnow console [options]",
+    .summary = "serve the HTTP API and its page",
     .description =
-        "Serves the HTTP API and the page of the console: submit events and learn what became of them, look\n"
-        "through what was stored and what failed, mend and retry failures, watch the totals.\n"
-        "The contract is at /openapi.json, its reference at /docs. On a loopback address no token is "
-        "needed;\n"
-        "any other needs --token-file, and a proxy that ends TLS in front of it.\n\n"
-        "  $ winnow console -b localhost:9092 -t events -d dbname=winnow",
-    .settings = "brokers topic group database database_password_file event_bytes_max dead_letter_topic "
-                "listen token_file read_only "
-                "allow_fault_injection log_level",
+        "Serves the HTTP API and the page of the console: submit events and learn what became of them, look "
+        "through what was stored and what failed, mend and retry failures, watch the totals. The contract is "
+        "at /openapi.json, its reference at /docs. On a loopback address no token is needed; any other needs "
+        "--token-file, and a proxy that ends TLS in front of it.",
+    .example = "winnow console -b localhost:9092 -t events -d dbname=winnow",
+    .settings = "brokers topic group database listen token_file read_only dead_letter_topic "
+                "event_bytes_max log_level allow_fault_injection",
 };
 
 static int complain(const struct fault *fault)
@@ -152,7 +151,7 @@ int command_console(int argc, char **argv)
     int exit_code;
     signals_init(false);
     service_notify_init();
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    if (!settings_read(&usage_console, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     if (rest < argc) {
         (void)fprintf(stderr, "winnow console: found %s after the options, expected nothing\n", argv[rest]);
         exit_code = EXIT_BAD_USAGE;

@@ -18,15 +18,20 @@ static const struct command_option own_options[] = {
     {0},
 };
 
-static const struct command_usage usage = {
+static const struct command_word words[] = {
+    {"status", "list the migrations and change nothing; exit code 1: not current"},
+    {0},
+};
+
+const struct command_usage usage_migrate = {
     .synopsis = "winnow migrate [options] [status]",
-    .description =
-        "Brings the database's schema to the version that this winnow knows, one transaction a file, and\n"
-        "does nothing when it is there already. `status` lists the migrations and changes nothing; its\n"
-        "exit code is 0 when the schema is current and 1 when it is not.\n"
-        "Example: winnow migrate -d 'host=db.example.org dbname=winnow user=winnow_owner'",
+    .summary = "bring the database's schema up to date",
+    .description = "Brings the database's schema to the version that this winnow knows, one transaction a "
+                   "file, and does nothing when it is there already. The role must own the database.",
+    .example = "winnow migrate -d dbname=winnow",
+    .words = words,
     .options = own_options,
-    .settings = "database database_password_file",
+    .settings = "database",
 };
 
 static int complain(const struct fault *fault)
@@ -151,11 +156,13 @@ int command_migrate(int argc, char **argv)
     struct settings settings;
     int rest;
     int code;
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &code)) return code;
-    const bool status_only = rest < argc && strcmp(argv[rest], "status") == 0;
-    if (rest + (status_only ? 1 : 0) < argc) {
-        (void)fprintf(stderr, "winnow migrate: unexpected argument \"%s\"; the only one is status\n",
-                      argv[argc - 1]);
+    if (!settings_read(&usage_migrate, argc, argv, &settings, &rest, &code)) return code;
+    const bool status_only = rest < argc;
+    if (argc - rest > 1) {
+        (void)fprintf(stderr, "winnow migrate: found %d arguments, expected nothing or status\n",
+                      argc - rest);
+        code = EXIT_BAD_USAGE;
+    } else if (status_only && settings_find_word("migrate", &usage_migrate, argv[rest]) < 0) {
         code = EXIT_BAD_USAGE;
     } else {
         signals_init(false);

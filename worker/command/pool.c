@@ -16,14 +16,14 @@
 #define HOLD_MS               5000
 #define HOUSEKEEP_INTERVAL_MS INT64_C(3600000)
 
-static const struct command_usage usage = {
+const struct command_usage usage_pool = {
     .synopsis = "winnow pool [options]",
+    .summary = "read, normalize and store events with several workers",
     .description =
-        "Runs a pool of worker processes and keeps them running: a worker that dies is started again.\n"
-        "TERM or Ctrl-C drains them, a second one ends them at once. TTIN and TTOU: one worker more, one "
-        "fewer.\n"
-        "HUP: replaces them one after the other, so that they read a changed configuration.\n"
-        "Example: winnow pool -b localhost:9092 -t events -d dbname=winnow -n 4",
+        "Runs worker processes and keeps them running: one that dies is started again. TERM or Ctrl-C drains "
+        "them, a second one ends them at once. TTIN, TTOU: one worker more, one fewer. HUP replaces them one "
+        "after the other, so that they read a changed configuration.",
+    .example = "winnow pool -n 4 -b localhost:9092 -t events -d dbname=winnow",
     .settings = WORKER_SETTINGS,
 };
 
@@ -49,7 +49,7 @@ int command_pool(int argc, char **argv)
     int rest;
     int exit_code;
     signals_init(true);
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    if (!settings_read(&usage_pool, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     enum log_level level = LOG_LEVEL_INFO;
     if (log_level_read(settings.log_level, &level)) log_init(level, "pool");
     if (rest < argc) {

@@ -38,16 +38,13 @@ static const struct command_option options[] = {
     {0},
 };
 
-static const struct command_usage usage = {
+const struct command_usage usage_submit = {
     .synopsis = "winnow submit [options] [EVENT]",
-    .description = "Sends an event to the topic, byte by byte as it is, and waits until the brokers have "
-                   "acknowledged it.\n"
-                   "Without EVENT, sends each line of FILE or of standard input. The key is the client id. "
-                   "Events that will\n"
-                   "become dead letters are sent too, and told.\n\n"
-                   "  $ winnow submit -b localhost:9092 -t events "
-                   "'{\"client\":\"a\",\"type\":\"sale\",\"sum\":\"1,200.50\"}'\n"
-                   "  $ winnow submit -b localhost:9092 -t events -f events.jsonl",
+    .summary = "send events to the topic",
+    .description = "Sends EVENT, byte by byte as it is, and waits until the brokers have acknowledged it. "
+                   "Without EVENT it sends each line of a file or of standard input. The key is the client "
+                   "id. Events that will become dead letters are sent too, and told.",
+    .example = "winnow submit -b localhost:9092 -t events -f events.jsonl",
     .options = options,
     .settings = "brokers topic event_bytes_max log_level",
 };
@@ -332,7 +329,7 @@ int command_submit(int argc, char **argv)
     int rest;
     int exit_code;
     signals_init(false);
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    if (!settings_read(&usage_submit, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     exit_code = submit(&settings, argc - rest, argv + rest);
     settings_done(&settings);
     return exit_code;

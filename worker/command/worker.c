@@ -37,11 +37,12 @@ static const struct command_option options[] = {
     {0},
 };
 
-static const struct command_usage usage = {
+const struct command_usage usage_worker = {
     .synopsis = "winnow worker [options]",
-    .description =
-        "Runs one consumer in the foreground. TERM or Ctrl-C drains it, a second one ends it at once.\n"
-        "Example: winnow worker -b localhost:9092 -t events -d dbname=winnow",
+    .summary = "run one worker in the foreground",
+    .description = "Runs one consumer in the foreground. TERM or Ctrl-C drains it, a second one ends it at "
+                   "once. A worker without a pool sets no message aside that kills it.",
+    .example = "winnow worker -b localhost:9092 -t events -d dbname=winnow",
     .options = options,
     .settings = WORKER_SETTINGS,
 };
@@ -51,7 +52,7 @@ static int complain(const struct fault *fault)
     /* A database that does not answer is waited for: here it can only be the brokers. */
     bool unreachable = fault->status == STATUS_RETRY;
     log_line(LOG_LEVEL_ERROR, "cannot_start", "%s: %s%s", fault->site, fault->text,
-             unreachable ? "; check -b/--brokers, and whether they run" : "");
+             unreachable ? "; check -b/--brokers, security.protocol, and whether they run" : "");
     return unreachable ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
 }
 
@@ -134,7 +135,7 @@ int command_worker(int argc, char **argv)
     int rest = 0;
     int exit_code = EXIT_DRAINED;
     signals_init(false);
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    if (!settings_read(&usage_worker, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     enum log_level level = LOG_LEVEL_INFO;
     (void)snprintf(role, sizeof(role), "worker%s%s", slot_text == NULL ? "" : " ",
                    slot_text == NULL ? "" : slot_text);
