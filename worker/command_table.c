@@ -1,4 +1,5 @@
 #include <stddef.h>
+#include <stdio.h>
 
 #include "command.h"
 
@@ -11,6 +12,22 @@ const struct command command_table[] = {
     {.name = "console", .run = command_console, .usage = &usage_console},
     {.name = "worker", .run = command_worker, .usage = &usage_worker},
     {.name = "config", .run = command_config, .usage = &usage_config},
+    {.name = "completion", .run = command_completion, .usage = &usage_completion},
+    {.name = "manual", .run = command_manual, .usage = &usage_manual},
     {.name = "housekeep", .run = command_housekeep, .usage = &usage_housekeep},
     {.name = NULL},
 };
+
+void command_each(void (*tell)(void *context, const char *path, const struct command *command), void *context)
+{
+    char path[COMMAND_PATH_SIZE];
+    for (const struct command *command = command_table; command->name != NULL; command++) {
+        if (command->usage->summary == NULL) continue;
+        tell(context, command->name, command);
+        for (const struct command *sub = command->subcommands; sub != NULL && sub->name != NULL; sub++) {
+            if (sub->usage->summary == NULL) continue;
+            (void)snprintf(path, sizeof path, "%s %s", command->name, sub->name);
+            tell(context, path, sub);
+        }
+    }
+}

@@ -18,15 +18,34 @@ $(UNITS): $(SYSTEMD)/hardening.conf $(BUILD)/systemd/prefix
 $(BUILD)/systemd/prefix: FORCE
 	$(call write_if_changed,$(PREFIX))
 
+# ---- the manual and completion, as the program prints them; reproducible builds bring a date of their own
+PRINTED := $(addprefix $(BUILD)/printed/,winnow.1 winnow.conf.5 winnow.bash _winnow winnow.fish)
+
+$(BUILD)/printed/winnow.1:      printed_by := manual 1
+$(BUILD)/printed/winnow.conf.5: printed_by := manual 5
+$(BUILD)/printed/winnow.bash:   printed_by := completion bash
+$(BUILD)/printed/_winnow:       printed_by := completion zsh
+$(BUILD)/printed/winnow.fish:   printed_by := completion fish
+$(PRINTED): $(BUILD)/winnow
+	@mkdir -p $(@D)
+	$(call Q,PRINT,$@)SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)} \
+	  $(BUILD)/winnow $(printed_by) > $@
+
 # ---- what is installed: SOURCE:MODE:PLACE, the place below the prefix. Configuration is not: it is the operator's.
 INSTALLED = $(BUILD)/winnow:755:bin/winnow \
     $(foreach unit,$(UNITS),$(unit):644:lib/systemd/system/$(notdir $(unit))) \
     $(SYSTEMD)/winnow.sysusers:644:lib/sysusers.d/winnow.conf \
+    $(BUILD)/printed/winnow.1:644:share/man/man1/winnow.1 \
+    $(BUILD)/printed/winnow.conf.5:644:share/man/man5/winnow.conf.5 \
+    $(BUILD)/printed/winnow.bash:644:share/bash-completion/completions/winnow \
+    $(BUILD)/printed/_winnow:644:share/zsh/site-functions/_winnow \
+    $(BUILD)/printed/winnow.fish:644:share/fish/vendor_completions.d/winnow.fish \
     README.md:644:share/doc/winnow/README.md \
+    worker/OPERATIONS.md:644:share/doc/winnow/OPERATIONS.md \
     $(SYSTEMD)/secrets.conf:644:share/doc/winnow/examples/secrets.conf
 
 .PHONY: install uninstall
-install: $(BUILD)/winnow $(UNITS) ## copy program, units, … below DESTDIR= PREFIX=/usr/local
+install: $(BUILD)/winnow $(UNITS) $(PRINTED) ## copy program, units, manual, completion below DESTDIR= PREFIX=/usr/local
 	@set -e; for file in $(INSTALLED); do IFS=: read -r from mode place <<<"$$file"; \
 	  $(INSTALL) -D -m "$$mode" "$$from" "$(DESTDIR)$(PREFIX)/$$place"; echo "  $(DESTDIR)$(PREFIX)/$$place"; done
 
