@@ -36,8 +36,7 @@ static const struct command_word pool_words[] = {
 const struct command_usage usage_pool = {
     .synopsis = "winnow pool [options] [COMMAND [COUNT]]",
     .summary = "read, normalize and store events with several workers",
-    .description = "Runs workers and starts dead ones again. TERM drains, TTIN and TTOU: one more, "
-                   "one fewer, HUP: reload. COMMAND is for a running pool of this group.",
+    .description = "Runs workers; TERM: stop, HUP: reload, TTIN, TTOU: scale. Or asks a pool to:",
     .example = "winnow pool -n 4 -b localhost:9092 -t events -d dbname=winnow",
     .words = pool_words,
     .settings = WORKER_SETTINGS,
