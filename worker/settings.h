@@ -34,6 +34,7 @@ struct settings {
     int64_t drain_timeout_ms; /* 10000: after SIGTERM, until a process ends itself */
     int64_t statement_timeout_ms; /* 30000 */
     char *log_level;              /* error, warning, info, debug */
+    char *log_format;             /* auto: journal where standard error is the journal, else logfmt; json */
     char *listen;                 /* of the console: 127.0.0.1:8077 */
     char *token_file;             /* console/tokens.h; none by default */
     char *read_only;              /* "yes": the console takes no writes; "no" */

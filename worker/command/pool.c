@@ -50,8 +50,7 @@ int command_pool(int argc, char **argv)
     int exit_code;
     signals_init(true);
     if (!settings_read(&usage_pool, argc, argv, &settings, &rest, &exit_code)) return exit_code;
-    enum log_level level = LOG_LEVEL_INFO;
-    if (log_level_read(settings.log_level, &level)) log_init(level, "pool");
+    log_init_named(settings.log_level, settings.log_format, "pool");
     if (rest < argc) {
         log_line(LOG_LEVEL_ERROR, "unexpected_argument",
                  "found \"%s\" after the options, expected nothing; see winnow pool --help", argv[rest]);
