@@ -11,7 +11,8 @@
 #include "attr.h"
 #include "status.h"
 
-/* Properties of librdkafka in the order given: [kafka] in the file, WINNOW_KAFKA_… in the environment, -X. */
+/* Properties of librdkafka in the order given: [kafka] in the file, WINNOW_KAFKA_… in the environment, -X.
+ * The value of a secret one may stand in a file: sasl.password.file=PATH. */
 struct kafka_property {
     char *name;
     char *value;
@@ -24,9 +25,10 @@ struct settings {
     int64_t stall_timeout_ms; /* 60000: of a partition's silence, until the client is suspected; 0: never */
     char *dead_letter_topic;  /* --dead-letter-topic: TOPIC.dlq */
     char *database;           /* -d, WINNOW_DATABASE: conninfo or URI; "": libpq's own PG* environment */
-    int64_t workers;          /* -n: 4; of a pool */
-    int64_t batch_rows;       /* 10000: rows in one statement at most */
-    int64_t batch_bytes;      /* 4 MiB: copied bytes in a batch at most */
+    char *database_password_file; /* the password of the database's user; none by default */
+    int64_t workers;              /* -n: 4; of a pool */
+    int64_t batch_rows;           /* 10000: rows in one statement at most */
+    int64_t batch_bytes;          /* 4 MiB: copied bytes in a batch at most */
     int64_t batch_age_ms;     /* 20: a batch is written at that age at the latest when the database is free */
     int64_t event_bytes_max;  /* 1 MiB (rule M-2) */
     int64_t breaker_window;   /* 200 messages; 0 switches the circuit breaker off */
@@ -75,7 +77,8 @@ struct command_usage {
     const struct command_word *words;     /* may be NULL */
     const struct command_option *options; /* may be NULL */
     const char *settings; /* which settings the command takes, by name, space-separated, the most important
-                           * ones first: those that do not fit on the screen are only named; NULL: all */
+                           * ones first: those that do not fit on the screen are only named; NULL: all. What
+                           * comes along with "brokers" and "database" is not named */
 };
 
 /* Reads flags, environment and file. Returns true with *ret_settings filled (the caller frees it) and

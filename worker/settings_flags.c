@@ -29,6 +29,7 @@ struct known {
 
 bool flags_takes(const struct command_usage *usage, const char *setting)
 {
+    if (strcmp(setting, SETTING_PASSWORD_FILE) == 0) setting = "database";
     return usage->settings == NULL || setting_is_among(usage->settings, setting);
 }
 

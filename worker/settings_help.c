@@ -87,6 +87,8 @@ static void each_setting(const struct command_usage *usage,
         tell(context, setting);
         name += size + (name[size] == ' ' ? 1 : 0);
     }
+    if (usage->settings != NULL && flags_takes(usage, SETTING_PASSWORD_FILE))
+        tell(context, setting_find(SETTING_PASSWORD_FILE, strlen(SETTING_PASSWORD_FILE)));
 }
 
 /* The first `room` settings in full, the names of the others. */

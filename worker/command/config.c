@@ -11,6 +11,8 @@
 #include "secret.h"
 #include "settings_load.h"
 
+#define NEEDED "brokers topic"
+
 static const struct command_word words[] = {
     {"check", "read everything and say ok, or name every mistake (exit code 78)"},
     {"print", "the values in effect and where each comes from; passwords are masked"},
@@ -41,7 +43,7 @@ static const char *origin_name(enum origin_kind kind)
 
 static int run_check(const struct settings_load *load)
 {
-    if (!settings_require(&load->settings, "brokers topic")) return EXIT_BAD_CONFIG;
+    if (!settings_require(&load->settings, NEEDED)) return EXIT_BAD_CONFIG;
     /* What the libraries have to say about their parts. */
     struct fault kafka = {0};
     struct fault database = {0};
@@ -94,7 +96,7 @@ static void print_example_setting(const struct setting *setting)
     (void)printf("# %s%s%.*s\n", setting->help, expected.size > 0 ? "; " : "", (int)expected.size,
                  expected.data);
     buffer_done(&expected);
-    bool needed = setting->fallback == NULL && setting->derived == NULL;
+    bool needed = setting_is_among(NEEDED, setting->name);
     const char *value = setting->example != NULL ? setting->example : setting->fallback;
     (void)printf("%s%s = %s\n", needed ? "" : "#", setting->name, value);
 }
@@ -118,9 +120,9 @@ static int run_example(void)
         "security.protocol=...\n"
         "[kafka]\n"
         "#security.protocol = SASL_SSL\n"
-        "#sasl.mechanisms = SCRAM-SHA-512\n"
+        "#sasl.mechanisms = PLAIN\n"
         "#sasl.username = winnow\n"
-        "#sasl.password = secret\n");
+        "#sasl.password.file = /etc/winnow/sasl-password\n");
     return EXIT_DRAINED;
 }
 

@@ -52,7 +52,7 @@ static int complain(const struct fault *fault)
     /* A database that does not answer is waited for: here it can only be the brokers. */
     bool unreachable = fault->status == STATUS_RETRY;
     log_line(LOG_LEVEL_ERROR, "cannot_start", "%s: %s%s", fault->site, fault->text,
-             unreachable ? "; check -b/--brokers, and whether they run" : "");
+             unreachable ? "; check -b/--brokers, security.protocol, and whether they run" : "");
     return unreachable ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
 }
 
