@@ -59,9 +59,8 @@ def check_log_events():
     table = re.findall(r'^ *\{"([a-z_]+)",\s+(?:ERROR|WARNING|INFO|DEBUG),', text_of("worker/log_events.c"), re.MULTILINE)
     told = {}
     for path in c_files(("common", "worker"), suffixes=(".c",)):
-        for event in re.findall(r'\b(?:log_line|machine_say)\([^";]*"([^"]*)"', text_of(path)):
-            told.setdefault(event, path)
-    told.pop("%s", None)  # a note of the core, passed on
+        for call in re.findall(r"\b(?:log_line\(|machine_say\(\s*machine,)[^,;]*,([^,;]*),", text_of(path)):
+            told.update({event: path for event in re.findall(r'"([^"]*)"', call)})
     for event in sorted(set(told) - set(table)):
         yield f"{told[event]}: {event} is not in worker/log_events.c"
     for event in sorted(set(table) - set(told)):
