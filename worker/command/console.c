@@ -1,4 +1,5 @@
 /* winnow console: serves the HTTP API and its page until TERM. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -31,8 +32,8 @@ static const struct command_usage usage = {
         "needed;\n"
         "any other needs --token-file, and a proxy that ends TLS in front of it.\n\n"
         "  $ winnow console -b localhost:9092 -t events -d dbname=winnow",
-    .settings = "brokers topic group database event_bytes_max dead_letter_topic listen token_file read_only "
-                "allow_fault_injection log_level",
+    .settings = "brokers topic group database event_bytes_max dead_letter_topic listen token_file "
+                "cors_origins connections_per_address read_only allow_fault_injection log_level",
 };
 
 static int complain(const struct fault *fault)
@@ -41,11 +42,28 @@ static int complain(const struct fault *fault)
     return fault->status == STATUS_RETRY ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
 }
 
-static void serve_until_stopped(struct server *server)
+/* Streams begin anew, so that nobody reads on with a token that is gone. */
+static void reload(const struct console *console)
+{
+    if (console->tokens == NULL) {
+        log_line(LOG_LEVEL_INFO, "nothing_to_reload",
+                 "HUP reads the file of tokens again, and there is none");
+    } else if (tokens_reload(console->tokens)) {
+        log_line(LOG_LEVEL_INFO, "tokens_reloaded", "the file of tokens is read again");
+        live_end_all(console->live);
+    } else {
+        log_line(
+            LOG_LEVEL_ERROR, "tokens_kept",
+            "the file of tokens is not good, see the line before: the tokens read earlier stay in force");
+    }
+}
+
+static void serve_until_stopped(const struct console *console, struct server *server)
 {
     while (!signals_stop_asked()) {
         if (signals_wait(NULL, 0, TIDY_EVERY_MS))
-            while (signals_next() != 0) continue;
+            for (int number; (number = signals_next()) != 0;)
+                if (number == SIGHUP) reload(console);
         server_tidy(server);
     }
 }
@@ -108,7 +126,7 @@ static int serve(struct console *console, const struct listen_address *address)
         return complain(&fault);
     }
     tell_address(address, server);
-    serve_until_stopped(server);
+    serve_until_stopped(console, server);
     signals_arm_deadline(STOP_WITHIN_MS);
     server_quiesce(server);
     end(console);
