@@ -26,6 +26,8 @@ static const struct command {
      "winnow explain '{\"client\":\"a\",\"type\":\"sale\",\"sum\":\"1,200.50\"}'"},
     {"status", command_status, "tell how far each partition is, and whether anything is missing",
      "winnow status -b localhost:9092 -t events -d dbname=winnow"},
+    {"doctor", command_doctor, "find out what is wrong, and what mends it",
+     "winnow doctor -b localhost:9092 -t events -d dbname=winnow"},
     {"console", command_console, "serve the HTTP API and its page",
      "winnow console -b localhost:9092 -t events -d dbname=winnow"},
     {"worker", command_worker, "run one worker in the foreground", NULL},

@@ -16,6 +16,7 @@ int command_migrate(int argc, char **argv);
 int command_submit(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_console(int argc, char **argv);
 int command_config(int argc, char **argv);
 
