@@ -315,12 +315,23 @@ struct id_watch {
     char text[256];
 };
 
+/* librdkafka tells it in its statistics alone. */
+static bool is_assigned(const char *json)
+{
+    static const char name[] = "\"idemp_state\":";
+    const char *at = strstr(json, name);
+    if (at == NULL) return false;
+    at += strlen(name);
+    at += strspn(at, " ");
+    return strncmp(at, "\"Assigned\"", 10) == 0;
+}
+
 static int on_statistics(rd_kafka_t *client, char *json, size_t size, void *opaque)
 {
     struct id_watch *watch = opaque;
     (void)client;
     (void)size;
-    watch->given |= strstr(json, "\"idemp_state\":\"Assigned\"") != NULL;
+    watch->given |= is_assigned(json);
     return 0;
 }
 

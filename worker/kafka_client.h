@@ -29,7 +29,8 @@ MUST_CHECK bool kafka_reader_client_new(const struct settings *settings, rd_kafk
  */
 void kafka_fault(struct fault *fault, const char *site, rd_kafka_resp_err_t code, const char *detail);
 
-/* Forgets the last trouble, and tells whether any was heard since: for who asks one broker after the other. */
+/* Forgets the last trouble, and tells whether any was heard since: for who asks one broker after the other.
+ */
 void kafka_forget_trouble(void);
 MUST_CHECK bool kafka_has_trouble(void);
 

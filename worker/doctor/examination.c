@@ -26,6 +26,17 @@ const struct check checks[] = {
     {"writable", "database", examine_writable},
     {"schema", "database", examine_schema},
     {"privileges", "schema", examine_privileges},
+    {"durability", "database", examine_durability},
+    {"connections", "database", examine_connections},
+    {"disk", "database", examine_disk},
+    {"clocks", "database", examine_clocks},
+    {"locks", "schema", examine_locks},
+    {"months-ahead", "privileges locks", examine_months},
+    {"default-partition", "privileges locks", examine_default},
+    {"cluster", "brokers privileges locks", examine_cluster},
+    {"halted", "privileges locks", examine_halted},
+    {"dead-letters", "privileges locks", examine_dead_letters},
+    {"retention", "read-permission privileges locks", examine_retention},
 };
 const size_t check_count = ARRAY_COUNT(checks);
 
@@ -89,6 +100,7 @@ void examination_done(struct examination *examination)
 {
     kafka_config_free(examination->topic_config);
     kafka_config_free(examination->dead_letter_config);
+    kafka_reader_free(examination->reader);
     kafka_admin_free(examination->kafka);
     database_close(examination->database);
 }

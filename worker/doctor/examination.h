@@ -10,6 +10,7 @@
 #include "attr.h"
 #include "database.h"
 #include "kafka_admin.h"
+#include "kafka_reader.h"
 #include "settings.h"
 #include "status.h"
 
@@ -37,6 +38,9 @@ struct examination {
     struct kafka_topic_view topic;
     struct kafka_config *dead_letter_config; /* NULL: not known */
     struct kafka_config *topic_config;
+
+    struct kafka_reader *reader; /* NULL until the topic is read */
+    int64_t newest_ms; /* timestamp of a message at the end of the topic; 0 or less: none is known */
 
     struct database *database; /* NULL: it could not be opened, see the fault */
     bool database_asked;
@@ -71,6 +75,10 @@ void finding_add(struct finding *finding, enum verdict verdict, const char *form
 MUST_CHECK bool ask_database(struct examination *examination, struct finding *finding, const char *sql,
                              struct rows **ret_rows);
 
+/* The same with $1, the group, and $2, the topic. */
+MUST_CHECK bool ask_stream(struct examination *examination, struct finding *finding, const char *sql,
+                           struct rows **ret_rows);
+
 /* The checks, by what they look at. */
 void examine_configuration(struct examination *examination, struct finding *ret_finding);
 void examine_libraries(struct examination *examination, struct finding *ret_finding);
@@ -92,5 +100,16 @@ void examine_database(struct examination *examination, struct finding *ret_findi
 void examine_writable(struct examination *examination, struct finding *ret_finding);
 void examine_schema(struct examination *examination, struct finding *ret_finding);
 void examine_privileges(struct examination *examination, struct finding *ret_finding);
+void examine_months(struct examination *examination, struct finding *ret_finding);
+void examine_default(struct examination *examination, struct finding *ret_finding);
+void examine_durability(struct examination *examination, struct finding *ret_finding);
+void examine_connections(struct examination *examination, struct finding *ret_finding);
+void examine_locks(struct examination *examination, struct finding *ret_finding);
+void examine_disk(struct examination *examination, struct finding *ret_finding);
+void examine_clocks(struct examination *examination, struct finding *ret_finding);
+void examine_cluster(struct examination *examination, struct finding *ret_finding);
+void examine_halted(struct examination *examination, struct finding *ret_finding);
+void examine_dead_letters(struct examination *examination, struct finding *ret_finding);
+void examine_retention(struct examination *examination, struct finding *ret_finding);
 
 #endif

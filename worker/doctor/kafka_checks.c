@@ -7,7 +7,6 @@
 #include "doctor/examination.h"
 #include "doctor/mend.h"
 #include "kafka_properties.h"
-#include "kafka_reader.h"
 #include "library_versions.h"
 
 #define ADDRESS_SIZE 300
@@ -105,9 +104,9 @@ void examine_brokers(struct examination *examination, struct finding *ret_findin
     }
     *ret_finding = bad;
     if (answering == 0) ret_finding->verdict = CHECK_FAIL;
-    if (asked == answering)
-        finding_add(ret_finding, CHECK_OK, "%s answer%s, cluster %s of %zu", examination->settings->brokers,
-                    asked == 1 ? "s" : "", examination->cluster.id, examination->cluster.broker_count);
+    if (answering > 0)
+        finding_add(ret_finding, CHECK_OK, "%d of %d answer%s, cluster %s", answering, asked,
+                    answering == 1 ? "s" : "", examination->cluster.id);
 }
 
 /* Clients are sent on to the addresses that brokers tell of themselves. */
@@ -136,28 +135,6 @@ void examine_advertised(struct examination *examination, struct finding *ret_fin
 
 /* ---- topics ------------------------------------------------------------------------------------------- */
 
-static void acl(const struct examination *examination, struct finding *finding, const char *operation,
-                const char *resource)
-{
-    const char *user = "ANONYMOUS";
-    char principal[256];
-    const struct settings *settings = examination->settings;
-    for (size_t i = 0; i < settings->kafka_count; i++) {
-        if (strcmp(settings->kafka[i].name, "sasl.username") == 0) user = settings->kafka[i].value;
-    }
-    mend_quote(user, principal, sizeof principal);
-    mend_kafka(examination, finding, "kafka-acls.sh", "--add --allow-principal User:%s %s %s", principal,
-               operation, resource);
-}
-
-static bool is_denied(struct examination *examination, struct finding *finding, const struct fault *fault,
-                      const char *operation, const char *resource)
-{
-    if (!kafka_fault_is_denial(fault)) return false;
-    acl(examination, finding, operation, resource);
-    return true;
-}
-
 /* "--topic NAME" */
 static void option_of(const char *option, const char *name, char ret_text[ADDRESS_SIZE])
 {
@@ -179,7 +156,7 @@ static bool find_topic(struct examination *examination, const char *topic, const
     option_of("--topic", topic, resource);
     if (kafka_admin_topic(examination->kafka, topic, examination->timeout_ms, ret_view, &fault)) return true;
     finding_add(ret_finding, CHECK_FAIL, "%s", fault.text);
-    (void)is_denied(examination, ret_finding, &fault, operation, resource);
+    (void)mend_denial(examination, ret_finding, &fault, operation, resource);
     return false;
 }
 
@@ -234,20 +211,13 @@ static bool read_config(struct examination *examination, const char *topic, stru
     option_of("--topic", topic, resource);
     if (kafka_admin_topic_config(examination->kafka, topic, examination->timeout_ms, ret_config, &fault))
         return true;
-    bool denied = is_denied(examination, ret_finding, &fault, "--operation DescribeConfigs", resource);
+    bool denied = mend_denial(examination, ret_finding, &fault, "--operation DescribeConfigs", resource);
     if (denied)
         finding_add(ret_finding, CHECK_SKIP, "this login may not see how topic %s is set", topic);
     else
         finding_add(ret_finding, CHECK_SKIP, "the brokers do not tell how topic %s is set: %s", topic,
                     fault.text);
     return false;
-}
-
-static void mend_config(const struct examination *examination, struct finding *finding, const char *topic,
-                        const char *setting)
-{
-    mend_kafka(examination, finding, "kafka-configs.sh",
-               "--alter --entity-type topics --entity-name %s --add-config %s", topic, setting);
 }
 
 void examine_topic_settings(struct examination *examination, struct finding *ret_finding)
@@ -327,37 +297,6 @@ void examine_dead_letter_settings(struct examination *examination, struct findin
 
 /* ---- permissions -------------------------------------------------------------------------------------- */
 
-static void ignore_record(void *context, const struct record *record)
-{
-    (void)context;
-    (void)record;
-}
-
-/* By fetching at the end of a partition: the broker tells that nothing is there only to who may read. */
-void examine_read_permission(struct examination *examination, struct finding *ret_finding)
-{
-    int64_t low;
-    int64_t high;
-    struct fault fault;
-    struct kafka_reader *reader = NULL;
-    char resource[ADDRESS_SIZE];
-    const char *topic = examination->settings->topic;
-    option_of("--topic", topic, resource);
-    bool may =
-        kafka_admin_range(examination->kafka, topic, 0, examination->timeout_ms, &low, &high, &fault) &&
-        kafka_reader_open(examination->settings, &reader, &fault) &&
-        kafka_reader_read(reader, 0, high, 1, examination->timeout_ms, ignore_record, NULL, &fault);
-    kafka_reader_free(reader);
-    if (may || fault.status == STATUS_REJECT) {
-        finding_add(ret_finding, CHECK_OK, "may read topic %s", topic);
-        return;
-    }
-    if (is_denied(examination, ret_finding, &fault, "--operation Read", resource))
-        finding_add(ret_finding, CHECK_FAIL, "may not read topic %s", topic);
-    else
-        finding_add(ret_finding, CHECK_FAIL, "%s", fault.text);
-}
-
 static void tell_members(struct examination *examination, const struct kafka_group_view *view,
                          struct finding *ret_finding)
 {
@@ -389,7 +328,7 @@ void examine_group(struct examination *examination, struct finding *ret_finding)
         tell_members(examination, &view, ret_finding);
         return;
     }
-    if (is_denied(examination, ret_finding, &fault, "--operation Read", resource))
+    if (mend_denial(examination, ret_finding, &fault, "--operation Read", resource))
         finding_add(ret_finding, CHECK_FAIL, "may not use group %s", examination->settings->group);
     else
         finding_add(ret_finding, CHECK_SKIP, "the brokers do not tell who is in group %s: %s",
@@ -408,7 +347,7 @@ void examine_write_permission(struct examination *examination, struct finding *r
                     examination->settings->dead_letter_topic);
         return;
     }
-    if (is_denied(examination, ret_finding, &fault, "--operation Write", resource))
+    if (mend_denial(examination, ret_finding, &fault, "--operation Write", resource))
         finding_add(ret_finding, CHECK_FAIL, "may write to no topic, nor to %s",
                     examination->settings->dead_letter_topic);
     else

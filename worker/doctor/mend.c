@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "database_conninfo.h"
+#include "kafka_admin.h"
 
 #define WORDS_SIZE (MEND_SIZE / 2)
 
@@ -60,6 +61,35 @@ void mend_kafka(const struct examination *examination, struct finding *finding, 
     va_end(values);
 }
 
+void mend_config(const struct examination *examination, struct finding *finding, const char *topic,
+                 const char *setting)
+{
+    mend_kafka(examination, finding, "kafka-configs.sh",
+               "--alter --entity-type topics --entity-name %s --add-config %s", topic, setting);
+}
+
+static void acl(const struct examination *examination, struct finding *finding, const char *operation,
+                const char *resource)
+{
+    const char *user = "ANONYMOUS";
+    char principal[256];
+    const struct settings *settings = examination->settings;
+    for (size_t i = 0; i < settings->kafka_count; i++) {
+        if (strcmp(settings->kafka[i].name, "sasl.username") == 0) user = settings->kafka[i].value;
+    }
+    mend_quote(user, principal, sizeof principal);
+    mend_kafka(examination, finding, "kafka-acls.sh", "--add --allow-principal User:%s %s %s", principal,
+               operation, resource);
+}
+
+bool mend_denial(const struct examination *examination, struct finding *finding, const struct fault *fault,
+                 const char *operation, const char *resource)
+{
+    if (!kafka_fault_is_denial(fault)) return false;
+    acl(examination, finding, operation, resource);
+    return true;
+}
+
 void mend_psql(const struct examination *examination, struct finding *finding, const char *user,
                const char *database, const char *format, ...)
 {
@@ -75,6 +105,37 @@ void mend_psql(const struct examination *examination, struct finding *finding, c
     mend_quote(address, address_word, sizeof address_word);
     free(address);
     mend_run(finding, "psql -d %s -c %s", address_word, sql_word);
+}
+
+void mend_psql_also(struct finding *finding, const char *sql)
+{
+    char word[WORDS_SIZE];
+    size_t size = strlen(finding->mend);
+    mend_quote(sql, word, sizeof word);
+    (void)snprintf(finding->mend + size, sizeof finding->mend - size, " -c %s", word);
+}
+
+void mend_server_setting(const struct examination *examination, struct finding *finding, const char *name,
+                         const char *value, const char *source)
+{
+    char *database = conninfo_value(examination->settings->database, "dbname");
+    char *user = conninfo_value(examination->settings->database, "user");
+    if (strcmp(source, "database") == 0) {
+        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER DATABASE \"%s\" RESET %s", database,
+                  name);
+    } else if (strcmp(source, "user") == 0) {
+        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER ROLE \"%s\" RESET %s", user, name);
+    } else if (strcmp(source, "database user") == 0) {
+        mend_psql(examination, finding, SUPERUSER, "postgres",
+                  "ALTER ROLE \"%s\" IN DATABASE \"%s\" RESET %s", user, database, name);
+    } else if (strcmp(source, "client") == 0) {
+        mend_run(finding, "unset PGOPTIONS   # and take options=… out of -d");
+    } else {
+        mend_psql(examination, finding, SUPERUSER, NULL, "ALTER SYSTEM SET %s = %s", name, value);
+        mend_psql_also(finding, "SELECT pg_reload_conf()");
+    }
+    free(database);
+    free(user);
 }
 
 void mend_run(struct finding *finding, const char *format, ...)

@@ -9,8 +9,6 @@
 #include "doctor/mend.h"
 #include "migrate.h"
 
-#define SUPERUSER "postgres"
-
 /* Opens it at the first call; the fault tells why there is none. */
 static void open_once(struct examination *examination)
 {
@@ -79,11 +77,23 @@ void examine_postgresql(struct examination *examination, struct finding *ret_fin
     struct rows *rows = NULL;
     if (examination->database == NULL) {
         finding_add(ret_finding, CHECK_OK, "answers at %s", address);
-    } else if (ask_database(examination, ret_finding, "SELECT pg_catalog.current_setting('server_version')",
-                            &rows)) {
+    } else if (ask_database(examination, ret_finding, "SELECT current_setting('server_version')", &rows)) {
         finding_add(ret_finding, CHECK_OK, "%s at %s", rows_text(rows, 0, 0), address);
         rows_free(rows);
     }
+}
+
+/* One that stands in the conninfo would win. */
+static void mend_password(struct examination *examination, struct finding *finding, const char *user)
+{
+    char word[1024];
+    char *address = conninfo_for(examination->settings->database, NULL, NULL);
+    bool holds_one = strstr(examination->settings->database, "password") != NULL ||
+                     strstr(examination->settings->database, "://") != NULL;
+    mend_quote(address, word, sizeof word);
+    free(address);
+    mend_run(finding, "read -rs PGPASSWORD && export PGPASSWORD%s%s   # type the password of %s",
+             holds_one ? " WINNOW_DATABASE=" : "", holds_one ? word : "", user);
 }
 
 static void mend_login(struct examination *examination, struct finding *finding, const char *user)
@@ -95,7 +105,7 @@ static void mend_login(struct examination *examination, struct finding *finding,
     else if (strstr(fault->text, "not permitted to log in") != NULL)
         mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER ROLE \"%s\" LOGIN", user);
     else if (strstr(fault->text, "password") != NULL)
-        mend_run(finding, "read -rs PGPASSWORD && export PGPASSWORD   # type the password of %s", user);
+        mend_password(examination, finding, user);
     else
         mend_psql(examination, finding, SUPERUSER, "postgres", "SELECT * FROM pg_hba_file_rules");
 }
@@ -166,8 +176,7 @@ void examine_database(struct examination *examination, struct finding *ret_findi
         return;
     }
     if (!ask_database(examination, ret_finding,
-                      "SELECT pg_catalog.current_database(), pg_catalog.current_setting('server_encoding')",
-                      &rows))
+                      "SELECT current_database(), current_setting('server_encoding')", &rows))
         return;
     if (strcmp(rows_text(rows, 0, 1), "UTF8") == 0) {
         finding_add(ret_finding, CHECK_OK, "%s, UTF8", rows_text(rows, 0, 0));
@@ -183,14 +192,11 @@ void examine_database(struct examination *examination, struct finding *ret_findi
 void examine_writable(struct examination *examination, struct finding *ret_finding)
 {
     struct rows *rows = NULL;
-    static const char sql[] = "SELECT pg_catalog.pg_is_in_recovery()::int, "
-                              "pg_catalog.current_setting('default_transaction_read_only'), s.source "
-                              "FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) "
+    static const char sql[] = "SELECT pg_is_in_recovery()::int, "
+                              "current_setting('default_transaction_read_only'), s.source "
+                              "FROM pg_catalog.pg_settings AS s WHERE s.name = "
                               "'default_transaction_read_only'";
     if (!ask_database(examination, ret_finding, sql, &rows)) return;
-    const char *source = rows_text(rows, 0, 2);
-    char *name = conninfo_value(examination->settings->database, "dbname");
-    char *user = conninfo_value(examination->settings->database, "user");
     if (rows_int(rows, 0, 0) == 1) {
         finding_add(ret_finding, CHECK_FAIL,
                     "a standby, which takes no writes: name the primary, or all hosts, in -d");
@@ -198,30 +204,21 @@ void examine_writable(struct examination *examination, struct finding *ret_findi
     } else if (strcmp(rows_text(rows, 0, 1), "on") != 0) {
         finding_add(ret_finding, CHECK_OK, "takes writes");
     } else {
-        finding_add(ret_finding, CHECK_FAIL, "default_transaction_read_only is on, by the %s", source);
-        if (strcmp(source, "database") == 0)
-            mend_psql(examination, ret_finding, SUPERUSER, NULL,
-                      "ALTER DATABASE \"%s\" RESET default_transaction_read_only", name);
-        else if (strcmp(source, "user") == 0)
-            mend_psql(examination, ret_finding, SUPERUSER, NULL,
-                      "ALTER ROLE \"%s\" RESET default_transaction_read_only", user);
-        else
-            mend_psql(examination, ret_finding, SUPERUSER, NULL,
-                      "ALTER DATABASE \"%s\" SET default_transaction_read_only = off", name);
+        finding_add(ret_finding, CHECK_FAIL, "default_transaction_read_only is on, by the %s",
+                    rows_text(rows, 0, 2));
+        mend_server_setting(examination, ret_finding, "default_transaction_read_only", "off",
+                            rows_text(rows, 0, 2));
     }
     rows_free(rows);
-    free(name);
-    free(user);
 }
 
 static void read_owner(struct examination *examination, struct finding *ret_finding)
 {
     struct rows *rows = NULL;
-    if (!ask_database(
-            examination, ret_finding,
-            "SELECT pg_catalog.pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname "
-            "OPERATOR(pg_catalog.=) 'winnow'",
-            &rows))
+    if (!ask_database(examination, ret_finding,
+                      "SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname "
+                      "= 'winnow'",
+                      &rows))
         return;
     if (rows_count(rows) == 1)
         (void)snprintf(examination->owner, sizeof examination->owner, "%s", rows_text(rows, 0, 0));
@@ -255,35 +252,35 @@ void examine_schema(struct examination *examination, struct finding *ret_finding
 /* What a worker does, and what lets it; one row for each privilege that is missing. */
 static const char privileges_sql[] =
     "SELECT w.what FROM (VALUES "
-    "('SELECT on winnow.schema_migration', pg_catalog.has_table_privilege('winnow.schema_migration', "
+    "('SELECT on winnow.schema_migration', has_table_privilege('winnow.schema_migration', "
     "'SELECT')), "
-    "('INSERT on winnow.event', pg_catalog.has_table_privilege('winnow.event', 'INSERT')), "
-    "('SELECT on winnow.event', pg_catalog.has_table_privilege('winnow.event', 'SELECT')), "
-    "('UPDATE on winnow.processing_log', pg_catalog.has_table_privilege('winnow.processing_log', 'UPDATE')), "
-    "('INSERT on winnow.processing_log', pg_catalog.has_table_privilege('winnow.processing_log', 'INSERT')), "
-    "('INSERT on winnow.stream', pg_catalog.has_table_privilege('winnow.stream', 'INSERT')), "
-    "('INSERT on winnow.batch_log', pg_catalog.has_table_privilege('winnow.batch_log', 'INSERT')), "
-    "('INSERT on winnow.dead_letter', pg_catalog.has_table_privilege('winnow.dead_letter', 'INSERT')), "
+    "('INSERT on winnow.event', has_table_privilege('winnow.event', 'INSERT')), "
+    "('SELECT on winnow.event', has_table_privilege('winnow.event', 'SELECT')), "
+    "('UPDATE on winnow.processing_log', has_table_privilege('winnow.processing_log', 'UPDATE')), "
+    "('INSERT on winnow.processing_log', has_table_privilege('winnow.processing_log', 'INSERT')), "
+    "('INSERT on winnow.stream', has_table_privilege('winnow.stream', 'INSERT')), "
+    "('INSERT on winnow.batch_log', has_table_privilege('winnow.batch_log', 'INSERT')), "
+    "('INSERT on winnow.dead_letter', has_table_privilege('winnow.dead_letter', 'INSERT')), "
     "('UPDATE of published_at on winnow.dead_letter', "
-    "pg_catalog.has_column_privilege('winnow.dead_letter', 'published_at', 'UPDATE')), "
-    "('UPDATE on winnow.rollup_hour', pg_catalog.has_table_privilege('winnow.rollup_hour', 'UPDATE')), "
-    "('UPDATE on winnow.rollup_client', pg_catalog.has_table_privilege('winnow.rollup_client', 'UPDATE')), "
-    "('UPDATE on winnow.rollup_metric', pg_catalog.has_table_privilege('winnow.rollup_metric', 'UPDATE')), "
+    "has_column_privilege('winnow.dead_letter', 'published_at', 'UPDATE')), "
+    "('UPDATE on winnow.rollup_hour', has_table_privilege('winnow.rollup_hour', 'UPDATE')), "
+    "('UPDATE on winnow.rollup_client', has_table_privilege('winnow.rollup_client', 'UPDATE')), "
+    "('UPDATE on winnow.rollup_metric', has_table_privilege('winnow.rollup_metric', 'UPDATE')), "
     "('EXECUTE on winnow.ensure_event_month()', "
-    "pg_catalog.has_function_privilege('winnow.ensure_event_month(date)', 'EXECUTE')), "
+    "has_function_privilege('winnow.ensure_event_month(date)', 'EXECUTE')), "
     "('EXECUTE on winnow.ensure_event_months_ahead()', "
-    "pg_catalog.has_function_privilege('winnow.ensure_event_months_ahead()', 'EXECUTE')), "
-    "('SELECT on analytics.completeness', pg_catalog.has_table_privilege('analytics.completeness', 'SELECT'))"
+    "has_function_privilege('winnow.ensure_event_months_ahead()', 'EXECUTE')), "
+    "('SELECT on analytics.completeness', has_table_privilege('analytics.completeness', 'SELECT'))"
     ") AS w (what, has) WHERE NOT w.has";
 
 static const char roles_sql[] =
     "SELECT r.name, current_user, coalesce((SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname "
-    "OPERATOR(pg_catalog.=) current_user), false)::int, coalesce(pg_catalog.pg_has_role(p.oid, 'MEMBER'), "
+    "= current_user), false)::int, coalesce(pg_has_role(p.oid, 'MEMBER'), "
     "false)::int, "
     "(p.oid IS NULL)::int FROM (VALUES (1, 'winnow_worker'), (2, 'winnow_operator'), (3, 'winnow_analyst'), "
     "(4, 'winnow_console'), (5, 'winnow_retry')) AS r (place, name) LEFT JOIN pg_catalog.pg_roles AS p ON "
     "p.rolname "
-    "OPERATOR(pg_catalog.=) r.name::name ORDER BY r.place";
+    "= r.name::name ORDER BY r.place";
 
 static bool tell_missing_role(struct examination *examination, struct finding *ret_finding,
                               const struct rows *roles)
