@@ -21,6 +21,7 @@
 
 #define CONNECT_TIMEOUT_MS_DEFAULT 5000
 #define ANSWER_GRACE_MS            5000 /* the server cancels first, and then tells */
+#define WAITING_MS                 250
 #define PARAMETERS_MAX             40
 
 struct decoded {
@@ -36,8 +37,7 @@ struct rows {
 struct database {
     PGconn *connection; /* NULL once it was dropped; libpq's functions take that as a broken one */
     int64_t statement_timeout_ms;
-    database_notice notice;
-    void *notice_context;
+    struct database_listener listener;
     const char *site;
     int64_t deadline_ms;
     bool busy;
@@ -173,9 +173,9 @@ static bool finish_connecting(PGconn *connection, int64_t timeout_ms, struct fau
 static void take_notice(void *context, const PGresult *result)
 {
     const struct database *database = context;
-    if (database == NULL || database->notice == NULL) return;
+    if (database == NULL || database->listener.notice == NULL) return;
     const struct server_error told = read_error(result);
-    database->notice(database->notice_context, told.severity, told.message);
+    database->listener.notice(database->listener.context, told.severity, told.message);
 }
 
 static PGconn *start_connecting(const struct database_options *options, struct fault *ret_fault)
@@ -250,10 +250,9 @@ bool database_open(const struct database_options *options, struct database **ret
     return true;
 }
 
-void database_on_notice(struct database *database, database_notice notice, void *context)
+void database_listen(struct database *database, const struct database_listener *listener)
 {
-    database->notice = notice;
-    database->notice_context = context;
+    database->listener = *listener;
 }
 
 void database_close(struct database *database)
@@ -295,12 +294,9 @@ static void keep_result(struct database *database, PGresult *result)
     assert(status != PGRES_COPY_IN && status != PGRES_COPY_OUT); /* would never end */
     const bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
     PGresult **kept = good ? &database->answer : &database->refusal;
-    if (!good && *kept != NULL) {
-        PQclear(result);
-        return;
-    }
-    PQclear(*kept);
-    *kept = result;
+    PGresult *superfluous = good || *kept == NULL ? *kept : result;
+    if (superfluous != result) *kept = result;
+    PQclear(superfluous);
 }
 
 /* Takes what the socket holds and sends what it takes. True when the statement has ended. */
@@ -360,12 +356,16 @@ static void give_up(struct database *database, const char *why, struct fault *re
 
 static bool wait_answer(struct database *database, struct rows **ret_rows, struct fault *ret_fault)
 {
+    const struct database_listener *listener = &database->listener;
+    const bool endless = database->deadline_ms == WAIT_NO_DEADLINE;
     while (!advance(database)) {
         const short events = database->unsent ? POLLIN | POLLOUT : POLLIN;
+        const bool tells = endless && listener->waiting != NULL;
+        const int64_t until_ms = tells ? clock_now_ms() + WAITING_MS : database->deadline_ms;
         const enum wait_result result =
-            socket_wait(PQsocket(database->connection), events, database->deadline_ms,
-                        database->deadline_ms == WAIT_NO_DEADLINE);
-        if (result == WAIT_READY) continue;
+            socket_wait(PQsocket(database->connection), events, until_ms, endless);
+        if (tells && result == WAIT_TIMEOUT) listener->waiting(listener->context);
+        if (result == WAIT_READY || (tells && result == WAIT_TIMEOUT)) continue;
         give_up(database, result == WAIT_STOPPED ? "asked to stop" : "no answer in time", ret_fault);
         return false;
     }
@@ -478,9 +478,8 @@ struct slice rows_bytes(struct rows *rows, size_t row, unsigned column)
     struct decoded *decoded = malloc(sizeof(*decoded));
     if (decoded == NULL) abort();
     size_t size;
-    const char *text = rows_text(rows, row, column);
-    *decoded =
-        (struct decoded){.next = rows->decoded, .bytes = PQunescapeBytea((const unsigned char *)text, &size)};
+    *decoded = (struct decoded){.next = rows->decoded};
+    decoded->bytes = PQunescapeBytea((const unsigned char *)rows_text(rows, row, column), &size);
     if (decoded->bytes == NULL) abort();
     rows->decoded = decoded;
     return slice_of((const char *)decoded->bytes, size);

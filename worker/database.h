@@ -66,10 +66,15 @@ MUST_CHECK bool database_open(const struct database_options *options, struct dat
                               struct fault *ret_fault);
 void database_close(struct database *database); /* takes NULL; does not wait */
 
-/* Tells the server's messages that are no errors; without it they go nowhere. `severity` is "WARNING",
- * "NOTICE", … */
-typedef void (*database_notice)(void *context, const char *severity, const char *text);
-void database_on_notice(struct database *database, database_notice notice, void *context);
+/* What a caller wants to hear meanwhile; members may be NULL. `notice`: the server's messages that are no
+ * errors, `severity` being "WARNING", "NOTICE", …; without it they go nowhere. `waiting`: called a few times
+ * a second while a statement without a deadline runs; it must not use this connection. */
+struct database_listener {
+    void (*notice)(void *context, const char *severity, const char *text);
+    void (*waiting)(void *context);
+    void *context;
+};
+void database_listen(struct database *database, const struct database_listener *listener);
 
 /* Whether libpq can read the conninfo, without connecting; STATUS_STOP when not. *ret_names_service tells
  * whether it or the environment names a service. */

@@ -53,12 +53,22 @@ static bool read_flags(const struct command_usage *usage, int argc, char **argv,
         return false;
     }
     if (flags.help_asked) {
-        flags_print_help(usage);
+        settings_print_usage(usage);
         flags_done(&flags);
         *ret_exit_code = EXIT_DRAINED;
         return false;
     }
     *ret_flags = flags;
+    return true;
+}
+
+bool settings_read_arguments(const struct command_usage *usage, int argc, char **argv, int *ret_rest,
+                             int *ret_exit_code)
+{
+    struct flags flags;
+    if (!read_flags(usage, argc, argv, &flags, ret_exit_code)) return false;
+    *ret_rest = flags.rest;
+    flags_done(&flags);
     return true;
 }
 

@@ -36,7 +36,9 @@ struct setting {
     bool is_switch;  /* "no" or "yes"; the flag needs no value and means yes then */
 };
 
-#define SETTING_COUNT     20
+#define SETTING_COUNT         21
+#define SETTING_PASSWORD_FILE "database_password_file"
+
 #define SETTING_TEXT_SIZE 64 /* bytes that hold any flag or variable, with the terminating NUL */
 
 extern const struct setting setting_table[SETTING_COUNT];

@@ -27,6 +27,7 @@ struct slot {
     _Alignas(64) _Atomic int32_t partition; /* of the message in hand; a cache line for each worker */
     _Atomic int64_t offset;                 /* SLOT_NO_MESSAGE: none in hand */
     _Atomic int64_t stage;                  /* SLOT_STARTING, SLOT_CHECKED, SLOT_JOINED */
+    _Atomic int64_t beat_ms;                /* when the worker last went round its loop (clock_now_ms()) */
     uint32_t index;                         /* of the slot in its page; never changes */
 };
 
@@ -45,8 +46,9 @@ struct slot_page {
 struct slot_page *slot_page_new(int *ret_fd);
 void slot_page_free(struct slot_page *page); /* unmaps it; takes NULL */
 
-/* Makes a slot ready for its next worker: nothing in hand, not joined. Only while it has no worker. */
-void slot_reset(struct slot *slot);
+/* Makes a slot ready for its next worker: nothing in hand, not joined, its heart beating since now. Only
+ * while it has no worker. */
+void slot_reset(struct slot *slot, int64_t now_ms);
 
 /* Adds a message to the quarantine, unless it is there. Only the supervisor may. Every worker sees it at
  * once. */
@@ -69,6 +71,17 @@ static inline void slot_take(struct slot *slot, int32_t partition, int64_t offse
 static inline void slot_put(struct slot *slot)
 {
     atomic_store_explicit(&slot->offset, SLOT_NO_MESSAGE, memory_order_release);
+}
+
+/* Tells the supervisor that the worker goes on. */
+static inline void slot_beat(struct slot *slot, int64_t now_ms)
+{
+    atomic_store_explicit(&slot->beat_ms, now_ms, memory_order_relaxed);
+}
+
+static inline int64_t slot_beat_ms(const struct slot *slot)
+{
+    return atomic_load_explicit(&slot->beat_ms, memory_order_relaxed);
 }
 
 /* Tells the supervisor how far the worker has come. It only goes forward. */

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "exit_code.h"
 #include "log.h"
+#include "pool_report.h"
 #include "roster.h"
 #include "signals.h"
 #include "slot.h"
@@ -33,6 +34,7 @@ struct supervisor {
     struct slot_page *page;
     int page_fd;
     struct roster roster;
+    struct pool_report report;
     pid_t pids[SLOT_COUNT_MAX]; /* 0: no process */
     pid_t housekeeper;          /* likewise */
     int64_t housekeep_due_ms;
@@ -86,7 +88,7 @@ static bool worker_start(struct supervisor *supervisor, unsigned slot)
     snprintf(fd_text, sizeof(fd_text), "%d", supervisor->page_fd);
     snprintf(slot_text, sizeof(slot_text), "%u", slot);
     const char *const extra[] = {"--slot-fd", fd_text, "--slot", slot_text};
-    slot_reset(&supervisor->page->slots[slot]);
+    slot_reset(&supervisor->page->slots[slot], clock_now_ms());
     const pid_t pid = spawn_role(supervisor->options, "worker", extra, ARRAY_COUNT(extra));
     if (pid < 0) return false;
     supervisor->pids[slot] = pid;
@@ -336,6 +338,8 @@ static void wait_for_more(const struct supervisor *supervisor, int64_t until_ms)
     const int64_t now_ms = clock_now_ms();
     const bool timed = housekeeping_is_on(supervisor);
     if (timed && supervisor->housekeep_due_ms < until_ms) until_ms = supervisor->housekeep_due_ms;
+    if (pool_report_due_ms(&supervisor->report) < until_ms)
+        until_ms = pool_report_due_ms(&supervisor->report);
     const bool joining = roster_joined_count(roster) < roster_wanted_count(roster);
     if (joining && now_ms + JOINED_LOOK_MS < until_ms) until_ms = now_ms + JOINED_LOOK_MS;
     const int64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
@@ -352,6 +356,7 @@ static void serve(struct supervisor *supervisor)
         const struct roster_action rest = perform_all(supervisor);
         if (rest.kind == ROSTER_FINISH) return;
         housekeep_when_due(supervisor);
+        pool_report_tell(&supervisor->report, &supervisor->roster, supervisor->page, clock_now_ms());
         wait_for_more(supervisor, rest.wait_until_ms);
     }
 }
@@ -390,6 +395,7 @@ int supervisor_run(const struct supervisor_options *options)
         .seed = seed,
     };
     roster_init(&supervisor->roster, &roster);
+    pool_report_init(&supervisor->report, options->stuck_ms);
     serve(supervisor);
     end_housekeeper(supervisor);
     const int result = roster_result(&supervisor->roster);

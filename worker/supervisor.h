@@ -15,6 +15,7 @@ struct supervisor_options {
     int64_t rejoin_ms;             /* the group's session timeout: see roster.h; 0: none */
     int64_t hold_ms;               /* how long the others wait for the first one's checks: see roster.h */
     int64_t housekeep_interval_ms; /* 0: no housekeeping */
+    int64_t stuck_ms;              /* a worker that has not gone on for so long is stuck: see pool_report.h */
 };
 
 /* How much of the pool's drain_timeout_ms a worker may take before it ends by itself. A little later it is

@@ -185,12 +185,14 @@ static void perform(struct worker *worker, const struct action *action, struct i
 static struct action step(struct worker *worker, struct input *input)
 {
     struct slot *slot = worker->options.slot;
+    const int64_t now_ms = clock_now_ms();
     bool record = input->kind == INPUT_RECORD;
+    slot_beat(slot, now_ms);
     if (record) {
         input->quarantined = slot_is_quarantined(slot, input->record.partition, input->record.offset);
         slot_take(slot, input->record.partition, input->record.offset);
     }
-    struct action action = machine_step(worker->machine, input, clock_now_ms());
+    struct action action = machine_step(worker->machine, input, now_ms);
     if (record) slot_put(slot);
     return action;
 }

@@ -191,6 +191,15 @@ def test_wrong_password(patient):
     patient.heal("login", stdin="right\n")
 
 
+def test_wrong_password_in_a_file(patient):
+    path = patient.directory / "password"
+    path.write_text("wrong")
+    path.chmod(0o600)
+    patient.set(database=patient.postgres.tcp_dsn(patient.name, patient.name, "").replace("password=", ""),
+                database_password_file=path)
+    patient.heal("login", stdin="right\n")
+
+
 def test_no_such_role(patient):
     patient.set(database=patient.postgres.dsn(patient.name, f"{patient.name}-new"))
     patient.heal("login")

@@ -2,6 +2,7 @@
  * executes it again with the role `worker` or `housekeep`, and what such a dummy does is told by its one
  * option. Pools write their log into a memory file, where the tests follow what happened. */
 // link: worker/supervisor.c worker/slot.c worker/signals.c worker/log.c worker/clock.c
+// link: worker/pool_report.c worker/service_notify.c
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>

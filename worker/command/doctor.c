@@ -25,17 +25,20 @@ static const char *timeout_text;
 static const struct command_option options[] = {
     {0, "json", NULL, "print one object of JSON", &json_asked},
     {0, "strict", NULL, "exit code 1 for warnings too", &strict_asked},
-    {0, "timeout", "SECONDS", "how long a check may wait for an answer; 5 unless given", &timeout_text},
+    {0, "timeout", "SECONDS", "how long a check may wait for an answer; 5", &timeout_text},
     {0},
 };
 
-static const struct command_usage usage = {
+const struct command_usage usage_doctor = {
     .synopsis = "winnow doctor [options]",
+    .summary = "find out what is wrong, and what mends it",
     .description =
-        "Looks at everything that a pool with these settings needs, from the configuration to the disk, and\n"
-        "writes nothing. One line a check: ok, warn, fail, or skip with what it needs; below it the command\n"
-        "that mends it. Exit code 0: nothing failed; 1: something did; 78: the configuration is wrong.\n\n"
-        "  $ winnow doctor -b localhost:9092 -t events -d dbname=winnow",
+        "Looks at everything that a pool with these settings needs, from the brokers to the disk, and writes "
+        "nothing. One line a check: ok, warn, fail, or skip with what it needs; below it the command that "
+        "mends "
+        "it.\n"
+        "Exit code 0: nothing failed; 1: something did; 78: the configuration is wrong.",
+    .example = "winnow doctor -b localhost:9092 -t events -d dbname=winnow",
     .options = options,
     .settings = WORKER_SETTINGS,
 };
@@ -199,7 +202,7 @@ int command_doctor(int argc, char **argv)
     int rest;
     int exit_code;
     signals_init(false);
-    if (!settings_load_read(&usage, argc, argv, &load, &rest, &exit_code)) return exit_code;
+    if (!settings_load_read(&usage_doctor, argc, argv, &load, &rest, &exit_code)) return exit_code;
     if (rest < argc) {
         (void)fprintf(stderr, "winnow doctor: found %s after the options, expected nothing\n", argv[rest]);
         exit_code = EXIT_BAD_USAGE;

@@ -5,21 +5,25 @@
 #include "exit_code.h"
 #include "kafka_properties.h"
 #include "log.h"
+#include "service_notify.h"
 #include "settings.h"
 #include "signals.h"
 #include "supervisor.h"
 
+/* On top of two statements: Kafka's client may take so long for its part, more than once in a row. */
+#define STUCK_MORE_MS INT64_C(30000)
+
 #define HOLD_MS               5000
 #define HOUSEKEEP_INTERVAL_MS INT64_C(3600000)
 
-static const struct command_usage usage = {
+const struct command_usage usage_pool = {
     .synopsis = "winnow pool [options]",
+    .summary = "read, normalize and store events with several workers",
     .description =
-        "Runs a pool of worker processes and keeps them running: a worker that dies is started again.\n"
-        "TERM or Ctrl-C drains them, a second one ends them at once. TTIN and TTOU: one worker more, one "
-        "fewer.\n"
-        "HUP: replaces them one after the other, so that they read a changed configuration.\n"
-        "Example: winnow pool -b localhost:9092 -t events -d dbname=winnow -n 4",
+        "Runs worker processes and keeps them running: one that dies is started again. TERM or Ctrl-C drains "
+        "them, a second one ends them at once. TTIN, TTOU: one worker more, one fewer. HUP replaces them one "
+        "after the other, so that they read a changed configuration.",
+    .example = "winnow pool -n 4 -b localhost:9092 -t events -d dbname=winnow",
     .settings = WORKER_SETTINGS,
 };
 
@@ -34,6 +38,7 @@ static int supervise(const struct settings *settings, char **options)
         .hold_ms = HOLD_MS,
         .rejoin_ms = kafka_session_timeout_ms(settings),
         .housekeep_interval_ms = HOUSEKEEP_INTERVAL_MS,
+        .stuck_ms = 2 * settings->statement_timeout_ms + STUCK_MORE_MS,
     };
     return supervisor_run(&supervisor);
 }
@@ -44,7 +49,7 @@ int command_pool(int argc, char **argv)
     int rest;
     int exit_code;
     signals_init(true);
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    if (!settings_read(&usage_pool, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     enum log_level level = LOG_LEVEL_INFO;
     if (log_level_read(settings.log_level, &level)) log_init(level, "pool");
     if (rest < argc) {
@@ -52,6 +57,7 @@ int command_pool(int argc, char **argv)
                  "found \"%s\" after the options, expected nothing; see winnow pool --help", argv[rest]);
         exit_code = EXIT_BAD_USAGE;
     } else {
+        service_notify_init();
         exit_code = supervise(&settings, argv + 1);
     }
     settings_done(&settings);

@@ -87,6 +87,12 @@ void examine_postgresql(struct examination *examination, struct finding *ret_fin
 static void mend_password(struct examination *examination, struct finding *finding, const char *user)
 {
     char word[1024];
+    if (examination->settings->database_password_file != NULL) {
+        mend_quote(examination->settings->database_password_file, word, sizeof word);
+        mend_run(finding, "read -rs PASSWORD && printf %%s \"$PASSWORD\" > %s   # type the password of %s",
+                 word, user);
+        return;
+    }
     char *address = conninfo_for(examination->settings->database, NULL, NULL);
     bool holds_one = strstr(examination->settings->database, "password") != NULL ||
                      strstr(examination->settings->database, "://") != NULL;
