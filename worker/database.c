@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "database_fault.h"
+#include "database_session.h"
 #include "socket_wait.h"
 
 #define CONNECT_TIMEOUT_MS_DEFAULT 5000
@@ -194,21 +195,10 @@ static PGconn *start_connecting(const struct database_options *options, struct f
     return NULL;
 }
 
-/* What statements rely on is set always; what only has a better default yields to options=-c... and
- * PGOPTIONS. */
 static bool set_up_session(struct database *database, struct fault *ret_fault)
 {
     char sql[1024];
-    (void)snprintf(sql, sizeof(sql),
-                   "SELECT pg_catalog.set_config(w.name, w.value, false) FROM (VALUES "
-                   "('TimeZone', 'UTC', true), ('DateStyle', 'ISO, YMD', true), ('search_path', '', true), "
-                   "('standard_conforming_strings', 'on', true), ('statement_timeout', '%lld', true), "
-                   "('default_transaction_isolation', 'read committed', true), "
-                   "('lock_timeout', '10s', false), ('idle_in_transaction_session_timeout', '10s', false), "
-                   "('plan_cache_mode', 'force_generic_plan', false)) AS w (name, value, forced) "
-                   "WHERE w.forced OR NOT EXISTS (SELECT FROM pg_catalog.pg_settings AS s "
-                   "WHERE s.name OPERATOR(pg_catalog.=) w.name AND s.source OPERATOR(pg_catalog.=) 'client')",
-                   (long long)database->statement_timeout_ms);
+    (void)snprintf(sql, sizeof(sql), SQL_SESSION_FORMAT, (long long)database->statement_timeout_ms);
     return database_run(database, "connect", sql, NULL, 0, NULL, ret_fault);
 }
 
@@ -454,6 +444,14 @@ enum database_progress database_poll(struct database *database, struct rows **re
         return DATABASE_BUSY;
     give_up(database, "no answer in time", ret_fault);
     return DATABASE_FAILED;
+}
+
+bool database_was_notified(struct database *database)
+{
+    bool told = false;
+    for (PGnotify *notice; (notice = PQnotifies(database->connection)) != NULL; told = true)
+        PQfreemem(notice);
+    return told;
 }
 
 size_t rows_count(const struct rows *rows)

@@ -108,6 +108,10 @@ enum database_progress { DATABASE_BUSY, DATABASE_DONE, DATABASE_FAILED };
 MUST_CHECK enum database_progress database_poll(struct database *database, struct rows **ret_rows,
                                                 struct fault *ret_fault);
 
+/* Whether a NOTIFY has come of what this session LISTENs to, since the last time that this was asked. Looks
+ * at what database_poll() has taken in. */
+MUST_CHECK bool database_was_notified(struct database *database);
+
 /* True while database_send() has bytes left that the socket did not take: wait for POLLOUT too. */
 bool database_wants_write(const struct database *database);
 

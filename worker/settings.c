@@ -13,10 +13,10 @@ static void load_file(struct settings_load *load, const char *flag)
     static const char config_flag[] = "--config";
     static const char config_variable[] = "WINNOW_CONFIG";
     const char *path = getenv(config_variable);
-    if (flag != NULL)
-        settings_load_file(load, flag, config_flag);
-    else if (path != NULL && path[0] != '\0')
-        settings_load_file(load, path, config_variable);
+    if (path != NULL && path[0] != '\0') load->file = path;
+    if (flag != NULL) load->file = flag;
+    if (load->file != NULL)
+        settings_load_file(load, load->file, flag != NULL ? config_flag : config_variable);
 }
 
 static void load_property(struct settings_load *load, const char *text)

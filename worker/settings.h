@@ -35,6 +35,7 @@ struct settings {
     int64_t breaker_percent;  /* 50: the partition halts when more than that of the window is dead */
     int64_t drain_timeout_ms; /* 10000: after SIGTERM, until a process ends itself */
     int64_t statement_timeout_ms; /* 30000 */
+    char *control_socket;         /* of the pool, control_path.h; "" by default */
     char *log_level;              /* error, warning, info, debug */
     char *listen;                 /* of the console: 127.0.0.1:8077 */
     char *token_file;             /* console/tokens.h; none by default */

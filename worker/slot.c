@@ -45,7 +45,13 @@ void slot_reset(struct slot *slot, int64_t now_ms)
     atomic_store(&slot->offset, SLOT_NO_MESSAGE);
     atomic_store(&slot->partition, 0);
     atomic_store(&slot->stage, SLOT_STARTING);
+    atomic_store(&slot->resting, 0);
     atomic_store(&slot->beat_ms, now_ms);
+}
+
+void slot_page_set_quiet(struct slot_page *page, bool quiet)
+{
+    atomic_store(&page->quiet, quiet ? 1 : 0);
 }
 
 /* A reader that meets a half-written entry must neither wait (the writer may have been killed there) nor mix
