@@ -8,6 +8,7 @@ const struct command command_table[] = {
     {.name = "submit", .run = command_submit, .usage = &usage_submit, .is_first = true},
     {.name = "explain", .run = command_explain, .usage = &usage_explain, .is_first = true},
     {.name = "status", .run = command_status, .usage = &usage_status, .is_first = true},
+    {.name = "doctor", .run = command_doctor, .usage = &usage_doctor},
     {.name = "console", .run = command_console, .usage = &usage_console},
     {.name = "worker", .run = command_worker, .usage = &usage_worker},
     {.name = "config", .run = command_config, .usage = &usage_config},

@@ -1,5 +1,5 @@
 /* The one table of settings, and how a setting's text becomes its value. Private to the settings_*.c files
- * and to command/config.c. */
+ * and to the commands config and doctor. */
 #ifndef WINNOW_SETTINGS_TABLE_H
 #define WINNOW_SETTINGS_TABLE_H
 
