@@ -33,6 +33,7 @@ int command_migrate(int argc, char **argv);
 int command_submit(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_console(int argc, char **argv);
 int command_config(int argc, char **argv);
 
@@ -43,6 +44,7 @@ extern const struct command_usage usage_migrate;
 extern const struct command_usage usage_submit;
 extern const struct command_usage usage_explain;
 extern const struct command_usage usage_status;
+extern const struct command_usage usage_doctor;
 extern const struct command_usage usage_console;
 extern const struct command_usage usage_config;
 

@@ -55,6 +55,8 @@ const struct log_event log_events[] = {
      "fewer workers, or more partitions"},
     {"notify_failed", WARNING, "systemd could not be told how the pool goes (sd_notify)",
      "see that NOTIFY_SOCKET is what systemd set, and that a container has the socket mounted"},
+    {"nothing_to_reload", INFO, "HUP came to the console, which reads its configuration only once",
+     "start it again"},
     {"operator_needed", ERROR,
      "a grant, a table or a password is missing; nothing is lost, it tries again every 30 s",
      "what the line says"},

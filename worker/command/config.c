@@ -10,6 +10,7 @@
 #include "reject.h"
 #include "secret.h"
 #include "settings_load.h"
+#include "words.h"
 
 #define NEEDED "brokers topic"
 
@@ -96,7 +97,7 @@ static void print_example_setting(const struct setting *setting)
     (void)printf("# %s%s%.*s\n", setting->help, expected.size > 0 ? "; " : "", (int)expected.size,
                  expected.data);
     buffer_done(&expected);
-    bool needed = setting_is_among(NEEDED, setting->name);
+    bool needed = words_have_text(NEEDED, setting->name);
     const char *value = setting->example != NULL ? setting->example : setting->fallback;
     (void)printf("%s%s = %s\n", needed ? "" : "#", setting->name, value);
 }
