@@ -1,11 +1,9 @@
 #include "letter_json.h"
 
+#include "console/message_json.h"
 #include "console/rows_json.h"
 #include "dead_letter_work.h"
-#include "headers.h"
 #include "json.h"
-#include "reject.h"
-#include "utf8.h"
 
 void letter_json_summary(struct buffer *out, const struct rows *rows, size_t row)
 {
@@ -22,42 +20,14 @@ void letter_json_summary(struct buffer *out, const struct rows *rows, size_t row
     json_cell_raw(out, "value_bytes", (struct cell){rows, row, LETTER_VALUE_BYTES});
 }
 
-void letter_json_bytes(struct buffer *out, const char *name, struct slice bytes)
-{
-    bool readable = bytes.data != NULL && utf8_is_valid(bytes.data, bytes.size);
-    json_slice(out, name, readable ? bytes : slice_of(NULL, 0));
-}
-
-/* A name that is not UTF-8 is shown with its bytes escaped. */
-static void add_header(struct buffer *out, struct slice name, struct slice value)
-{
-    char escaped[400];
-    json_open(out, '{');
-    if (!utf8_is_valid(name.data, name.size))
-        name = slice_of(escaped, reject_escape(name, escaped, sizeof escaped));
-    json_slice(out, "name", name);
-    letter_json_bytes(out, "value_text", value);
-    json_close(out, '}');
-}
-
-void letter_json_headers(struct buffer *out, struct slice headers)
-{
-    struct slice name;
-    struct slice value;
-    json_name(out, "headers");
-    json_open(out, '[');
-    while (headers.data != NULL && headers_next(&headers, &name, &value)) add_header(out, name, value);
-    json_close(out, ']');
-}
-
 void letter_json_whole(struct buffer *out, struct rows *rows, const struct rows *history)
 {
     letter_json_summary(out, rows, 0);
     json_cell_text(out, "event_hash", (struct cell){rows, 0, LETTER_HASH});
-    letter_json_bytes(out, "key_text", rows_bytes(rows, 0, LETTER_KEY));
-    letter_json_bytes(out, "value_text", rows_bytes(rows, 0, LETTER_VALUE));
+    json_message_text(out, "key_text", rows_bytes(rows, 0, LETTER_KEY));
+    json_message_text(out, "value_text", rows_bytes(rows, 0, LETTER_VALUE));
     json_cell_text(out, "value_base64", (struct cell){rows, 0, LETTER_VALUE_BASE64});
-    letter_json_headers(out, rows_bytes(rows, 0, LETTER_HEADERS));
+    json_message_headers(out, rows_bytes(rows, 0, LETTER_HEADERS));
     json_cell_origin(out, "stored_as", (struct cell){rows, 0, LETTER_STORED_TOPIC});
     json_cell_time(out, "published_at", (struct cell){rows, 0, LETTER_PUBLISHED_AT});
     json_name(out, "history");

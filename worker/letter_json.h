@@ -7,16 +7,9 @@
 
 #include "buffer.h"
 #include "database.h"
-#include "slice.h"
 
 /* Of a row that begins with the columns of lists (enum letter_column). */
 void letter_json_summary(struct buffer *out, const struct rows *rows, size_t row);
-
-/* "headers": an array of name and value_text. */
-void letter_json_headers(struct buffer *out, struct slice headers);
-
-/* As text where it is UTF-8, else null. */
-void letter_json_bytes(struct buffer *out, const char *name, struct slice bytes);
 
 /* Of the row of letter_read(): everything, and its history. */
 void letter_json_whole(struct buffer *out, struct rows *rows, const struct rows *history);

@@ -5,11 +5,11 @@
 
 #include "base64.h"
 #include "command/dlq.h"
+#include "console/message_json.h"
 #include "console/rows_json.h"
 #include "dead_letter_batch.h"
 #include "exit_code.h"
 #include "json.h"
-#include "letter_json.h"
 #include "progress.h"
 #include "signals.h"
 #include "utf8.h"
@@ -43,7 +43,7 @@ static void add_bytes(struct buffer *out, const char *text_name, const char *bas
     const bool readable = bytes.data != NULL && utf8_is_valid(bytes.data, bytes.size);
     struct buffer encoded = {0};
     if (bytes.data != NULL && !readable) base64_add(&encoded, bytes);
-    letter_json_bytes(out, text_name, bytes);
+    json_message_text(out, text_name, bytes);
     json_slice(out, base64_name, slice_of(encoded.data, encoded.size));
     buffer_done(&encoded);
 }
@@ -75,7 +75,7 @@ static void add_json(struct buffer *out, const struct letter_scope *scope, struc
     json_cell_time(out, "message_time", (struct cell){rows, row, WHOLE_MESSAGE_TIME});
     add_bytes(out, "key_text", "key_base64", rows_bytes(rows, row, WHOLE_KEY));
     add_bytes(out, "value_text", "value_base64", rows_bytes(rows, row, WHOLE_VALUE));
-    letter_json_headers(out, rows_bytes(rows, row, WHOLE_HEADERS));
+    json_message_headers(out, rows_bytes(rows, row, WHOLE_HEADERS));
     json_close(out, '}');
     (void)buffer_add(out, "\n", 1);
 }
@@ -130,7 +130,7 @@ static void add_csv(struct buffer *out, const struct letter_scope *scope, struct
     add_csv_bytes(out, rows_bytes(rows, row, WHOLE_KEY));
     add_csv_bytes(out, rows_bytes(rows, row, WHOLE_VALUE));
     json_open(&headers, '{');
-    letter_json_headers(&headers, rows_bytes(rows, row, WHOLE_HEADERS));
+    json_message_headers(&headers, rows_bytes(rows, row, WHOLE_HEADERS));
     json_close(&headers, '}');
     (void)buffer_add(&headers, "", 1);
     csv_add_text(out, headers.data);

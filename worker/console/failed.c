@@ -12,7 +12,6 @@
 #include "instant.h"
 #include "json.h"
 #include "letter_json.h"
-#include "reject.h"
 
 #define GROUPS_MAX      500
 #define PAGE_DEFAULT    50
@@ -49,21 +48,28 @@ struct filter_text {
     char to[INSTANT_TEXT_SIZE];
 };
 
+/* NULL below 0: not given. */
+static const char *time_text(int64_t time_us, char ret_text[INSTANT_TEXT_SIZE])
+{
+    if (time_us < 0) return NULL;
+    (void)instant_print(time_us, ret_text);
+    return ret_text;
+}
+
 static bool read_filter(struct call *call, struct filter_text *ret)
 {
-    bool has_from = false;
-    bool has_to = false;
+    int64_t from_us = -1;
+    int64_t to_us = -1;
     const char *state = "open";
     *ret = (struct filter_text){0};
     if (!call_query_choice(call, "reason", failed_reasons(), &ret->filter.reason) ||
         !call_query_text(call, "client", 0, NAME_LENGTH_MAX, &ret->filter.client) ||
         !call_query_choice(call, "state", "open retried resolved discarded all", &state) ||
-        !call_query_time(call, "from", ret->from, &has_from) ||
-        !call_query_time(call, "to", ret->to, &has_to))
+        !call_query_period(call, &from_us, &to_us))
         return false;
     ret->filter.state = strcmp(state, "all") != 0 ? state : NULL;
-    ret->filter.from = has_from ? ret->from : NULL;
-    ret->filter.to = has_to ? ret->to : NULL;
+    ret->filter.from = time_text(from_us, ret->from);
+    ret->filter.to = time_text(to_us, ret->to);
     return true;
 }
 
