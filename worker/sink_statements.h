@@ -47,8 +47,8 @@
  * again: inserts those that were seen before, but for those that are stored already. It waits for all of
  * fresh, or an event and its repetition in one batch could collide.
  *
- * rolled, total_client, total_metric: add up only what was new. The shard is the batch's lowest partition,
- * whose progress row this statement holds: no other worker writes that shard's rows now.
+ * rolled, total_client, total_metric, total_day: add up only what was new. The shard is the batch's lowest
+ * partition, whose progress row this statement holds: no other worker writes that shard's rows now.
  *
  * buried, logged: dead letters, and the audit row of each partition.
  *
@@ -69,7 +69,15 @@
     "  ON CONFLICT (" column " COLLATE \"C\", stream_id, shard) DO UPDATE " \
     "  SET event_count = r.event_count + excluded.event_count, " \
     "    amount_sum = r.amount_sum + excluded.amount_sum), "
-#define SQL_TOTALS SQL_TOTAL("client", "client_id") SQL_TOTAL("metric", "metric")
+/* The total of each day, and when it last grew. */
+#define SQL_TOTAL_DAY \
+    "total_day AS (INSERT INTO winnow.rollup_day AS r (day, stream_id, shard, event_count, amount_sum) " \
+    "  SELECT date_bin('1 day', a.bucket, 'epoch'), $1, ($2::int4[])[1], sum(a.event_count), " \
+    "    sum(a.amount_sum) FROM added a GROUP BY 1 ORDER BY 1 " \
+    "  ON CONFLICT (day, stream_id, shard) DO UPDATE SET event_count = r.event_count + " \
+    "excluded.event_count, " \
+    "    amount_sum = r.amount_sum + excluded.amount_sum, updated_at = excluded.updated_at), "
+#define SQL_TOTALS SQL_TOTAL("client", "client_id") SQL_TOTAL("metric", "metric") SQL_TOTAL_DAY
 
 #define SQL_APPLY \
     "WITH part AS MATERIALIZED (SELECT * FROM unnest($2::int4[], $3::int8[], $4::int8[], $5::int8[], " \

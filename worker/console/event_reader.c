@@ -17,11 +17,11 @@
 #define BLIND_NAMED 10  /* or, of those of a client or metric, how many times as many as are wanted */
 #define SURPLUS     1.4 /* a window is made for so many times as many events as are wanted */
 #define FEW_NAMES   4
-/* Events of all names: a window is made for so many at least, as the pages of at least three times as many are
- * read for any; from so many on, looking for names by their index takes less time than looking at all. */
+/* Events of all names: a window is made for so many at least, as the pages of at least three times as many
+ * are read for any; from so many on, looking for names by their index takes less time than looking at all. */
 #define LOOK_LEAST 10000
 #define INDEX_PAYS 50000
-#define CONDITIONS  16
+#define CONDITIONS 16
 
 #define SQL_WINDOW \
     "SELECT (extract(epoch FROM newest) * 1000000)::int8, (extract(epoch FROM begins) * 1000000)::int8, " \
@@ -383,7 +383,8 @@ static void add_window(struct query *query, const struct event_reader *reader, i
     add_time(query, " AND e.bucket >= ", print_month(day_before_us, 0, query->times[2]));
     add_time(query, " AND e.bucket < ", print_month(reader->upper_us, 1, query->times[3]));
     if (!reader->has_key) return;
-    add_time(query, " AND (e.event_time, e.event_hash) < (", print_time(reader->upper_us - 1, query->times[4]));
+    add_time(query, " AND (e.event_time, e.event_hash) < (",
+             print_time(reader->upper_us - 1, query->times[4]));
     add(query, ", ");
     add_value(query, reader->key_hash, "uuid");
     add(query, ")");
