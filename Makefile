@@ -117,7 +117,9 @@ define write_if_changed
 if cmp -s $@.new$$$$ $@; then rm -f $@.new$$$$; else mv $@.new$$$$ $@; fi
 endef
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# The release that is being worked on, for builds outside git; see version.sh.
+RELEASE := 0.9.0
+VERSION := $(shell sh worker/packaging/version.sh $(RELEASE))
 $(BUILD)/generated/version.h: FORCE
 	$(call write_if_changed,#define WINNOW_VERSION "$(VERSION)")
 
@@ -160,7 +162,7 @@ programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(
 sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
 
 # ---- to run ------------------------------------------------------------------------------------------------
-.PHONY: demo screenshots test lint unit golden property replay sim broker cli differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-latency bench-console bench-indexes bench-micro instructions
+.PHONY: demo screenshots test lint unit golden property replay sim broker cli packaging differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-latency bench-console bench-indexes bench-micro instructions
 demo: ## the whole thing in 20 seconds; KAFKA=real: on Apache Kafka; KEEP=1: leave it running
 	@tests/lib/deps.sh $(if $(filter real,$(KAFKA)),kafka,demo)
 	@$(MAKE) $(BUILD)/winnow $(if $(filter real,$(KAFKA)),,$(BUILD)/devbroker)
@@ -179,7 +181,7 @@ test: ## install what is missing, then run every suite; ends with "N passed, N f
 lint: ## purity, include cycles, foreign headers, sizes, formatting, static analysis
 	@$(PYTHON) tests/run lint
 
-unit golden property replay sim broker cli: ## one suite alone (replay: the fuzz corpus)
+unit golden property replay sim broker cli packaging: ## one suite alone (replay: the fuzz corpus)
 	@$(PYTHON) tests/run $@
 
 differential: ## JSON, amounts, timestamps and hashes against a second implementation; SEED= ROUNDS=
@@ -286,6 +288,8 @@ fuzz: ## libFuzzer (clang) on each target for FUZZ_SECONDS=60, with executions, 
 	@tests/lib/deps.sh fuzz
 	@$(PYTHON) tests/fuzz/fuzz.py --seconds $(FUZZ_SECONDS)
 
+include worker/packaging/packaging.mk
+
 # ---- housekeeping ------------------------------------------------------------------------------------------
 .PHONY: deps format clean help
 deps: ## install the Debian packages and Kafka jars that are missing
@@ -299,7 +303,7 @@ clean: ## remove build/
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z -]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | \
-	 sed 's/make unit golden property replay sim broker cli/make unit golden …/'
+	 sed 's/make unit golden property replay sim broker cli packaging/make unit golden …/'
 
 ifeq ($(filter clean help format deps,$(MAKECMDGOALS)),)
 ifneq ($(strip $(LINKED_SOURCES)),)

@@ -27,6 +27,33 @@ static void resync(struct machine *machine, int64_t now_ms, int64_t wait_ms)
     machine->counters.resynced++;
 }
 
+/* Nothing is kept that would be old when reading goes on. What is with the database may end as it will. */
+static void absorb_quiet(struct machine *machine)
+{
+    machine->quiet = true;
+    drop_rows(machine);
+    for (size_t i = 0; i < machine->partition_count; i++) partition_reset(&machine->partitions[i]);
+    machine->claim_due = false;
+    machine->start_due = false;
+    machine_say(machine, NOTE_INFO, "quiet", "nothing new is taken; %zu partitions stay ours",
+                machine->partition_count);
+}
+
+static void absorb_resumed(struct machine *machine, int64_t now_ms)
+{
+    machine->quiet = false;
+    resync(machine, now_ms, 0);
+    machine_say(machine, NOTE_INFO, "resumed", "reading goes on where the database is");
+}
+
+/* Its epoch is no longer ours: a write would be fenced, but there may be nothing to write for long. */
+static void absorb_steered(struct machine *machine, int64_t now_ms)
+{
+    resync(machine, now_ms, 0);
+    machine_say(machine, NOTE_INFO, "steered",
+                "an operator moved or resumed a partition: all are claimed again, where the database is now");
+}
+
 static int compare_numbers(const void *a, const void *b)
 {
     int32_t left = *(const int32_t *)a;
@@ -417,6 +444,15 @@ void machine_absorb(struct machine *machine, const struct input *input, int64_t 
         return;
     case INPUT_FAILED:
         absorb_failed(machine, input, now_ms);
+        return;
+    case INPUT_STEERED:
+        absorb_steered(machine, now_ms);
+        return;
+    case INPUT_QUIET:
+        absorb_quiet(machine);
+        return;
+    case INPUT_RESUMED:
+        absorb_resumed(machine, now_ms);
         return;
     case INPUT_STOP:
         machine->stopping = true;

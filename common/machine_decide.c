@@ -132,6 +132,17 @@ static struct action wait_action(struct machine *machine, int64_t now_ms)
     return poll_action(read, until_ms - now_ms);
 }
 
+/* A message now and then is read and dropped, for a rebalance may stand behind it. */
+static struct action quiet_action(struct machine *machine, int64_t now_ms)
+{
+    machine->reading_ms = now_ms;
+    bool read = now_ms >= machine->next_read_ms;
+    if (read) machine->next_read_ms = now_ms + WAITING_POLL_MS;
+    struct action action = poll_action(read, machine->next_read_ms - now_ms);
+    action.resting = true;
+    return action;
+}
+
 /* With the database busy: rows gather. When there is no room left, a message now and then is read all the
  * same, for a rebalance may stand behind it, and the group waits for our answer. */
 static struct action busy_action(struct machine *machine, int64_t now_ms)
@@ -188,6 +199,7 @@ struct action machine_decide(struct machine *machine, int64_t now_ms)
     if (machine->flight.in_flight) {
         return busy_action(machine, now_ms);
     }
+    if (machine->quiet) return quiet_action(machine, now_ms);
     if (now_ms < machine->wait_until_ms) return wait_action(machine, now_ms);
     return decide_free(machine, now_ms);
 }

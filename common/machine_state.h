@@ -44,6 +44,7 @@ struct machine {
     bool orphaned;  /* the write in flight is of partitions that are no longer ours */
     bool source_idle;
     bool stopping;
+    bool quiet;
     struct trouble {
         int64_t since_ms;
         int64_t told_ms;

@@ -305,7 +305,8 @@ void roster_stop(struct roster *roster)
 
 bool roster_grow(struct roster *roster)
 {
-    for (unsigned i = 0; i < ROSTER_MEMBER_COUNT_MAX && !roster->stopping; i++) {
+    if (roster->stopping || roster->drained) return false;
+    for (unsigned i = 0; i < ROSTER_MEMBER_COUNT_MAX; i++) {
         if (roster->members[i].wanted) continue;
         roster->members[i].wanted = true;
         return true;
@@ -321,7 +322,7 @@ static int64_t member_birth_ms(const struct member *member)
 
 bool roster_shrink(struct roster *roster)
 {
-    if (roster->stopping || roster_wanted_count(roster) <= 1) return false;
+    if (roster->stopping || roster->drained || roster_wanted_count(roster) <= 1) return false;
     struct member *youngest = NULL;
     for (unsigned i = 0; i < ROSTER_MEMBER_COUNT_MAX; i++) {
         struct member *member = &roster->members[i];
@@ -329,6 +330,31 @@ bool roster_shrink(struct roster *roster)
         if (youngest == NULL || member_birth_ms(member) >= member_birth_ms(youngest)) youngest = member;
     }
     youngest->wanted = false;
+    return true;
+}
+
+bool roster_resize(struct roster *roster, unsigned count)
+{
+    if (roster->stopping || roster->drained || count < 1 || count > ROSTER_MEMBER_COUNT_MAX) return false;
+    while (roster_wanted_count(roster) < count && roster_grow(roster)) continue;
+    while (roster_wanted_count(roster) > count && roster_shrink(roster)) continue;
+    return true;
+}
+
+bool roster_drain(struct roster *roster)
+{
+    if (roster->stopping || roster->drained) return false;
+    roster->drained = true;
+    roster->drained_count = roster_wanted_count(roster);
+    for (unsigned i = 0; i < ROSTER_MEMBER_COUNT_MAX; i++) roster->members[i].wanted = false;
+    return true;
+}
+
+bool roster_resume(struct roster *roster)
+{
+    if (roster->stopping || !roster->drained) return false;
+    roster->drained = false;
+    for (unsigned i = 0; i < roster->drained_count; i++) roster->members[i].wanted = true;
     return true;
 }
 

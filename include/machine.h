@@ -73,6 +73,9 @@ enum input_kind {
     INPUT_WRITTEN,      /* .receipt: committed */
     INPUT_FENCED,       /* the write changed nothing: another epoch or offset stood in the database */
     INPUT_FAILED,       /* .fault of the action in hand or of the write in flight */
+    INPUT_STEERED,      /* an operator has moved or resumed a partition: the database knows better than we */
+    INPUT_QUIET,        /* take nothing new, but stay in the group */
+    INPUT_RESUMED,      /* after INPUT_QUIET: go on */
     INPUT_STOP,         /* the process was asked to end */
 };
 
@@ -128,6 +131,7 @@ struct note {
 struct action {
     enum action_kind kind;
     bool read;
+    bool resting; /* of ACTION_POLL: quiet, and nothing is under way */
     bool whole;
     bool drained;
     int32_t partition;

@@ -73,8 +73,10 @@ struct roster {
     bool stopping;
     bool stop_asked; /* by the operator */
     bool kill_all;
-    bool undrained; /* while stopping, a worker did not end by itself in time */
-    int exit_code;  /* of the worker that stopped the pool; 0 when the operator did */
+    bool drained;           /* by roster_drain(): no worker is wanted for now */
+    unsigned drained_count; /* how many were wanted before */
+    bool undrained;         /* while stopping, a worker did not end by itself in time */
+    int exit_code;          /* of the worker that stopped the pool; 0 when the operator did */
     struct member members[ROSTER_MEMBER_COUNT_MAX];
     struct roster_tally tallies[ROSTER_TALLY_COUNT];
 };
@@ -139,9 +141,18 @@ void roster_joined(struct roster *roster, unsigned slot);
 void roster_stop(struct roster *roster);
 
 /* One worker more, or one fewer: the one that was started last, as it has the least to lose. False at the
- * limits (1 .. ROSTER_MEMBER_COUNT_MAX) and while stopping. */
+ * limits (1 .. ROSTER_MEMBER_COUNT_MAX), while drained and while stopping. */
 MUST_CHECK bool roster_grow(struct roster *roster);
 MUST_CHECK bool roster_shrink(struct roster *roster);
+
+/* So many workers, by growing or shrinking. False, and nothing changed, at another count than 1 ..
+ * ROSTER_MEMBER_COUNT_MAX, while drained and while stopping. */
+MUST_CHECK bool roster_resize(struct roster *roster, unsigned count);
+
+/* Every worker is asked to end, and none is started until roster_resume() wants as many again. False when it
+ * is so already, and while stopping. */
+MUST_CHECK bool roster_drain(struct roster *roster);
+MUST_CHECK bool roster_resume(struct roster *roster);
 
 /* Replace every worker that is there now, one after the other. Nothing while stopping. */
 void roster_renew(struct roster *roster);

@@ -29,8 +29,9 @@ MUST_CHECK bool sink_halt(struct sink *sink, int32_t partition, int64_t epoch, c
 MUST_CHECK bool sink_write(struct sink *sink, const struct write *write, struct fault *ret_fault);
 
 /* The outcome of the write in flight, without waiting: INPUT_WRITTEN, INPUT_FENCED, INPUT_FAILED, or
- * INPUT_IDLE while there is none. Without a write in flight, INPUT_FAILED once when the session is lost: the
- * next one may be with a server that took over and knows less, so nobody may wait for the next message. */
+ * INPUT_IDLE while there is none; INPUT_STEERED when an operator has told of a change. Without a write in
+ * flight, INPUT_FAILED once when the session is lost: the next one may be with a server that took over and
+ * knows less, so nobody may wait for the next message. */
 void sink_poll(struct sink *sink, struct input *ret_input);
 
 /* Readable when sink_poll() may have something; -1 without a session. */

@@ -11,48 +11,72 @@
 #include "reject.h"
 #include "version.h"
 
-static const struct command {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *summary; /* NULL: hidden, run by other processes */
-    const char *example; /* NULL: the command is not in the short list */
-} commands[] = {
-    {"migrate", command_migrate, "bring the database's schema up to date", "winnow migrate -d dbname=winnow"},
-    {"pool", command_pool, "read, normalize and store events with several workers",
-     "winnow pool -n 4 -b localhost:9092 -t events -d dbname=winnow"},
-    {"submit", command_submit, "send events to the topic",
-     "winnow submit -b localhost:9092 -t events -f events.jsonl"},
-    {"explain", command_explain, "tell what becomes of an event, rule by rule",
-     "winnow explain '{\"client\":\"a\",\"type\":\"sale\",\"sum\":\"1,200.50\"}'"},
-    {"status", command_status, "tell how far each partition is, and whether anything is missing",
-     "winnow status -b localhost:9092 -t events -d dbname=winnow"},
-    {"console", command_console, "serve the HTTP API and its page",
-     "winnow console -b localhost:9092 -t events -d dbname=winnow"},
-    {"worker", command_worker, "run one worker in the foreground", NULL},
-    {"config", command_config, "check, print or begin a configuration", NULL},
-    {"housekeep", command_housekeep, NULL, NULL},
-};
+#define NAME_SIZE        64
+#define SUBCOMMANDS_MAX  16
+#define SUMMARY_OF_WORLD "winnow stores each JSON event of a Kafka topic exactly once in PostgreSQL.\n"
 
-static void print_summary(void)
+static bool is_shown(const struct command *command)
 {
-    (void)printf("winnow stores each JSON event of a Kafka topic exactly once in PostgreSQL.\n");
-    for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
-        if (commands[i].example == NULL) continue;
-        (void)printf("\n  %-9s%s\n           $ %s\n", commands[i].name, commands[i].summary,
-                     commands[i].example);
-    }
-    (void)printf("\nAlso:");
-    for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
-        if (commands[i].example == NULL && commands[i].summary != NULL)
-            (void)printf(" %s (%s),", commands[i].name, commands[i].summary);
-    }
-    (void)printf("\n      --version. Each command has a --help.\n");
+    return command->usage->summary != NULL;
 }
 
-static const struct command *find(const char *name)
+/* What someone needs who is here for the first time. */
+static void print_first(void)
 {
-    for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
-        if (strcmp(commands[i].name, name) == 0) return &commands[i];
+    (void)printf(SUMMARY_OF_WORLD);
+    for (const struct command *command = command_table; command->name != NULL; command++) {
+        if (!command->is_first) continue;
+        (void)printf("\n  %-9s %s\n            $ %s\n", command->name, command->usage->summary,
+                     command->usage->example);
+    }
+    (void)printf("\nwinnow help: all commands. winnow help COMMAND: its options.\n");
+}
+
+static void print_all(void)
+{
+    (void)printf(SUMMARY_OF_WORLD "\n");
+    for (const struct command *command = command_table; command->name != NULL; command++) {
+        if (is_shown(command)) (void)printf("  %-9s %s\n", command->name, command->usage->summary);
+    }
+    (void)printf("\n  winnow help COMMAND    its options, with an example; or winnow COMMAND --help\n"
+                 "  winnow help settings   every setting: flag, environment, file\n"
+                 "  winnow --version       the version\n");
+}
+
+/* Prints the help of a command; one with subcommands tells what these are. */
+static void print_usage(const struct command *command)
+{
+    struct command_word words[SUBCOMMANDS_MAX + 1] = {{0}};
+    struct command_usage usage = *command->usage;
+    size_t count = 0;
+    for (const struct command *sub = command->subcommands; sub != NULL && sub->name != NULL; sub++) {
+        if (is_shown(sub) && count < SUBCOMMANDS_MAX)
+            words[count++] = (struct command_word){sub->name, sub->usage->summary};
+    }
+    if (count > 0) usage.words = words;
+    settings_print_usage(&usage);
+}
+
+static const struct command *find(const struct command *table, const char *name)
+{
+    for (const struct command *command = table; command != NULL && command->name != NULL; command++) {
+        if (strcmp(command->name, name) == 0) return command;
+    }
+    return NULL;
+}
+
+static void offer(struct nearest *nearest, const struct command *table)
+{
+    for (const struct command *command = table; command->name != NULL; command++) {
+        if (is_shown(command)) nearest_offer(nearest, command->name);
+    }
+}
+
+/* The command that has the name among its subcommands, NULL when none has. */
+static const struct command *find_parent(const char *name)
+{
+    for (const struct command *command = command_table; command->name != NULL; command++) {
+        if (find(command->subcommands, name) != NULL) return command;
     }
     return NULL;
 }
@@ -61,38 +85,84 @@ static int refuse(const char *name)
 {
     char shown[100];
     struct nearest nearest = nearest_to(name);
-    for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
-        if (commands[i].summary != NULL) nearest_offer(&nearest, commands[i].name);
-    }
+    const struct command *parent = find_parent(name);
+    offer(&nearest, command_table);
+    nearest_offer(&nearest, "help");
     nearest_offer(&nearest, "--help");
     nearest_offer(&nearest, "--version");
     (void)reject_escape(slice_of_text(name), shown, sizeof shown);
     (void)fprintf(stderr, "winnow: %s is no command", shown);
-    if (nearest.name != NULL)
+    if (parent != NULL)
+        (void)fprintf(stderr, ", did you mean %s %s?\n", parent->name, name);
+    else if (nearest.name != NULL)
         (void)fprintf(stderr, ", did you mean %s?\n", nearest.name);
     else
         (void)fprintf(stderr, "; see: winnow --help\n");
     return EXIT_BAD_USAGE;
 }
 
+static int refuse_subcommand(const struct command *command, const char *name)
+{
+    char shown[100];
+    struct nearest nearest = nearest_to(name);
+    offer(&nearest, command->subcommands);
+    (void)reject_escape(slice_of_text(name), shown, sizeof shown);
+    (void)fprintf(stderr, "winnow %s: %s is no command of it", command->name, shown);
+    if (nearest.name != NULL) (void)fprintf(stderr, ", did you mean %s?", nearest.name);
+    (void)fprintf(stderr, "; see: winnow %s --help\n", command->name);
+    return EXIT_BAD_USAGE;
+}
+
 /* `winnow help submit` is `winnow submit --help`. */
 static int help(int argc, char **argv)
 {
-    char help_flag[] = "--help";
-    const struct command *command = argc > 2 ? find(argv[2]) : NULL;
-    if (argc > 2 && command == NULL) return refuse(argv[2]);
-    if (command == NULL) {
-        print_summary();
+    if (argc < 3) {
+        print_all();
         return EXIT_DRAINED;
     }
-    char *arguments[] = {argv[2], help_flag, NULL};
-    return command->run(2, arguments);
+    if (strcmp(argv[2], "settings") == 0) {
+        settings_print_help();
+        return EXIT_DRAINED;
+    }
+    const struct command *command = find(command_table, argv[2]);
+    if (command == NULL) return refuse(argv[2]);
+    if (argc > 3 && command->subcommands != NULL) {
+        const struct command *sub = find(command->subcommands, argv[3]);
+        if (sub == NULL) return refuse_subcommand(command, argv[3]);
+        command = sub;
+    }
+    print_usage(command);
+    return EXIT_DRAINED;
+}
+
+static bool asks_for_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
+/* argv[0] is the command. */
+static int run_subcommand(const struct command *command, int argc, char **argv)
+{
+    static char name[NAME_SIZE]; /* messages name the command as it was called */
+    if (argc < 2 || asks_for_help(argv[1])) {
+        print_usage(command);
+        return argc < 2 ? EXIT_BAD_USAGE : EXIT_DRAINED;
+    }
+    const struct command *sub = find(command->subcommands, argv[1]);
+    if (sub == NULL) return refuse_subcommand(command, argv[1]);
+    (void)snprintf(name, sizeof name, "%s %s", command->name, sub->name);
+    argv[1] = name;
+    return sub->run(argc - 1, argv + 1);
 }
 
 int cli_run(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        print_summary();
+    if (argc < 2) {
+        print_first();
+        return EXIT_BAD_USAGE;
+    }
+    if (asks_for_help(argv[1])) {
+        print_all();
         return EXIT_DRAINED;
     }
     if (strcmp(argv[1], "help") == 0) return help(argc, argv);
@@ -100,7 +170,8 @@ int cli_run(int argc, char **argv)
         (void)printf("winnow %s\n", WINNOW_VERSION);
         return EXIT_DRAINED;
     }
-    const struct command *command = find(argv[1]);
+    const struct command *command = find(command_table, argv[1]);
     if (command == NULL) return refuse(argv[1]);
+    if (command->run == NULL) return run_subcommand(command, argc - 1, argv + 1);
     return command->run(argc - 1, argv + 1);
 }

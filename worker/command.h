@@ -1,13 +1,30 @@
-/* The commands of the winnow binary. Each gets the arguments behind its name (argv[0] is the name) and
- * returns an exit code (exit_code.h). cli.c holds the table of them. */
+/* The commands of the winnow binary, in one table: the front door (cli.c), `winnow help`, --help, the man
+ * page and shell completion go by it. */
 #ifndef WINNOW_COMMAND_H
 #define WINNOW_COMMAND_H
 
+#include <stdbool.h>
+
+#include "settings.h"
+
 /* The settings of a worker, and so of the pool that passes its own on. */
 #define WORKER_SETTINGS \
-    "brokers topic group stall_timeout_ms dead_letter_topic database statement_timeout_ms batch_rows " \
-    "batch_bytes batch_age_ms event_bytes_max breaker_window breaker_percent workers drain_timeout_ms " \
-    "log_level allow_fault_injection"
+    "brokers topic group database workers dead_letter_topic batch_rows batch_bytes batch_age_ms " \
+    "statement_timeout_ms drain_timeout_ms stall_timeout_ms event_bytes_max breaker_window breaker_percent " \
+    "control_socket log_level allow_fault_injection"
+
+/* Its `run` gets the arguments behind the name and returns an exit code (exit_code.h); argv[0] is the name,
+ * of a subcommand both words ("dlq replay"), for messages. */
+struct command {
+    const char *name;                  /* "submit"; of a subcommand the last word: "replay" */
+    int (*run)(int argc, char **argv); /* NULL: it has subcommands */
+    const struct command_usage *usage; /* its summary is NULL: hidden, run by other processes */
+    bool is_first;                     /* of those that `winnow` alone shows */
+    const struct command
+        *subcommands; /* each with options of its own; ends with a zeroed entry; may be NULL */
+};
+
+extern const struct command command_table[]; /* ends with a zeroed entry */
 
 int command_worker(int argc, char **argv);
 int command_pool(int argc, char **argv);
@@ -18,5 +35,15 @@ int command_explain(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_console(int argc, char **argv);
 int command_config(int argc, char **argv);
+
+extern const struct command_usage usage_worker;
+extern const struct command_usage usage_pool;
+extern const struct command_usage usage_housekeep;
+extern const struct command_usage usage_migrate;
+extern const struct command_usage usage_submit;
+extern const struct command_usage usage_explain;
+extern const struct command_usage usage_status;
+extern const struct command_usage usage_console;
+extern const struct command_usage usage_config;
 
 #endif

@@ -17,10 +17,12 @@
 
 #include "clock.h"
 #include "database_fault.h"
+#include "database_session.h"
 #include "socket_wait.h"
 
 #define CONNECT_TIMEOUT_MS_DEFAULT 5000
 #define ANSWER_GRACE_MS            5000 /* the server cancels first, and then tells */
+#define WAITING_MS                 250
 #define PARAMETERS_MAX             40
 
 struct decoded {
@@ -36,8 +38,7 @@ struct rows {
 struct database {
     PGconn *connection; /* NULL once it was dropped; libpq's functions take that as a broken one */
     int64_t statement_timeout_ms;
-    database_notice notice;
-    void *notice_context;
+    struct database_listener listener;
     const char *site;
     int64_t deadline_ms;
     bool busy;
@@ -173,9 +174,9 @@ static bool finish_connecting(PGconn *connection, int64_t timeout_ms, struct fau
 static void take_notice(void *context, const PGresult *result)
 {
     const struct database *database = context;
-    if (database == NULL || database->notice == NULL) return;
+    if (database == NULL || database->listener.notice == NULL) return;
     const struct server_error told = read_error(result);
-    database->notice(database->notice_context, told.severity, told.message);
+    database->listener.notice(database->listener.context, told.severity, told.message);
 }
 
 static PGconn *start_connecting(const struct database_options *options, struct fault *ret_fault)
@@ -194,21 +195,10 @@ static PGconn *start_connecting(const struct database_options *options, struct f
     return NULL;
 }
 
-/* What statements rely on is set always; what only has a better default yields to options=-c... and
- * PGOPTIONS. */
 static bool set_up_session(struct database *database, struct fault *ret_fault)
 {
     char sql[1024];
-    (void)snprintf(sql, sizeof(sql),
-                   "SELECT pg_catalog.set_config(w.name, w.value, false) FROM (VALUES "
-                   "('TimeZone', 'UTC', true), ('DateStyle', 'ISO, YMD', true), ('search_path', '', true), "
-                   "('standard_conforming_strings', 'on', true), ('statement_timeout', '%lld', true), "
-                   "('default_transaction_isolation', 'read committed', true), "
-                   "('lock_timeout', '10s', false), ('idle_in_transaction_session_timeout', '10s', false), "
-                   "('plan_cache_mode', 'force_generic_plan', false)) AS w (name, value, forced) "
-                   "WHERE w.forced OR NOT EXISTS (SELECT FROM pg_catalog.pg_settings AS s "
-                   "WHERE s.name OPERATOR(pg_catalog.=) w.name AND s.source OPERATOR(pg_catalog.=) 'client')",
-                   (long long)database->statement_timeout_ms);
+    (void)snprintf(sql, sizeof(sql), SQL_SESSION_FORMAT, (long long)database->statement_timeout_ms);
     return database_run(database, "connect", sql, NULL, 0, NULL, ret_fault);
 }
 
@@ -250,10 +240,9 @@ bool database_open(const struct database_options *options, struct database **ret
     return true;
 }
 
-void database_on_notice(struct database *database, database_notice notice, void *context)
+void database_listen(struct database *database, const struct database_listener *listener)
 {
-    database->notice = notice;
-    database->notice_context = context;
+    database->listener = *listener;
 }
 
 void database_close(struct database *database)
@@ -295,12 +284,9 @@ static void keep_result(struct database *database, PGresult *result)
     assert(status != PGRES_COPY_IN && status != PGRES_COPY_OUT); /* would never end */
     const bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
     PGresult **kept = good ? &database->answer : &database->refusal;
-    if (!good && *kept != NULL) {
-        PQclear(result);
-        return;
-    }
-    PQclear(*kept);
-    *kept = result;
+    PGresult *superfluous = good || *kept == NULL ? *kept : result;
+    if (superfluous != result) *kept = result;
+    PQclear(superfluous);
 }
 
 /* Takes what the socket holds and sends what it takes. True when the statement has ended. */
@@ -360,12 +346,16 @@ static void give_up(struct database *database, const char *why, struct fault *re
 
 static bool wait_answer(struct database *database, struct rows **ret_rows, struct fault *ret_fault)
 {
+    const struct database_listener *listener = &database->listener;
+    const bool endless = database->deadline_ms == WAIT_NO_DEADLINE;
     while (!advance(database)) {
         const short events = database->unsent ? POLLIN | POLLOUT : POLLIN;
+        const bool tells = endless && listener->waiting != NULL;
+        const int64_t until_ms = tells ? clock_now_ms() + WAITING_MS : database->deadline_ms;
         const enum wait_result result =
-            socket_wait(PQsocket(database->connection), events, database->deadline_ms,
-                        database->deadline_ms == WAIT_NO_DEADLINE);
-        if (result == WAIT_READY) continue;
+            socket_wait(PQsocket(database->connection), events, until_ms, endless);
+        if (tells && result == WAIT_TIMEOUT) listener->waiting(listener->context);
+        if (result == WAIT_READY || (tells && result == WAIT_TIMEOUT)) continue;
         give_up(database, result == WAIT_STOPPED ? "asked to stop" : "no answer in time", ret_fault);
         return false;
     }
@@ -456,6 +446,14 @@ enum database_progress database_poll(struct database *database, struct rows **re
     return DATABASE_FAILED;
 }
 
+bool database_was_notified(struct database *database)
+{
+    bool told = false;
+    for (PGnotify *notice; (notice = PQnotifies(database->connection)) != NULL; told = true)
+        PQfreemem(notice);
+    return told;
+}
+
 size_t rows_count(const struct rows *rows)
 {
     return (size_t)PQntuples(rows->result);
@@ -478,9 +476,8 @@ struct slice rows_bytes(struct rows *rows, size_t row, unsigned column)
     struct decoded *decoded = malloc(sizeof(*decoded));
     if (decoded == NULL) abort();
     size_t size;
-    const char *text = rows_text(rows, row, column);
-    *decoded =
-        (struct decoded){.next = rows->decoded, .bytes = PQunescapeBytea((const unsigned char *)text, &size)};
+    *decoded = (struct decoded){.next = rows->decoded};
+    decoded->bytes = PQunescapeBytea((const unsigned char *)rows_text(rows, row, column), &size);
     if (decoded->bytes == NULL) abort();
     rows->decoded = decoded;
     return slice_of((const char *)decoded->bytes, size);

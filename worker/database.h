@@ -66,10 +66,15 @@ MUST_CHECK bool database_open(const struct database_options *options, struct dat
                               struct fault *ret_fault);
 void database_close(struct database *database); /* takes NULL; does not wait */
 
-/* Tells the server's messages that are no errors; without it they go nowhere. `severity` is "WARNING",
- * "NOTICE", … */
-typedef void (*database_notice)(void *context, const char *severity, const char *text);
-void database_on_notice(struct database *database, database_notice notice, void *context);
+/* What a caller wants to hear meanwhile; members may be NULL. `notice`: the server's messages that are no
+ * errors, `severity` being "WARNING", "NOTICE", …; without it they go nowhere. `waiting`: called a few times
+ * a second while a statement without a deadline runs; it must not use this connection. */
+struct database_listener {
+    void (*notice)(void *context, const char *severity, const char *text);
+    void (*waiting)(void *context);
+    void *context;
+};
+void database_listen(struct database *database, const struct database_listener *listener);
 
 /* Whether libpq can read the conninfo, without connecting; STATUS_STOP when not. *ret_names_service tells
  * whether it or the environment names a service. */
@@ -102,6 +107,10 @@ enum database_progress { DATABASE_BUSY, DATABASE_DONE, DATABASE_FAILED };
  * Between statements it waits for nothing but the loss of the connection, which it tells once. */
 MUST_CHECK enum database_progress database_poll(struct database *database, struct rows **ret_rows,
                                                 struct fault *ret_fault);
+
+/* Whether a NOTIFY has come of what this session LISTENs to, since the last time that this was asked. Looks
+ * at what database_poll() has taken in. */
+MUST_CHECK bool database_was_notified(struct database *database);
 
 /* True while database_send() has bytes left that the socket did not take: wait for POLLOUT too. */
 bool database_wants_write(const struct database *database);

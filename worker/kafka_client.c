@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "kafka_properties.h"
+#include "kafka_trouble.h"
 #include "log.h"
 
 #define FETCH_BYTES_MAX     "2097152"
@@ -255,25 +256,6 @@ static bool is_silence(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
 }
 
-/* Whether a broker said no to who we are. librdkafka suspects authentication at every lost connection
- * ("broker might require SASL authentication"), and calls a connection lost in the middle of it an error of
- * it too ("Local: …"). */
-static bool is_refusal(const char *text)
-{
-    bool refused = strcasestr(text, "authentication error") != NULL ||
-                   strcasestr(text, "authentication failed") != NULL ||
-                   strcasestr(text, "unsupported sasl mechanism") != NULL;
-    return refused && strstr(text, "Local:") == NULL;
-}
-
-/* What to try next, for the trouble that librdkafka knows in words only. */
-static const char *refusal_advice(const char *text)
-{
-    if (strcasestr(text, "scram") == NULL) return "; check security.protocol and the sasl.* properties";
-    return "; check sasl.username and sasl.password; with Kafka 4 use PLAIN over TLS or client certificates, "
-           "since this librdkafka's SCRAM is refused there";
-}
-
 bool kafka_check_properties(const struct settings *settings, struct fault *ret_fault)
 {
     rd_kafka_conf_t *conf = NULL;
@@ -289,9 +271,10 @@ void kafka_fault(struct fault *fault, const char *site, rd_kafka_resp_err_t code
     const char *advice = "";
     if (is_silence(code)) {
         recall_trouble(heard);
-        if (is_refusal(heard)) {
+        const char *found = kafka_trouble_advice(heard);
+        if (found != NULL) {
             status = STATUS_STOP;
-            advice = refusal_advice(heard);
+            advice = found;
         }
     }
     bool told = detail != NULL && heard[0] != '\0'; /* better than librdkafka's name for silence */

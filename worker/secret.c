@@ -2,9 +2,14 @@
  * an unescaped @ in it), the larger part is masked, and what has no known form is masked whole. */
 #include "secret.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "attr.h"
 #include "buffer.h"
@@ -12,6 +17,57 @@
 static void add_text(struct buffer *out, const char *text)
 {
     (void)buffer_add(out, text, strlen(text));
+}
+
+static char *cannot_read(struct buffer *ret_problem, const char *path, const char *why)
+{
+    add_text(ret_problem, "cannot read ");
+    add_text(ret_problem, path);
+    add_text(ret_problem, ": ");
+    add_text(ret_problem, why);
+    return NULL;
+}
+
+/* Fills `text`, which holds one byte more than may be there. The number of bytes, -1 with errno. */
+static ssize_t read_whole(int fd, char *text)
+{
+    size_t size = 0;
+    ssize_t got;
+    while (size <= SECRET_BYTES_MAX && (got = read(fd, text + size, SECRET_BYTES_MAX + 1 - size)) != 0) {
+        if (got < 0 && errno != EINTR) return -1;
+        if (got > 0) size += (size_t)got;
+    }
+    return (ssize_t)size;
+}
+
+static size_t without_newline(const char *text, size_t size)
+{
+    if (size > 0 && text[size - 1] == '\n') size--;
+    if (size > 0 && text[size - 1] == '\r') size--;
+    return size;
+}
+
+char *secret_read(const char *path, struct buffer *ret_problem)
+{
+    char text[SECRET_BYTES_MAX + 1];
+    struct stat status;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hold us */
+    if (fd < 0) return cannot_read(ret_problem, path, strerror(errno));
+    const bool is_file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    const ssize_t got = is_file ? read_whole(fd, text) : 0;
+    const int error = errno;
+    (void)close(fd);
+    if (!is_file)
+        return cannot_read(ret_problem, path, "it is no file, expected one that holds the secret alone");
+    if (got < 0) return cannot_read(ret_problem, path, strerror(error));
+    if (got > SECRET_BYTES_MAX) return cannot_read(ret_problem, path, "it is longer than 64 KiB");
+    const size_t size = without_newline(text, (size_t)got);
+    if (size == 0) return cannot_read(ret_problem, path, "it is empty, expected the secret in it");
+    if (memchr(text, '\0', size) != NULL) return cannot_read(ret_problem, path, "it holds a NUL byte");
+    char *copy = strndup(text, size);
+    explicit_bzero(text, sizeof text);
+    if (copy == NULL) abort();
+    return copy;
 }
 
 /* passfile is a path, and channel_binding and the like are no secrets. A key with % in it is a disguise. */

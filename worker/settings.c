@@ -13,10 +13,10 @@ static void load_file(struct settings_load *load, const char *flag)
     static const char config_flag[] = "--config";
     static const char config_variable[] = "WINNOW_CONFIG";
     const char *path = getenv(config_variable);
-    if (flag != NULL)
-        settings_load_file(load, flag, config_flag);
-    else if (path != NULL && path[0] != '\0')
-        settings_load_file(load, path, config_variable);
+    if (path != NULL && path[0] != '\0') load->file = path;
+    if (flag != NULL) load->file = flag;
+    if (load->file != NULL)
+        settings_load_file(load, load->file, flag != NULL ? config_flag : config_variable);
 }
 
 static void load_property(struct settings_load *load, const char *text)
@@ -53,12 +53,22 @@ static bool read_flags(const struct command_usage *usage, int argc, char **argv,
         return false;
     }
     if (flags.help_asked) {
-        flags_print_help(usage);
+        settings_print_usage(usage);
         flags_done(&flags);
         *ret_exit_code = EXIT_DRAINED;
         return false;
     }
     *ret_flags = flags;
+    return true;
+}
+
+bool settings_read_arguments(const struct command_usage *usage, int argc, char **argv, int *ret_rest,
+                             int *ret_exit_code)
+{
+    struct flags flags;
+    if (!read_flags(usage, argc, argv, &flags, ret_exit_code)) return false;
+    *ret_rest = flags.rest;
+    flags_done(&flags);
     return true;
 }
 

@@ -11,7 +11,8 @@
 #include "attr.h"
 #include "status.h"
 
-/* Properties of librdkafka in the order given: [kafka] in the file, WINNOW_KAFKA_… in the environment, -X. */
+/* Properties of librdkafka in the order given: [kafka] in the file, WINNOW_KAFKA_… in the environment, -X.
+ * The value of a secret one may stand in a file: sasl.password.file=PATH. */
 struct kafka_property {
     char *name;
     char *value;
@@ -24,15 +25,17 @@ struct settings {
     int64_t stall_timeout_ms; /* 60000: of a partition's silence, until the client is suspected; 0: never */
     char *dead_letter_topic;  /* --dead-letter-topic: TOPIC.dlq */
     char *database;           /* -d, WINNOW_DATABASE: conninfo or URI; "": libpq's own PG* environment */
-    int64_t workers;          /* -n: 4; of a pool */
-    int64_t batch_rows;       /* 10000: rows in one statement at most */
-    int64_t batch_bytes;      /* 4 MiB: copied bytes in a batch at most */
+    char *database_password_file; /* the password of the database's user; none by default */
+    int64_t workers;              /* -n: 4; of a pool */
+    int64_t batch_rows;           /* 10000: rows in one statement at most */
+    int64_t batch_bytes;          /* 4 MiB: copied bytes in a batch at most */
     int64_t batch_age_ms;     /* 20: a batch is written at that age at the latest when the database is free */
     int64_t event_bytes_max;  /* 1 MiB (rule M-2) */
     int64_t breaker_window;   /* 200 messages; 0 switches the circuit breaker off */
     int64_t breaker_percent;  /* 50: the partition halts when more than that of the window is dead */
     int64_t drain_timeout_ms; /* 10000: after SIGTERM, until a process ends itself */
     int64_t statement_timeout_ms; /* 30000 */
+    char *control_socket;         /* of the pool, control_path.h; "" by default */
     char *log_level;              /* error, warning, info, debug */
     char *listen;                 /* of the console: 127.0.0.1:8077 */
     char *token_file;             /* console/tokens.h; none by default */
@@ -57,11 +60,25 @@ struct command_option {
     const char **text; /* where the value goes (switches: the option's name); borrowed from argv */
 };
 
+/* A word that a command takes as its first argument: `winnow migrate status`. Ends with a zeroed entry. */
+struct command_word {
+    const char *name;
+    const char *summary; /* one line, without a full stop; NULL: hidden */
+};
+
+/* How a command is used. --help, `winnow help`, the man page and shell completion are made from this and from
+ * the table of settings. */
 struct command_usage {
-    const char *synopsis;                 /* "winnow submit [options] [EVENT]" */
-    const char *description;              /* two or three sentences and an example */
+    const char *synopsis;    /* "winnow submit [options] [EVENT]" */
+    const char *summary;     /* what it does, for lists: at most 58 characters, no full stop, no capital */
+    const char *description; /* a few sentences in lines of any length: they are broken where they are shown;
+                              * \n ends a paragraph */
+    const char *example;     /* "winnow submit -b localhost:9092 -t events -f events.jsonl" */
+    const struct command_word *words;     /* may be NULL */
     const struct command_option *options; /* may be NULL */
-    const char *settings; /* which settings the command takes, by name, space-separated; NULL: all */
+    const char *settings; /* which settings the command takes, by name, space-separated, the most important
+                           * ones first: those that do not fit on the screen are only named; NULL: all. What
+                           * comes along with "brokers" and "database" is not named */
 };
 
 /* Reads flags, environment and file. Returns true with *ret_settings filled (the caller frees it) and
@@ -70,6 +87,22 @@ struct command_usage {
 MUST_CHECK bool settings_read(const struct command_usage *usage, int argc, char **argv,
                               struct settings *ret_settings, int *ret_rest, int *ret_exit_code);
 void settings_done(struct settings *settings);
+
+/* Reads the arguments alone, no settings: for what must answer when the configuration is broken. Returns as
+ * settings_read() does; the arguments can be read again. */
+MUST_CHECK bool settings_read_arguments(const struct command_usage *usage, int argc, char **argv,
+                                        int *ret_rest, int *ret_exit_code);
+
+/* Prints all settings, by group, on standard output. */
+void settings_print_help(void);
+
+/* Prints the help of a command on standard output, at most 23 lines of 79 columns where its own options leave
+ * room; a command whose settings are "" has none. */
+void settings_print_usage(const struct command_usage *usage);
+
+/* The index of the word among the usage's, -1 after one line on standard error that says what was expected;
+ * word NULL: none was given. `command` is its name. */
+MUST_CHECK int settings_find_word(const char *command, const struct command_usage *usage, const char *word);
 
 /* One clear line when a setting without a default is missing ("topic", "brokers"), and false. */
 MUST_CHECK bool settings_require(const struct settings *settings, const char *names);

@@ -29,6 +29,7 @@ struct known {
 
 bool flags_takes(const struct command_usage *usage, const char *setting)
 {
+    if (strcmp(setting, SETTING_PASSWORD_FILE) == 0) setting = "database";
     return usage->settings == NULL || setting_is_among(usage->settings, setting);
 }
 
@@ -195,4 +196,37 @@ void flags_done(struct flags *flags)
 {
     free(flags->given);
     *flags = (struct flags){0};
+}
+
+/* "check, print or example" */
+static void list_words(const struct command_word *words, struct buffer *ret_list)
+{
+    const struct command_word *last = NULL;
+    const char *separator = "";
+    for (const struct command_word *word = words; word->name != NULL; word++) {
+        if (word->summary == NULL) continue;
+        if (last != NULL) setting_add(ret_list, "%s%s", separator, last->name);
+        separator = last != NULL ? ", " : "";
+        last = word;
+    }
+    if (last != NULL) setting_add(ret_list, "%s%s", ret_list->size > 0 ? " or " : "", last->name);
+}
+
+int settings_find_word(const char *command, const struct command_usage *usage, const char *word)
+{
+    struct nearest nearest = nearest_to(word != NULL ? word : "");
+    for (int i = 0; usage->words[i].name != NULL; i++) {
+        if (word != NULL && strcmp(usage->words[i].name, word) == 0) return i;
+        if (usage->words[i].summary != NULL) nearest_offer(&nearest, usage->words[i].name);
+    }
+    char shown[100] = "nothing";
+    struct buffer expected = {0};
+    if (word != NULL) (void)reject_escape(slice_of_text(word), shown, sizeof shown);
+    list_words(usage->words, &expected);
+    (void)fprintf(stderr, "winnow %s: found %s, expected %.*s", command, shown, (int)expected.size,
+                  expected.data);
+    if (nearest.name != NULL) (void)fprintf(stderr, "; did you mean %s?", nearest.name);
+    (void)fprintf(stderr, "\n");
+    buffer_done(&expected);
+    return -1;
 }

@@ -29,10 +29,8 @@ struct flags {
 MUST_CHECK bool flags_read(const struct command_usage *usage, int argc, char **argv, struct flags *ret_flags);
 void flags_done(struct flags *flags);
 
-/* Whether the command takes the setting. Properties of librdkafka (-X) go with "brokers". */
+/* Whether the command takes the setting. Properties of librdkafka (-X) go with "brokers", and
+ * SETTING_PASSWORD_FILE with "database". */
 bool flags_takes(const struct command_usage *usage, const char *setting);
-
-/* Prints the help of a command on standard output. */
-void flags_print_help(const struct command_usage *usage);
 
 #endif

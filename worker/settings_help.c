@@ -1,53 +1,172 @@
+/* The help of a command, as it is read: on a terminal of 80 columns and 24 lines, one of which is the prompt.
+ * Settings that would not fit are only named. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "settings_flags.h"
+#include "wrap.h"
 
-#define LEFT_WIDTH 34
+#define LINES      23
+#define WORD_WIDTH 12
+#define LEFT_WIDTH 32
+
+static size_t count_lines(const struct buffer *text)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < text->size; i++) count += text->data[i] == '\n' ? 1 : 0;
+    return count;
+}
+
+/* "  left                 what it means" */
+static void add_line(struct buffer *help, const char *left, const char *meaning)
+{
+    size_t width = strlen(left);
+    int gap = width + 2 > LEFT_WIDTH ? 2 : (int)(LEFT_WIDTH - width);
+    setting_add(help, "%s%*s", left, gap, "");
+    wrap_text(help, width + (size_t)gap, LEFT_WIDTH, meaning);
+}
 
 /* "  -b, --brokers HOST:PORT      help [default]" */
-static void print_line(char letter, const char *flag, const char *value, const char *help,
-                       const char *fallback)
+static void add_option(struct buffer *help, char letter, const char *flag, const char *value,
+                       const char *meaning, const char *fallback)
 {
     char left[128];
+    char right[512];
     char short_flag[4] = "   ";
     if (letter != 0)
         (void)snprintf(short_flag, sizeof short_flag, "-%c%c", letter, flag[0] != '\0' ? ',' : ' ');
-    int size = snprintf(left, sizeof left, "  %s %s%s%s", short_flag, flag,
-                        flag[0] != '\0' && value != NULL ? " " : "", value != NULL ? value : "");
-    int gap = LEFT_WIDTH - size > 1 ? LEFT_WIDTH - size : 1;
-    (void)printf("%s%*s%s", left, gap, "", help);
-    if (fallback != NULL && fallback[0] != '\0') (void)printf(" [%s]", fallback);
-    (void)putchar('\n');
+    (void)snprintf(left, sizeof left, "  %s %s%s%s", short_flag, flag,
+                   flag[0] != '\0' && value != NULL ? " " : "", value != NULL ? value : "");
+    bool told = fallback != NULL && fallback[0] != '\0';
+    (void)snprintf(right, sizeof right, "%s%s%s%s", meaning, told ? " [" : "", told ? fallback : "",
+                   told ? "]" : "");
+    add_line(help, left, right);
 }
 
-static void print_own(const struct command_option *options)
+static void add_setting(struct buffer *help, const struct setting *setting)
+{
+    char flag[SETTING_TEXT_SIZE];
+    setting_print_flag(setting, flag);
+    add_option(help, setting->letter, flag, setting->value_name, setting->help,
+               setting->derived != NULL ? setting->derived : setting->fallback);
+}
+
+static void add_words(struct buffer *help, const struct command_word *words)
+{
+    if (words != NULL) setting_add(help, "\n");
+    for (const struct command_word *word = words; word != NULL && word->name != NULL; word++) {
+        if (word->summary == NULL) continue;
+        setting_add(help, "  %-*s", WORD_WIDTH - 2, word->name);
+        wrap_text(help, WORD_WIDTH, WORD_WIDTH, word->summary);
+    }
+}
+
+static void add_own(struct buffer *help, const struct command_option *options)
 {
     bool any = false;
     for (const struct command_option *own = options; own != NULL && own->text != NULL; own++) {
         char flag[SETTING_TEXT_SIZE];
         if (own->help == NULL) continue;
-        if (!any) (void)printf("\nOptions:\n");
+        if (!any) setting_add(help, "\nOptions:\n");
         any = true;
         (void)snprintf(flag, sizeof flag, "--%s", own->name);
-        print_line(own->letter, flag, own->value, own->help, NULL);
+        add_option(help, own->letter, flag, own->value, own->help, NULL);
     }
 }
 
-void flags_print_help(const struct command_usage *usage)
+/* Calls back with each setting of the command, in its order. */
+static void each_setting(const struct command_usage *usage,
+                         void (*tell)(void *context, const struct setting *setting), void *context)
 {
-    (void)printf("Usage: %s\n\n%s\n", usage->synopsis, usage->description);
-    print_own(usage->options);
-    (void)printf("\nSettings (--batch-rows 500 is also WINNOW_BATCH_ROWS, or batch_rows in a file):\n");
+    for (size_t i = 0; usage->settings == NULL && i < SETTING_COUNT; i++) tell(context, &setting_table[i]);
+    for (const char *name = usage->settings; name != NULL && *name != '\0';) {
+        size_t size = strcspn(name, " ");
+        const struct setting *setting = setting_find(name, size);
+        if (setting == NULL) abort(); /* the command is wrong */
+        tell(context, setting);
+        name += size + (name[size] == ' ' ? 1 : 0);
+    }
+    if (usage->settings != NULL && flags_takes(usage, SETTING_PASSWORD_FILE))
+        tell(context, setting_find(SETTING_PASSWORD_FILE, strlen(SETTING_PASSWORD_FILE)));
+}
+
+/* The first `room` settings in full, the names of the others. */
+struct settings_help {
+    size_t room;
+    struct buffer full;
+    struct buffer names;
+};
+
+static void tell_setting(void *context, const struct setting *setting)
+{
+    struct settings_help *help = context;
+    char flag[SETTING_TEXT_SIZE];
+    if (help->room > 0) {
+        add_setting(&help->full, setting);
+        help->room--;
+        return;
+    }
+    setting_print_flag(setting, flag);
+    setting_add(&help->names, "%s ", flag);
+}
+
+static void add_settings(struct buffer *to, const struct command_usage *usage, size_t room)
+{
+    struct settings_help help = {.room = room};
+    if (usage->settings != NULL && usage->settings[0] == '\0') return;
+    each_setting(usage, tell_setting, &help);
+    setting_add(to, "\nSettings (--batch-rows 500 is also WINNOW_BATCH_ROWS, or batch_rows in a file):\n%.*s",
+                (int)help.full.size, help.full.data);
+    if (flags_takes(usage, "brokers"))
+        add_option(to, 'X', "", "PROPERTY=VALUE", "a property of librdkafka, as in [kafka]", NULL);
+    add_option(to, 'c', "--config", "FILE", "read settings from a file; or WINNOW_CONFIG", NULL);
+    if (help.names.size > 0) {
+        help.names.data[help.names.size - 1] = '\0';
+        setting_add(to, "Also, told by `winnow help settings`:\n  ");
+        wrap_text(to, 2, 2, help.names.data);
+    }
+    buffer_done(&help.full);
+    buffer_done(&help.names);
+}
+
+static void add_head(struct buffer *help, const struct command_usage *usage)
+{
+    setting_add(help, "Usage: %s\n\n", usage->synopsis);
+    wrap_text(help, 0, 0, usage->description);
+    add_words(help, usage->words);
+    if (usage->example != NULL) setting_add(help, "\n  $ %s\n", usage->example);
+    add_own(help, usage->options);
+}
+
+void settings_print_usage(const struct command_usage *usage)
+{
+    struct buffer head = {0};
+    struct buffer settings = {0};
+    size_t room = SETTING_COUNT;
+    add_head(&head, usage);
+    add_settings(&settings, usage, room);
+    while (count_lines(&head) + count_lines(&settings) > LINES && room > 0) {
+        settings.size = 0;
+        add_settings(&settings, usage, --room);
+    }
+    (void)printf("%.*s%.*s", (int)head.size, head.data, (int)settings.size, settings.data);
+    buffer_done(&head);
+    buffer_done(&settings);
+}
+
+void settings_print_help(void)
+{
+    struct buffer help = {0};
+    const char *group = "";
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         const struct setting *setting = &setting_table[i];
-        char flag[SETTING_TEXT_SIZE];
-        if (!flags_takes(usage, setting->name)) continue;
-        setting_print_flag(setting, flag);
-        print_line(setting->letter, flag, setting->value_name, setting->help,
-                   setting->derived != NULL ? setting->derived : setting->fallback);
+        if (strcmp(group, setting->group) != 0) setting_add(&help, "\n%s:\n", setting->group);
+        group = setting->group;
+        add_setting(&help, setting);
     }
-    if (flags_takes(usage, "brokers"))
-        print_line('X', "", "PROPERTY=VALUE", "a property of librdkafka, as in [kafka]", NULL);
-    print_line('c', "--config", "FILE", "read settings from a file; or WINNOW_CONFIG", NULL);
+    (void)printf("Flags win over the environment (WINNOW_BATCH_ROWS=500), and that over a file\n"
+                 "(-c FILE or WINNOW_CONFIG: batch_rows = 500); see `winnow config example`.\n%.*s",
+                 (int)help.size, help.data);
+    buffer_done(&help);
 }

@@ -8,7 +8,10 @@
 #include "exit_code.h"
 #include "kafka_properties.h"
 #include "reject.h"
+#include "secret.h"
 #include "settings_check.h"
+
+#define FILE_SUFFIX ".file"
 
 #define PLACE_SIZE 4200 /* a path, a colon and the number of a line */
 
@@ -89,8 +92,8 @@ static size_t kafka_index(struct settings_load *load, const char *name)
     return count;
 }
 
-void settings_load_assign_kafka(struct settings_load *load, const char *name, const char *value,
-                                struct origin origin)
+static void assign_property(struct settings_load *load, const char *name, const char *value,
+                            struct origin origin)
 {
     const char *refusal = kafka_property_refusal(name, value);
     if (refusal != NULL) {
@@ -103,6 +106,43 @@ void settings_load_assign_kafka(struct settings_load *load, const char *name, co
     free(load->settings.kafka[index].value);
     load->settings.kafka[index].value = copy;
     origin_set(&load->kafka_origins[index], origin);
+}
+
+/* Complains when the file cannot be read; owned by the caller. */
+static char *read_secret(struct settings_load *load, const char *path, struct origin origin)
+{
+    struct buffer problem = {0};
+    char *secret = secret_read(path, &problem);
+    if (secret == NULL) settings_load_complain(load, origin, "%.*s", (int)problem.size, problem.data);
+    buffer_done(&problem);
+    return secret;
+}
+
+/* The property whose value a file holds, owned by the caller; NULL when the name is that of a property
+ * itself. */
+static char *property_of_file(const char *name)
+{
+    const size_t size = strlen(name);
+    const size_t suffix_size = strlen(FILE_SUFFIX);
+    if (size <= suffix_size || strcmp(name + size - suffix_size, FILE_SUFFIX) != 0) return NULL;
+    char *property = strndup(name, size - suffix_size);
+    if (property == NULL) abort();
+    if (kafka_property_is_secret(property)) return property;
+    free(property);
+    return NULL;
+}
+
+void settings_load_assign_kafka(struct settings_load *load, const char *name, const char *value,
+                                struct origin origin)
+{
+    char *property = property_of_file(name);
+    char *secret = property != NULL ? read_secret(load, value, origin) : NULL;
+    if (property == NULL)
+        assign_property(load, name, value, origin);
+    else if (secret != NULL)
+        assign_property(load, property, secret, origin);
+    free(property);
+    free(secret);
 }
 
 void settings_load_init(struct settings_load *load)
@@ -128,9 +168,23 @@ void settings_load_done(struct settings_load *load)
     *load = (struct settings_load){0};
 }
 
+/* To libpq a password in the environment is the default of one in the conninfo, whatever its form. The
+ * workers of a pool inherit it, and read the file again, so that they find a new password when they are
+ * replaced. */
+static void take_database_password(struct settings_load *load)
+{
+    const struct setting *setting = setting_find(SETTING_PASSWORD_FILE, strlen(SETTING_PASSWORD_FILE));
+    const char *path = load->settings.database_password_file;
+    if (path == NULL) return;
+    char *password = read_secret(load, path, load->origins[setting - setting_table]);
+    if (password != NULL && setenv("PGPASSWORD", password, 1) != 0) abort();
+    free(password);
+}
+
 void settings_load_finish(struct settings_load *load)
 {
     struct settings *settings = &load->settings;
+    take_database_password(load);
     const struct setting *dead = setting_find("dead_letter_topic", strlen("dead_letter_topic"));
     struct origin *origin = &load->origins[dead - setting_table];
     if (settings->topic == NULL) return;

@@ -23,7 +23,8 @@ struct settings_load {
     struct origin origins[SETTING_COUNT]; /* by index in setting_table */
     struct origin *kafka_origins;         /* by index in settings.kafka */
     size_t kafka_origin_count;
-    int exit_code; /* of the first complaint; 0: none so far */
+    const char *file; /* that was read; NULL: none. Borrowed from argv or the environment */
+    int exit_code;    /* of the first complaint; 0: none so far */
 };
 
 /* Zeroes it and puts the defaults in place. */

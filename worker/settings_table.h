@@ -32,11 +32,14 @@ struct setting {
     const char *help; /* one sentence, without a full stop */
     int64_t min;      /* of SETTING_INTEGER */
     int64_t max;
-    bool has_secret; /* the value may hold a password */
-    bool is_switch;  /* "no" or "yes"; the flag needs no value and means yes then */
+    bool has_secret;    /* the value may hold a password */
+    bool is_switch;     /* "no" or "yes"; the flag needs no value and means yes then */
+    bool needs_restart; /* a pool that reads its file again goes on with the old value */
 };
 
-#define SETTING_COUNT     20
+#define SETTING_COUNT         22
+#define SETTING_PASSWORD_FILE "database_password_file"
+
 #define SETTING_TEXT_SIZE 64 /* bytes that hold any flag or variable, with the terminating NUL */
 
 extern const struct setting setting_table[SETTING_COUNT];
@@ -60,6 +63,12 @@ bool setting_is_among(const char *words, const char *word);
  * unless it may be secret. */
 MUST_CHECK bool setting_assign(const struct setting *setting, const char *text, struct settings *settings,
                                struct buffer *ret_problem);
+
+/* Whether the value is the same in both. */
+bool setting_is_same(const struct setting *setting, const struct settings *one, const struct settings *other);
+
+/* The value changes places. */
+void setting_swap(const struct setting *setting, struct settings *one, struct settings *other);
 
 /* Whether there is a value: a text may have none. */
 bool setting_is_given(const struct setting *setting, const struct settings *settings);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "reject.h"
 #include "secret.h"
@@ -91,6 +92,26 @@ bool setting_assign(const struct setting *setting, const char *text, struct sett
     if (expected != NULL) return refuse(setting, text, expected, ret_problem);
     assign_text(field, text);
     return true;
+}
+
+bool setting_is_same(const struct setting *setting, const struct settings *one, const struct settings *other)
+{
+    const void *left = const_field_of(setting, one);
+    const void *right = const_field_of(setting, other);
+    if (setting->type == SETTING_INTEGER) return *(const int64_t *)left == *(const int64_t *)right;
+    const char *left_text = *(char *const *)left;
+    const char *right_text = *(char *const *)right;
+    if (left_text == NULL || right_text == NULL) return left_text == right_text;
+    return strcmp(left_text, right_text) == 0;
+}
+
+void setting_swap(const struct setting *setting, struct settings *one, struct settings *other)
+{
+    char kept[sizeof(int64_t) > sizeof(char *) ? sizeof(int64_t) : sizeof(char *)];
+    const size_t size = setting->type == SETTING_INTEGER ? sizeof(int64_t) : sizeof(char *);
+    memcpy(kept, field_of(setting, one), size);
+    memcpy(field_of(setting, one), field_of(setting, other), size);
+    memcpy(field_of(setting, other), kept, size);
 }
 
 bool setting_is_given(const struct setting *setting, const struct settings *settings)

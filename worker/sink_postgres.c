@@ -128,7 +128,9 @@ bool sink_connect(struct sink *sink, struct fault *ret_fault)
         .statement_timeout_ms = sink->settings->statement_timeout_ms,
     };
     if (!database_open(&options, &sink->database, ret_fault)) return false;
+    /* Who steers a partition tells at once: one that has nothing to write would not notice for long. */
     if (open_stream(sink, ret_fault) &&
+        database_run(sink->database, "listen", "LISTEN winnow_steering", NULL, 0, NULL, ret_fault) &&
         database_prepare(sink->database, "apply", SQL_APPLY, apply_types, APPLY_PARAMETER_COUNT, ret_fault)) {
         return true;
     }
@@ -304,6 +306,7 @@ void sink_poll(struct sink *sink, struct input *ret_input)
     struct rows *rows = NULL;
     switch (database_poll(sink->database, &rows, &sink->fault)) {
     case DATABASE_BUSY:
+        if (!sink->writing && database_was_notified(sink->database)) ret_input->kind = INPUT_STEERED;
         return;
     case DATABASE_FAILED:
         ret_input->kind = INPUT_FAILED;

@@ -18,7 +18,7 @@ static void page_init(struct slot_page *page)
 {
     for (uint32_t i = 0; i < SLOT_COUNT_MAX; i++) {
         page->slots[i].index = i;
-        slot_reset(&page->slots[i]);
+        slot_reset(&page->slots[i], 0);
     }
     for (unsigned i = 0; i < SLOT_QUARANTINE_MAX; i++) {
         atomic_init(&page->quarantine[i].offset, SLOT_NO_MESSAGE);
@@ -40,11 +40,18 @@ void slot_page_free(struct slot_page *page)
     if (page != NULL && munmap(page, sizeof(*page)) != 0) abort();
 }
 
-void slot_reset(struct slot *slot)
+void slot_reset(struct slot *slot, int64_t now_ms)
 {
     atomic_store(&slot->offset, SLOT_NO_MESSAGE);
     atomic_store(&slot->partition, 0);
     atomic_store(&slot->stage, SLOT_STARTING);
+    atomic_store(&slot->resting, 0);
+    atomic_store(&slot->beat_ms, now_ms);
+}
+
+void slot_page_set_quiet(struct slot_page *page, bool quiet)
+{
+    atomic_store(&page->quiet, quiet ? 1 : 0);
 }
 
 /* A reader that meets a half-written entry must neither wait (the writer may have been killed there) nor mix

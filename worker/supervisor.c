@@ -1,7 +1,5 @@
 /* The loop: read signals, bury the dead, note who has joined, do what the roster says, wait. All state that
  * another process could see is in the shared page (slot.h); all decisions are in the roster. */
-#include "supervisor.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -20,6 +18,7 @@
 #include "roster.h"
 #include "signals.h"
 #include "slot.h"
+#include "supervisor_state.h"
 
 #define RESERVE_MS_MAX   500
 #define JOINED_LOOK_MS   20 /* how often the shared page is looked at while someone has not joined */
@@ -28,24 +27,13 @@
 
 static_assert(ROSTER_MEMBER_COUNT_MAX == SLOT_COUNT_MAX, "a member's index is its slot");
 
-struct supervisor {
-    const struct supervisor_options *options;
-    struct slot_page *page;
-    int page_fd;
-    struct roster roster;
-    pid_t pids[SLOT_COUNT_MAX]; /* 0: no process */
-    pid_t housekeeper;          /* likewise */
-    int64_t housekeep_due_ms;
-    unsigned announced_count; /* of workers, when "all joined" was logged last */
-};
-
 /* In the child: to be told of the parent's death, also of one that has happened already. */
 static void child_follow_parent(pid_t parent)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent) _exit(EXIT_TEMPORARY);
 }
 
-static pid_t spawn(const char *program, const char *const *arguments)
+static pid_t spawn(const struct supervisor_options *options, const char *const *arguments)
 {
     const pid_t parent = getpid();
     const pid_t pid = fork();
@@ -53,8 +41,9 @@ static pid_t spawn(const char *program, const char *const *arguments)
     signals_reset();
     child_follow_parent(parent);
     if (setpgid(0, 0) != 0) _exit(EXIT_TEMPORARY);
-    execv(program, (char *const *)(uintptr_t)arguments);
-    log_line(LOG_LEVEL_ERROR, "exec_failed", "cannot execute %s: %s", program, strerror(errno));
+    execve(options->program, (char *const *)(uintptr_t)arguments,
+           options->environment != NULL ? options->environment : environ);
+    log_line(LOG_LEVEL_ERROR, "exec_failed", "cannot execute %s: %s", options->program, strerror(errno));
     _exit(EXIT_TEMPORARY);
 }
 
@@ -73,7 +62,7 @@ static pid_t spawn_role(const struct supervisor_options *options, const char *ro
     arguments[count++] = role;
     for (unsigned i = 0; i < extra_count; i++) arguments[count++] = extra[i];
     for (size_t i = 0; i < option_count; i++) arguments[count++] = options->options[i];
-    const pid_t pid = spawn(options->program, arguments);
+    const pid_t pid = spawn(options, arguments);
     if (pid < 0) log_line(LOG_LEVEL_ERROR, "fork_failed", "cannot start a %s: %s", role, strerror(errno));
     free(arguments);
     return pid;
@@ -86,8 +75,8 @@ static bool worker_start(struct supervisor *supervisor, unsigned slot)
     snprintf(fd_text, sizeof(fd_text), "%d", supervisor->page_fd);
     snprintf(slot_text, sizeof(slot_text), "%u", slot);
     const char *const extra[] = {"--slot-fd", fd_text, "--slot", slot_text};
-    slot_reset(&supervisor->page->slots[slot]);
-    const pid_t pid = spawn_role(supervisor->options, "worker", extra, ARRAY_COUNT(extra));
+    slot_reset(&supervisor->page->slots[slot], clock_now_ms());
+    const pid_t pid = spawn_role(&supervisor->options, "worker", extra, ARRAY_COUNT(extra));
     if (pid < 0) return false;
     supervisor->pids[slot] = pid;
     log_line(LOG_LEVEL_INFO, "worker_started", "worker %u started, pid %d", slot, (int)pid);
@@ -192,6 +181,7 @@ static void bury_worker(struct supervisor *supervisor, unsigned slot, int status
     if (slot_has_reached(page_slot, SLOT_JOINED)) roster_joined(&supervisor->roster, slot);
     const struct roster_verdict verdict = roster_died(&supervisor->roster, slot, &death, clock_now_ms());
     log_death(slot, supervisor->pids[slot], status, &verdict);
+    if (death.kind != DEATH_DRAINED) supervisor->restarts++;
     suspect(supervisor, &death, &verdict);
     supervisor->pids[slot] = 0;
 }
@@ -221,18 +211,24 @@ static void reap(struct supervisor *supervisor)
     }
 }
 
-static void on_stop_signal(struct supervisor *supervisor, int number)
+void supervisor_stop(struct supervisor *supervisor, const char *why)
 {
     const bool again = supervisor->roster.stop_asked;
     roster_stop(&supervisor->roster);
     if (again) {
-        log_line(LOG_LEVEL_WARNING, "pool_killing", "signal %d (%s) again: workers are killed", number,
-                 strsignal(number));
+        log_line(LOG_LEVEL_WARNING, "pool_killing", "%s again: workers are killed", why);
         return;
     }
-    log_line(LOG_LEVEL_INFO, "pool_stopping", "signal %d (%s): workers have %" PRId64 " ms to drain", number,
-             strsignal(number), supervisor->options->drain_timeout_ms);
+    log_line(LOG_LEVEL_INFO, "pool_stopping", "%s: workers have %" PRId64 " ms to drain", why,
+             supervisor->options.drain_timeout_ms);
     if (supervisor->housekeeper > 0) kill(supervisor->housekeeper, SIGTERM);
+}
+
+static void on_stop_signal(struct supervisor *supervisor, int number)
+{
+    char why[64];
+    (void)snprintf(why, sizeof(why), "signal %d (%s)", number, strsignal(number));
+    supervisor_stop(supervisor, why);
 }
 
 static void on_size_signal(struct supervisor *supervisor, int number)
@@ -244,8 +240,16 @@ static void on_size_signal(struct supervisor *supervisor, int number)
         log_line(LOG_LEVEL_INFO, "pool_resized", "one worker %s: %u now", grow ? "more" : "fewer", count);
     } else {
         log_line(LOG_LEVEL_WARNING, "pool_not_resized",
-                 "the pool stays at %u workers (1 to %d, not while stopping)", count, SLOT_COUNT_MAX);
+                 "the pool stays at %u workers (1 to %d, not while drained or stopping)", count,
+                 SLOT_COUNT_MAX);
     }
+}
+
+static void on_hangup(struct supervisor *supervisor)
+{
+    struct buffer told = {0};
+    (void)supervisor_reload(supervisor, &told); /* which logs it */
+    buffer_done(&told);
 }
 
 static void on_signal(struct supervisor *supervisor, int number)
@@ -261,9 +265,7 @@ static void on_signal(struct supervisor *supervisor, int number)
         on_size_signal(supervisor, number);
         break;
     case SIGHUP:
-        log_line(LOG_LEVEL_INFO, "pool_renewing", "workers are replaced one after the other");
-        supervisor->announced_count = 0;
-        roster_renew(&supervisor->roster);
+        on_hangup(supervisor);
         break;
     default:
         break; /* CHLD only wakes */
@@ -324,22 +326,30 @@ static void housekeep_when_due(struct supervisor *supervisor)
 {
     const int64_t now_ms = clock_now_ms();
     if (!housekeeping_is_on(supervisor) || now_ms < supervisor->housekeep_due_ms) return;
-    supervisor->housekeep_due_ms = now_ms + supervisor->options->housekeep_interval_ms;
+    supervisor->housekeep_due_ms = now_ms + supervisor->options.housekeep_interval_ms;
     if (supervisor->housekeeper > 0) return;
-    const pid_t pid = spawn_role(supervisor->options, "housekeep", NULL, 0);
+    const pid_t pid = spawn_role(&supervisor->options, "housekeep", NULL, 0);
     supervisor->housekeeper = pid < 0 ? 0 : pid;
+}
+
+static int64_t earlier(int64_t one_ms, int64_t other_ms)
+{
+    return one_ms < other_ms ? one_ms : other_ms;
 }
 
 static void wait_for_more(const struct supervisor *supervisor, int64_t until_ms)
 {
+    struct pollfd descriptors[CONTROL_DESCRIPTORS_MAX];
+    const unsigned count = control_descriptors(supervisor->options.control, descriptors);
     const struct roster *roster = &supervisor->roster;
     const int64_t now_ms = clock_now_ms();
-    const bool timed = housekeeping_is_on(supervisor);
-    if (timed && supervisor->housekeep_due_ms < until_ms) until_ms = supervisor->housekeep_due_ms;
+    if (housekeeping_is_on(supervisor)) until_ms = earlier(until_ms, supervisor->housekeep_due_ms);
+    until_ms = earlier(until_ms, control_deadline_ms(supervisor->options.control));
+    until_ms = earlier(until_ms, pool_report_due_ms(&supervisor->report));
     const bool joining = roster_joined_count(roster) < roster_wanted_count(roster);
-    if (joining && now_ms + JOINED_LOOK_MS < until_ms) until_ms = now_ms + JOINED_LOOK_MS;
+    if (joining) until_ms = earlier(until_ms, now_ms + JOINED_LOOK_MS);
     const int64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
-    (void)!signals_wait(NULL, 0, until_ms == INT64_MAX ? -1 : left_ms);
+    (void)!signals_wait(descriptors, count, until_ms == INT64_MAX ? -1 : left_ms);
 }
 
 static void serve(struct supervisor *supervisor)
@@ -349,9 +359,11 @@ static void serve(struct supervisor *supervisor)
         while ((number = signals_next()) != 0) on_signal(supervisor, number);
         reap(supervisor);
         look_for_joined(supervisor);
+        control_serve(supervisor->options.control, clock_now_ms(), supervisor_answer, supervisor);
         const struct roster_action rest = perform_all(supervisor);
         if (rest.kind == ROSTER_FINISH) return;
         housekeep_when_due(supervisor);
+        pool_report_tell(&supervisor->report, &supervisor->roster, supervisor->page, clock_now_ms());
         wait_for_more(supervisor, rest.wait_until_ms);
     }
 }
@@ -363,33 +375,34 @@ static void end_housekeeper(const struct supervisor *supervisor)
     (void)waitpid(supervisor->housekeeper, NULL, 0);
 }
 
-/* One to end by itself in, one to be killed and buried in. */
-static int64_t reserve_ms(int64_t drain_timeout_ms)
+int64_t supervisor_reserve_ms(int64_t drain_timeout_ms)
 {
     return drain_timeout_ms / 10 < RESERVE_MS_MAX ? drain_timeout_ms / 10 : RESERVE_MS_MAX;
 }
 
 int64_t supervisor_worker_drain_ms(int64_t drain_timeout_ms)
 {
-    return drain_timeout_ms - 2 * reserve_ms(drain_timeout_ms);
+    return drain_timeout_ms - 2 * supervisor_reserve_ms(drain_timeout_ms);
 }
 
 int supervisor_run(const struct supervisor_options *options)
 {
     struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
     if (supervisor == NULL) abort();
-    supervisor->options = options;
+    supervisor->options = *options;
+    supervisor->begun_ms = clock_now_ms();
     supervisor->page = slot_page_new(&supervisor->page_fd);
     supervisor->housekeep_due_ms = options->housekeep_interval_ms > 0 ? clock_now_ms() : INT64_MAX;
     const uint64_t seed = ((uint64_t)getpid() << 32) ^ (uint64_t)clock_wall_ms();
     const struct roster_options roster = {
         .count = options->worker_count,
-        .drain_ms = options->drain_timeout_ms - reserve_ms(options->drain_timeout_ms),
+        .drain_ms = options->drain_timeout_ms - supervisor_reserve_ms(options->drain_timeout_ms),
         .rejoin_ms = options->rejoin_ms,
         .hold_ms = options->hold_ms,
         .seed = seed,
     };
     roster_init(&supervisor->roster, &roster);
+    pool_report_init(&supervisor->report, options->stuck_ms);
     serve(supervisor);
     end_housekeeper(supervisor);
     const int result = roster_result(&supervisor->roster);

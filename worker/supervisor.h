@@ -6,15 +6,27 @@
 #include <stdint.h>
 
 #include "attr.h"
+#include "buffer.h"
+
+struct control;
 
 struct supervisor_options {
     const char *program;           /* what is executed: "/proc/self/exe" */
     const char *const *options;    /* passed on to every process, ends with NULL */
+    char *const *environment;      /* of every process, ends with NULL; NULL: the pool's own */
     unsigned worker_count;         /* 1 .. SLOT_COUNT_MAX */
     int64_t drain_timeout_ms;      /* from TERM until the last process is gone */
     int64_t rejoin_ms;             /* the group's session timeout: see roster.h; 0: none */
     int64_t hold_ms;               /* how long the others wait for the first one's checks: see roster.h */
     int64_t housekeep_interval_ms; /* 0: no housekeeping */
+    int64_t stuck_ms;              /* a worker that has not gone on for so long is stuck: see pool_report.h */
+    struct control *control;       /* where commands come from; NULL: nowhere */
+    const char *needs_restart;     /* settings whose change waits for that, for a person; NULL: none */
+
+    /* Reads the configuration again and changes these options; adds a sentence for a person. False, and
+     * nothing changed, when the configuration is wrong. NULL: there is nothing to be read. */
+    bool (*reload)(void *context, struct supervisor_options *options, struct buffer *ret_told);
+    void *context;
 };
 
 /* How much of the pool's drain_timeout_ms a worker may take before it ends by itself. A little later it is

@@ -20,6 +20,8 @@ struct worker {
     struct fault fault; /* of the action in hand */
     unsigned polls;
     bool stop_told;
+    bool quiet;   /* as told to the machine last */
+    bool resting; /* as told to the pool last */
 };
 
 static void failed(struct worker *worker, struct input *ret_input, bool of_write)
@@ -38,9 +40,26 @@ static bool take_signal(struct worker *worker, struct input *ret_input)
     return true;
 }
 
+/* The pool's wish stands in the page that it shares with us. */
+static bool take_wish(struct worker *worker, struct input *ret_input)
+{
+    bool quiet = slot_is_quiet(worker->options.slot);
+    if (quiet == worker->quiet) return false;
+    worker->quiet = quiet;
+    ret_input->kind = quiet ? INPUT_QUIET : INPUT_RESUMED;
+    return true;
+}
+
+static void tell_rest(struct worker *worker, bool resting)
+{
+    if (resting == worker->resting) return;
+    worker->resting = resting;
+    slot_rest(worker->options.slot, resting);
+}
+
 static bool look(struct worker *worker, struct input *ret_input)
 {
-    if (take_signal(worker, ret_input)) return true;
+    if (take_signal(worker, ret_input) || take_wish(worker, ret_input)) return true;
     sink_poll(worker->options.sink, ret_input);
     return ret_input->kind != INPUT_IDLE;
 }
@@ -154,6 +173,7 @@ static void perform(struct worker *worker, const struct action *action, struct i
     switch (action->kind) {
     case ACTION_POLL:
         ret_input->kind = INPUT_IDLE;
+        tell_rest(worker, action->resting);
         perform_poll(worker, action, ret_input);
         return;
     case ACTION_CLAIM:
@@ -185,12 +205,14 @@ static void perform(struct worker *worker, const struct action *action, struct i
 static struct action step(struct worker *worker, struct input *input)
 {
     struct slot *slot = worker->options.slot;
+    const int64_t now_ms = clock_now_ms();
     bool record = input->kind == INPUT_RECORD;
+    slot_beat(slot, now_ms);
     if (record) {
         input->quarantined = slot_is_quarantined(slot, input->record.partition, input->record.offset);
         slot_take(slot, input->record.partition, input->record.offset);
     }
-    struct action action = machine_step(worker->machine, input, clock_now_ms());
+    struct action action = machine_step(worker->machine, input, now_ms);
     if (record) slot_put(slot);
     return action;
 }

@@ -41,37 +41,65 @@ def file(tmp_path):
 
 # ---- the front door ----
 
-@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",), ("help",)])
-def test_summary(arguments):
+def fits_a_screen(text):
+    """Of 80 columns and 24 lines, the last of which is the prompt."""
+    return len(text.splitlines()) <= 23 and max(map(len, text.splitlines())) <= 79
+
+
+def test_first_contact():
+    text = heard(run(), 64)  # an empty variable in a script must not look like success
+    examples = re.findall(r"\$ winnow ([a-z]+) ", text)
+    assert len(examples) == 5 and set(examples) >= {"migrate", "pool", "submit", "status"}
+    assert fits_a_screen(text)
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("help",)])
+def test_list_of_commands(arguments):
     text = heard(run(*arguments))
-    for command in ("migrate", "pool", "submit", "explain", "status"):
-        assert f"$ winnow {command} " in text
-    assert "housekeep" not in text
-    assert len(text.splitlines()) <= 24
+    listed = re.findall(r"^  ([a-z]+)  +[a-z]", text, re.MULTILINE)
+    assert set(COMMANDS) <= set(listed) and "housekeep" not in listed
+    assert fits_a_screen(text)
 
 
 def test_examples_of_the_summary_work():
-    example = re.search(r"\$ winnow explain '(.*)'", heard(run())).group(1)
+    example = re.search(r"\$ winnow explain '(.*)'", heard(run("help", "explain"))).group(1)
     assert heard(run("explain", example)).startswith("accepted\n")
-
-
-def test_summary_sends_a_file_as_a_file():
-    assert " -f events.jsonl\n" in heard(run())  # as an argument its name would be the event
-    assert "-f, --file FILE" in heard(run("submit", "--help"))
 
 
 def test_version():
     assert re.fullmatch(r"winnow \S+\n", heard(run("--version")))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_commands(command):
-    text = heard(run(command, "--help"))
-    assert text.startswith(f"Usage: winnow {command}")
-    assert heard(run("help", command)) == text
-    assert len(text.splitlines()) <= 36
-    assert max(map(len, text.splitlines())) <= 120
-    assert not re.search("slot|FD", text)  # what only the pool gives
+def all_commands():
+    """Every command and subcommand that help tells of."""
+    for name in re.findall(r"^  ([a-z]+)  +[a-z]", heard(run("help")), re.MULTILINE):
+        text = heard(run("help", name))
+        subcommands = re.findall(r"^  ([a-z]+) +\S", text, re.MULTILINE) if f"winnow {name} COMMAND" in text else []
+        yield from [(name,), *((name, sub) for sub in subcommands)]
+
+
+def test_help_of_every_command_fits_a_screen():
+    for command in all_commands():
+        text = heard(run(*command, "--help"))
+        assert text.startswith(f"Usage: winnow {' '.join(command)}"), command
+        assert heard(run("help", *command)) == text == heard(run(*command, "-h")), command
+        assert fits_a_screen(text), text
+        assert f"\n  $ winnow {command[0]}" in text, command
+        assert not re.search("slot|FD", text)  # what only the pool gives
+
+
+def test_settings_that_do_not_fit_are_named_and_told_elsewhere():
+    short, full = heard(run("pool", "--help")), heard(run("help", "settings"))
+    named = re.search(r"`winnow help settings`:\n((?:  --.*\n)+)", short).group(1).split()
+    assert {"--breaker-percent", "--log-level"} <= set(named)
+    assert all(re.search(rf"^ +(-\w, )?{flag} ", full, re.MULTILINE) for flag in named)
+    assert max(map(len, full.splitlines())) <= 79
+
+
+@pytest.mark.parametrize("written, meant", [("chek", "check"), ("exmaple", "example")])
+def test_did_you_mean_a_word(written, meant):
+    assert said(run("config", written), 64) == \
+        f"winnow config: found {written}, expected check, print or example; did you mean {meant}?\n"
 
 
 @pytest.mark.parametrize("written, meant", [("sumbit", "submit"), ("stats", "status"), ("Pool", "pool"),
@@ -109,6 +137,9 @@ def test_example_passes_the_check(file):
 
 def test_example_names_every_setting_with_an_acceptable_value(file):
     text = heard(run("config", "example"))
+    secret = file.with_name("secret")
+    secret.write_text("x\n")
+    text = re.sub(r"/etc/winnow/\S+-password", str(secret), text)  # it must be there
     file.write_text(re.sub(r"(?m)^#(?=\S)(?!#)", "", text))
     assert heard(run("config", "check", "-c", file)) == "ok\n"
     names = [line.split()[0] for line in heard(run("config", "print")).splitlines()]

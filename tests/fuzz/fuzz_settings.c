@@ -1,6 +1,6 @@
 // link: worker/settings.c worker/settings_table.c worker/settings_check.c worker/settings_value.c
 // link: worker/settings_load.c worker/settings_environment.c worker/settings_file.c worker/settings_flags.c
-// link: worker/settings_help.c worker/nearest.c worker/secret.c worker/kafka_properties.c
+// link: worker/settings_help.c worker/wrap.c worker/nearest.c worker/secret.c worker/kafka_properties.c
 // link: worker/listen_address.c
 /* A configuration from all its sources: a file, the environment and the command line. What is accepted is
  * within its limits, comes from where it says, and written down as `winnow config print` shows it is read as

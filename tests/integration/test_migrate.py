@@ -13,6 +13,7 @@ from winnow_test.process import ROOT
 
 MIGRATIONS = ROOT / "migrations"
 NAMES = sorted(path.name.removesuffix(".up.sql") for path in MIGRATIONS.glob("*.up.sql"))
+VERSIONS = [int(name.split("_")[0]) for name in NAMES]
 ROLES = ("winnow_worker", "winnow_operator", "winnow_analyst")
 
 
@@ -36,7 +37,7 @@ def test_applies_every_file_once(empty_database):
     assert (first.exit_code, first.error) == (0, "")
     assert [line.split()[1] for line in first.out.splitlines()] == NAMES
     second = migrate(empty_database)
-    assert (second.exit_code, second.out) == (0, f"the schema is current (version {len(NAMES)})\n")
+    assert (second.exit_code, second.out) == (0, f"the schema is current (version {VERSIONS[-1]})\n")
     rows = empty_database.rows("SELECT name, sha256, execution_ms >= 0, applied_by FROM winnow.schema_migration "
                                "ORDER BY version")
     assert [row[0] for row in rows] == NAMES
@@ -98,8 +99,8 @@ def test_newer_schema_is_refused(database):
 
 
 def test_worker_refuses_missing_and_old_schema(empty_database, database):
-    database.run("DELETE FROM winnow.schema_migration WHERE version = %s", (len(NAMES),))
-    for refused, words in ((empty_database, "empty"), (database, f"at version {len(NAMES) - 1}")):
+    database.run("DELETE FROM winnow.schema_migration WHERE version = %s", (VERSIONS[-1],))
+    for refused, words in ((empty_database, "empty"), (database, f"at version {VERSIONS[-2]}")):
         result = worker(refused)
         assert result.exit_code == 78
         assert words in result.error and "run `winnow migrate`" in result.error

@@ -18,6 +18,7 @@ declare -A why=(
     [libcunit1-dev]='C tests' [clang-format]='lint: formatting' [cppcheck]='lint: static analysis'
     [shellcheck]='lint: shell scripts' [git]='lint, and the version'
     [valgrind]='counts instructions an event'
+    [tmux]='a terminal for what redraws its screen'
     [patch]='chaos: the program without its fence'
     [gcovr]='the sum of what gcov counted'
     [clang]='fuzzing' [libclang-rt-dev]='fuzzing: libFuzzer and the sanitizers'
@@ -33,13 +34,13 @@ demo=("${build[@]}" "${page[@]}" postgresql python3-psycopg2 python3-confluent-k
 fuzz=("${build[@]}" clang libclang-rt-dev)
 kafka=("${demo[@]}" openjdk-17-jre-headless)
 test=("${kafka[@]}" python3-pytest python3-yaml libcunit1-dev clang-format cppcheck shellcheck git patch
-    valgrind chromium chromium-driver python3-selenium)
+    valgrind tmux chromium chromium-driver python3-selenium)
 coverage=("${test[@]}" gcovr)
 
 # A program found another way than by its Debian package is as good.
 installed_otherwise() {
     case $1 in
-    gcc | make | npm | git | patch | valgrind | maven | clang-format | cppcheck | shellcheck)
+    gcc | make | npm | git | patch | valgrind | tmux | maven | clang-format | cppcheck | shellcheck)
         local program=${1/maven/mvn}
         command -v "$program" >/dev/null ;;
     openjdk-17-jre-headless) command -v java >/dev/null ;;

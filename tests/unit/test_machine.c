@@ -280,6 +280,43 @@ static void test_a_statement_that_timed_out_is_tried_with_fewer_rows(void)
     end();
 }
 
+/* What is buffered is dropped, nothing is claimed, and a message now and then is asked for: the group waits
+ * behind it. */
+static void test_quiet_takes_nothing_new(void)
+{
+    static const int32_t numbers[] = {PARTITION};
+    begin();
+    (void)write_of(10, 12);
+    CU_ASSERT_EQUAL(step(record(12)).kind, ACTION_POLL);
+    struct action action = step((struct input){.kind = INPUT_QUIET});
+    CU_ASSERT_FALSE(action.resting); /* the write is under way */
+    action = step((struct input){.kind = INPUT_WRITTEN});
+    CU_ASSERT_TRUE(action.resting);
+    CU_ASSERT_EQUAL(step(record(13)).kind, ACTION_POLL);
+    action = step((struct input){.kind = INPUT_ASSIGNED, .partitions = numbers, .count = 1});
+    CU_ASSERT_EQUAL(action.kind, ACTION_POLL);
+    now_ms += 1000;
+    action = step((struct input){.kind = INPUT_IDLE});
+    CU_ASSERT_TRUE(action.kind == ACTION_POLL && action.read && action.resting);
+    CU_ASSERT_EQUAL(step((struct input){.kind = INPUT_RESUMED}).kind, ACTION_CLAIM);
+    claimed(12);
+    action = write_of(12, 14);
+    CU_ASSERT_EQUAL(action.write.parts[0].expected_offset, 12);
+    end();
+}
+
+static void test_who_is_steered_claims_again(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(step(record(10)).kind, ACTION_POLL);
+    CU_ASSERT_EQUAL(step((struct input){.kind = INPUT_STEERED}).kind, ACTION_CLAIM);
+    claimed(4);
+    struct action action = write_of(4, 6);
+    CU_ASSERT_EQUAL(action.write.parts[0].expected_offset, 4);
+    CU_ASSERT_EQUAL(action.write.parts[0].received, 2);
+    end();
+}
+
 static void test_damage_ends_the_worker(void)
 {
     struct fault fault;
@@ -308,6 +345,8 @@ int main(void)
     CU_ADD_TEST(suite, test_a_quarantined_message_is_not_looked_into);
     CU_ADD_TEST(suite, test_a_halt_leads_no_other_past_its_tail);
     CU_ADD_TEST(suite, test_a_statement_that_timed_out_is_tried_with_fewer_rows);
+    CU_ADD_TEST(suite, test_quiet_takes_nothing_new);
+    CU_ADD_TEST(suite, test_who_is_steered_claims_again);
     CU_ADD_TEST(suite, test_damage_ends_the_worker);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     (void)CU_basic_run_tests();

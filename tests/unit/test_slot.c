@@ -36,7 +36,8 @@ static void test_message_in_hand_outlives_the_worker(void)
     CU_ASSERT_EQUAL(atomic_load(&page->slots[4].offset), SLOT_NO_MESSAGE);
     slot_put(&page->slots[5]);
     CU_ASSERT_EQUAL(atomic_load(&page->slots[5].offset), SLOT_NO_MESSAGE);
-    slot_reset(&page->slots[5]);
+    slot_reset(&page->slots[5], 1234);
+    CU_ASSERT_EQUAL(slot_beat_ms(&page->slots[5]), 1234);
     CU_ASSERT_FALSE(slot_has_reached(&page->slots[5], SLOT_JOINED));
     slot_page_free(page);
     close(fd);

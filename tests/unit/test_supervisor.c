@@ -1,7 +1,9 @@
 /* The supervisor with real processes. This program is its own pool and its own workers: the supervisor
  * executes it again with the role `worker` or `housekeep`, and what such a dummy does is told by its one
  * option. Pools write their log into a memory file, where the tests follow what happened. */
-// link: worker/supervisor.c worker/slot.c worker/signals.c worker/log.c worker/clock.c
+// link: worker/supervisor.c worker/supervisor_control.c worker/control.c worker/slot.c worker/signals.c
+// link: worker/json.c worker/print_json.c worker/log.c worker/clock.c worker/pool_report.c
+// link: worker/service_notify.c
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -6,16 +6,26 @@
 #include "database.h"
 #include "exit_code.h"
 #include "kafka_properties.h"
-#include "nearest.h"
 #include "reject.h"
 #include "secret.h"
 #include "settings_load.h"
 
-static const struct command_usage usage = {
+#define NEEDED "brokers topic"
+
+static const struct command_word words[] = {
+    {"check", "read everything and say ok, or name every mistake (exit code 78)"},
+    {"print", "the values in effect and where each comes from; passwords are masked"},
+    {"example", "a file to begin with"},
+    {"table", NULL}, /* of the README */
+    {0},
+};
+
+const struct command_usage usage_config = {
     .synopsis = "winnow config check|print|example [options]",
-    .description = "check    reads everything and says ok, or names every mistake (exit code 78)\n"
-                   "print    the values in effect and where each comes from; passwords are masked\n"
-                   "example  a file to begin with: winnow config example > winnow.ini",
+    .summary = "check, print or begin a configuration",
+    .description = "Flags win over the environment, and the environment over the file.",
+    .example = "winnow config example > winnow.ini && winnow config check -c winnow.ini",
+    .words = words,
 };
 
 static const char *origin_name(enum origin_kind kind)
@@ -31,7 +41,7 @@ static const char *origin_name(enum origin_kind kind)
 
 static int run_check(const struct settings_load *load)
 {
-    if (!settings_require(&load->settings, "brokers topic")) return EXIT_BAD_CONFIG;
+    if (!settings_require(&load->settings, NEEDED)) return EXIT_BAD_CONFIG;
     /* What the libraries have to say about their parts. */
     struct fault kafka = {0};
     struct fault database = {0};
@@ -84,7 +94,7 @@ static void print_example_setting(const struct setting *setting)
     (void)printf("# %s%s%.*s\n", setting->help, expected.size > 0 ? "; " : "", (int)expected.size,
                  expected.data);
     buffer_done(&expected);
-    bool needed = setting->fallback == NULL && setting->derived == NULL;
+    bool needed = setting_is_among(NEEDED, setting->name);
     const char *value = setting->example != NULL ? setting->example : setting->fallback;
     (void)printf("%s%s = %s\n", needed ? "" : "#", setting->name, value);
 }
@@ -108,9 +118,9 @@ static int run_example(void)
         "security.protocol=...\n"
         "[kafka]\n"
         "#security.protocol = SASL_SSL\n"
-        "#sasl.mechanisms = SCRAM-SHA-512\n"
+        "#sasl.mechanisms = PLAIN\n"
         "#sasl.username = winnow\n"
-        "#sasl.password = secret\n");
+        "#sasl.password.file = /etc/winnow/sasl-password\n");
     return EXIT_DRAINED;
 }
 
@@ -140,50 +150,32 @@ static int run_table(void)
     return EXIT_DRAINED;
 }
 
-static int refuse(const char *name)
-{
-    static const char *const known[] = {"check", "print", "example"};
-    struct nearest nearest = nearest_to(name);
-    for (size_t i = 0; i < ARRAY_COUNT(known); i++) nearest_offer(&nearest, known[i]);
-    char shown[100];
-    (void)reject_escape(slice_of_text(name), shown, sizeof shown);
-    (void)fprintf(stderr, "winnow config: found %s, expected check, print or example%s%s%s\n",
-                  name[0] != '\0' ? shown : "nothing", nearest.name != NULL ? "; did you mean " : "",
-                  nearest.name != NULL ? nearest.name : "", nearest.name != NULL ? "?" : "");
-    return EXIT_BAD_USAGE;
-}
+enum { WORD_CHECK, WORD_PRINT, WORD_EXAMPLE, WORD_TABLE };
 
-/* These need no configuration, so a broken one must not keep them from answering. */
-static bool run_alone(const char *name, int *ret_exit_code)
-{
-    bool example = strcmp(name, "example") == 0;
-    if (!example && strcmp(name, "table") != 0) return false;
-    *ret_exit_code = example ? run_example() : run_table();
-    return true;
-}
-
-static int run_on_settings(const char *name, const struct settings_load *load)
-{
-    int exit_code;
-    if (strcmp(name, "check") == 0) return run_check(load);
-    if (strcmp(name, "print") == 0) return run_print(load);
-    return run_alone(name, &exit_code) ? exit_code : refuse(name);
-}
-
-int command_config(int argc, char **argv)
+/* A broken configuration must not keep those from answering that need none. */
+static int run_word(int word, int argc, char **argv)
 {
     struct settings_load load;
     int rest;
     int exit_code;
-    if (argc == 2 && run_alone(argv[1], &exit_code)) return exit_code;
-    if (!settings_load_read(&usage, argc, argv, &load, &rest, &exit_code)) return exit_code;
+    if (word == WORD_EXAMPLE) return run_example();
+    if (word == WORD_TABLE) return run_table();
+    if (!settings_load_read(&usage_config, argc, argv, &load, &rest, &exit_code)) return exit_code;
+    exit_code = word == WORD_CHECK ? run_check(&load) : run_print(&load);
+    settings_load_done(&load);
+    return exit_code;
+}
+
+int command_config(int argc, char **argv)
+{
+    int rest;
+    int exit_code;
+    if (!settings_read_arguments(&usage_config, argc, argv, &rest, &exit_code)) return exit_code;
     if (argc - rest > 1) {
         (void)fprintf(stderr, "winnow config: found %d arguments, expected check, print or example\n",
                       argc - rest);
-        exit_code = EXIT_BAD_USAGE;
-    } else {
-        exit_code = run_on_settings(rest < argc ? argv[rest] : "", &load);
+        return EXIT_BAD_USAGE;
     }
-    settings_load_done(&load);
-    return exit_code;
+    int word = settings_find_word("config", &usage_config, rest < argc ? argv[rest] : NULL);
+    return word >= 0 ? run_word(word, argc, argv) : EXIT_BAD_USAGE;
 }

@@ -16,23 +16,24 @@
 #include "console/work.h"
 #include "exit_code.h"
 #include "log.h"
+#include "service_notify.h"
 #include "signals.h"
 
 #define WORK_THREADS   6
 #define TIDY_EVERY_MS  1000
 #define STOP_WITHIN_MS 15000
 
-static const struct command_usage usage = {
+const struct command_usage usage_console = {
     .synopsis = "winnow console [options]",
+    .summary = "serve the HTTP API and its page",
     .description =
-        "Serves the HTTP API and the page of the console: submit events and learn what became of them, look\n"
-        "through what was stored and what failed, mend and retry failures, watch the totals.\n"
-        "The contract is at /openapi.json, its reference at /docs. On a loopback address no token is "
-        "needed;\n"
-        "any other needs --token-file, and a proxy that ends TLS in front of it.\n\n"
-        "  $ winnow console -b localhost:9092 -t events -d dbname=winnow",
-    .settings = "brokers topic group database event_bytes_max dead_letter_topic listen token_file read_only "
-                "allow_fault_injection log_level",
+        "Serves the HTTP API and the page of the console: submit events and learn what became of them, look "
+        "through what was stored and what failed, mend and retry failures, watch the totals. The contract is "
+        "at /openapi.json, its reference at /docs. On a loopback address no token is needed; any other needs "
+        "--token-file, and a proxy that ends TLS in front of it.",
+    .example = "winnow console -b localhost:9092 -t events -d dbname=winnow",
+    .settings = "brokers topic group database listen token_file read_only dead_letter_topic "
+                "event_bytes_max log_level allow_fault_injection",
 };
 
 static int complain(const struct fault *fault)
@@ -108,7 +109,9 @@ static int serve(struct console *console, const struct listen_address *address)
         return complain(&fault);
     }
     tell_address(address, server);
+    service_notify("READY=1\nSTATUS=listening on port %u", (unsigned)server_port(server));
     serve_until_stopped(server);
+    service_notify("STOPPING=1");
     signals_arm_deadline(STOP_WITHIN_MS);
     server_quiesce(server);
     end(console);
@@ -147,7 +150,8 @@ int command_console(int argc, char **argv)
     int rest;
     int exit_code;
     signals_init(false);
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    service_notify_init();
+    if (!settings_read(&usage_console, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     if (rest < argc) {
         (void)fprintf(stderr, "winnow console: found %s after the options, expected nothing\n", argv[rest]);
         exit_code = EXIT_BAD_USAGE;

@@ -28,13 +28,13 @@ static const struct command_option options[] = {
     {0},
 };
 
-static const struct command_usage usage = {
+const struct command_usage usage_explain = {
     .synopsis = "winnow explain [options] [EVENT]",
-    .description = "Tells what becomes of an event, rule by rule, or why it would be a dead letter.\n"
-                   "EVENT is one message; without it standard input is read. No server is needed.\n"
-                   "Exit code 0 when the event is accepted, 1 when it is not; with --json always 0.\n\n"
-                   "  $ winnow explain '{\"client\":\"a\",\"type\":\"sale\",\"sum\":\"1,200.50\"}'\n"
-                   "  $ winnow explain --json < events.jsonl",
+    .summary = "tell what becomes of an event, rule by rule",
+    .description = "Tells what becomes of an event, rule by rule, or why it would be a dead letter. EVENT is "
+                   "one message; without it each line of standard input is one. No server is needed.\n"
+                   "Exit code 0 when the event is accepted, 1 when it is not; with --json always 0.",
+    .example = "winnow explain '{\"client\":\"a\",\"type\":\"sale\",\"sum\":\"1,200.50\"}'",
     .options = options,
     .settings = "event_bytes_max",
 };
@@ -199,7 +199,7 @@ int command_explain(int argc, char **argv)
     struct settings settings;
     int rest;
     int exit_code;
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    if (!settings_read(&usage_explain, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     struct explainer explainer = {.timestamp_ms = -1};
     if (argc - rest > 1) {
         (void)fprintf(stderr, "winnow explain: found %d arguments, expected one event; is it in quotes?\n",

@@ -18,10 +18,10 @@
 #define RETRY_CEILING_MS 30000
 #define GIVE_UP_MS       INT64_C(1800000) /* the pool starts the next run within the hour */
 
-static const struct command_usage usage = {
+const struct command_usage usage_housekeep = {
     .synopsis = "winnow housekeep [options]",
-    .description = "Creates the partitions for the months ahead. A pool does that by itself, every hour.\n"
-                   "Example: winnow housekeep -d dbname=winnow",
+    .description = "Creates the partitions for the months ahead. A pool does that by itself, every hour.",
+    .example = "winnow housekeep -d dbname=winnow",
 };
 
 static bool housekeep_once(const struct settings *settings, struct fault *ret_fault)
@@ -85,7 +85,7 @@ int command_housekeep(int argc, char **argv)
     int first;
     int exit_code;
     signals_init(false);
-    if (!settings_read(&usage, argc, argv, &settings, &first, &exit_code)) return exit_code;
+    if (!settings_read(&usage_housekeep, argc, argv, &settings, &first, &exit_code)) return exit_code;
     enum log_level level = LOG_LEVEL_INFO;
     if (log_level_read(settings.log_level, &level)) log_init(level, "housekeeper");
     exit_code = housekeep(&settings);

@@ -7,16 +7,30 @@
 #include "database.h"
 #include "exit_code.h"
 #include "migrate.h"
+#include "progress.h"
 #include "settings.h"
 #include "signals.h"
 
-static const struct command_usage usage = {
+static const char *quiet_asked;
+
+static const struct command_option own_options[] = {
+    {'q', "quiet", NULL, "no progress on standard error", &quiet_asked},
+    {0},
+};
+
+static const struct command_word words[] = {
+    {"status", "list the migrations and change nothing; exit code 1: not current"},
+    {0},
+};
+
+const struct command_usage usage_migrate = {
     .synopsis = "winnow migrate [options] [status]",
-    .description =
-        "Brings the database's schema to the version that this winnow knows, one transaction a file, and\n"
-        "does nothing when it is there already. `status` lists the migrations and changes nothing; its\n"
-        "exit code is 0 when the schema is current and 1 when it is not.\n"
-        "Example: winnow migrate -d 'host=db.example.org dbname=winnow user=winnow_owner'",
+    .summary = "bring the database's schema up to date",
+    .description = "Brings the database's schema to the version that this winnow knows, one transaction a "
+                   "file, and does nothing when it is there already. The role must own the database.",
+    .example = "winnow migrate -d dbname=winnow",
+    .words = words,
+    .options = own_options,
     .settings = "database",
 };
 
@@ -31,8 +45,15 @@ static int complain(const struct fault *fault)
 /* Notices are chatter ("already exists, skipping"); what an operator has to do comes as a warning. */
 static void print_warning(void *context, const char *severity, const char *text)
 {
-    (void)context;
-    if (strcmp(severity, "WARNING") == 0) (void)printf("warning: %s\n", text);
+    if (strcmp(severity, "WARNING") != 0) return;
+    progress_hide(context);
+    (void)printf("warning: %s\n", text);
+    (void)fflush(stdout);
+}
+
+static void show_progress(void *context)
+{
+    progress_update(context, 0, 0);
 }
 
 static int print_status(const struct migration_plan *plan)
@@ -60,26 +81,39 @@ static int show_status(struct database *database)
 }
 
 /* One `winnow migrate` at a time: the second waits, and then finds nothing left to do. */
-static bool lock(struct database *database, struct fault *ret_fault)
+static bool lock(struct database *database, struct progress *progress, struct fault *ret_fault)
 {
     bool taken;
     if (!migrate_lock(database, false, &taken, ret_fault)) return false;
     if (taken) return true;
+    progress_note(progress, "waiting for another winnow migrate");
     (void)printf("another winnow migrate is at work on this database; waiting for it\n");
     (void)fflush(stdout);
     return migrate_lock(database, true, &taken, ret_fault);
 }
 
-static bool apply_pending(struct database *database, const struct migration_plan *plan,
-                          struct fault *ret_fault)
+static size_t count_pending(const struct migration_plan *plan)
 {
+    size_t count = 0;
+    for (size_t i = 0; i < plan->count; i++) count += plan->lines[i].state == MIGRATION_PENDING ? 1 : 0;
+    return count;
+}
+
+static bool apply_pending(struct database *database, const struct migration_plan *plan,
+                          struct progress *progress, struct fault *ret_fault)
+{
+    const size_t pending = count_pending(plan);
     size_t applied = 0;
     for (size_t i = 0; i < plan->count; i++) {
         if (plan->lines[i].state != MIGRATION_PENDING) continue;
         const struct migration *migration = migrations;
         while (migration->version != plan->lines[i].version) migration++;
         int64_t ms;
+        char note[100];
+        (void)snprintf(note, sizeof note, "%s (%zu of %zu)", migration->name, applied + 1, pending);
+        progress_note(progress, note);
         if (!migrate_apply(database, migration, &ms, ret_fault)) return false;
+        progress_hide(progress);
         (void)printf("applied %s in %" PRId64 " ms\n", migration->name, ms);
         (void)fflush(stdout);
         applied++;
@@ -93,10 +127,14 @@ static int apply(struct database *database)
 {
     struct fault fault;
     struct migration_plan plan = {0};
-    database_on_notice(database, print_warning, NULL);
-    const bool done = lock(database, &fault) && migration_plan_read(database, &plan, &fault) &&
-                      migration_plan_check(&plan, true, &fault) && apply_pending(database, &plan, &fault);
+    struct progress progress;
+    progress_begin(&progress, &(struct progress_options){.command = "migrate", .quiet = quiet_asked != NULL});
+    database_listen(database, &(struct database_listener){print_warning, show_progress, &progress});
+    const bool done = lock(database, &progress, &fault) && migration_plan_read(database, &plan, &fault) &&
+                      migration_plan_check(&plan, true, &fault) &&
+                      apply_pending(database, &plan, &progress, &fault);
     migration_plan_done(&plan);
+    progress_end(&progress);
     return done ? EXIT_DRAINED : complain(&fault);
 }
 
@@ -118,11 +156,13 @@ int command_migrate(int argc, char **argv)
     struct settings settings;
     int rest;
     int code;
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &code)) return code;
-    const bool status_only = rest < argc && strcmp(argv[rest], "status") == 0;
-    if (rest + (status_only ? 1 : 0) < argc) {
-        (void)fprintf(stderr, "winnow migrate: unexpected argument \"%s\"; the only one is status\n",
-                      argv[argc - 1]);
+    if (!settings_read(&usage_migrate, argc, argv, &settings, &rest, &code)) return code;
+    const bool status_only = rest < argc;
+    if (argc - rest > 1) {
+        (void)fprintf(stderr, "winnow migrate: found %d arguments, expected nothing or status\n",
+                      argc - rest);
+        code = EXIT_BAD_USAGE;
+    } else if (status_only && settings_find_word("migrate", &usage_migrate, argv[rest]) < 0) {
         code = EXIT_BAD_USAGE;
     } else {
         signals_init(false);

@@ -1,59 +1,149 @@
-/* `winnow pool`: checks the configuration, which all workers share, and hands over to the supervisor. */
+/* `winnow pool`: checks the configuration, which all workers share, and hands over to the supervisor; or,
+ * with a command behind the options, talks to a pool that runs. */
 #include <stddef.h>
+#include <string.h>
 
 #include "command.h"
+#include "command/pool_control.h"
+#include "control.h"
+#include "control_path.h"
 #include "exit_code.h"
 #include "kafka_properties.h"
 #include "log.h"
-#include "settings.h"
+#include "reload.h"
+#include "service_notify.h"
+#include "settings_load.h"
 #include "signals.h"
 #include "supervisor.h"
+
+/* On top of two statements: Kafka's client may take so long for its part, more than once in a row. */
+#define STUCK_MORE_MS INT64_C(30000)
 
 #define HOLD_MS               5000
 #define HOUSEKEEP_INTERVAL_MS INT64_C(3600000)
 
-static const struct command_usage usage = {
-    .synopsis = "winnow pool [options]",
-    .description =
-        "Runs a pool of worker processes and keeps them running: a worker that dies is started again.\n"
-        "TERM or Ctrl-C drains them, a second one ends them at once. TTIN and TTOU: one worker more, one "
-        "fewer.\n"
-        "HUP: replaces them one after the other, so that they read a changed configuration.\n"
-        "Example: winnow pool -b localhost:9092 -t events -d dbname=winnow -n 4",
+static const struct command_word pool_words[] = {
+    {"status", "what the pool and each of its workers do"},
+    {"scale", "run COUNT workers"},
+    {"quiet", "keep the partitions, finish what is in hand, take nothing new"},
+    {"drain", "give the partitions up and wait, with no worker"},
+    {"resume", "go on after quiet or drain"},
+    {"reload", "as HUP, and tell what is in force now and what needs a restart"},
+    {"stop", "drain and end, as TERM"},
+    {0},
+};
+
+const struct command_usage usage_pool = {
+    .synopsis = "winnow pool [options] [COMMAND [COUNT]]",
+    .summary = "read, normalize and store events with several workers",
+    .description = "Runs workers; TERM: stop, HUP: reload, TTIN, TTOU: scale. Or asks a pool to:",
+    .example = "winnow pool -n 4 -b localhost:9092 -t events -d dbname=winnow",
+    .words = pool_words,
     .settings = WORKER_SETTINGS,
 };
 
-static int supervise(const struct settings *settings, char **options)
+/* What the supervisor's options stand on. */
+struct pool {
+    struct reload *reload;
+    struct buffer needs_restart;
+};
+
+static void set_log_level(const struct settings *settings)
 {
-    if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
-    const struct supervisor_options supervisor = {
+    enum log_level level = LOG_LEVEL_INFO;
+    if (log_level_read(settings->log_level, &level)) log_init(level, "pool");
+}
+
+static void take_settings(struct pool *pool, struct supervisor_options *options)
+{
+    const struct settings *settings = reload_settings(pool->reload);
+    options->options = reload_options(pool->reload);
+    options->environment = reload_environment(pool->reload);
+    options->drain_timeout_ms = settings->drain_timeout_ms;
+    options->rejoin_ms = kafka_session_timeout_ms(settings);
+    set_log_level(settings);
+}
+
+static void tell(struct buffer *told, const struct reload_report *report)
+{
+    if (report->in_force.size == 0 && report->needs_restart.size == 0)
+        setting_add(told, "nothing has changed in the configuration");
+    if (report->in_force.size > 0)
+        setting_add(told, "in force in every worker that is started from now on: %.*s",
+                    (int)report->in_force.size, report->in_force.data);
+    if (report->needs_restart.size > 0)
+        setting_add(told, "%snot in force until the pool is stopped and started: %.*s",
+                    report->in_force.size > 0 ? "; " : "", (int)report->needs_restart.size,
+                    report->needs_restart.data);
+}
+
+static bool read_again(void *context, struct supervisor_options *options, struct buffer *ret_told)
+{
+    struct pool *pool = context;
+    struct reload_report report;
+    const int64_t workers = reload_settings(pool->reload)->workers;
+    if (!reload_again(pool->reload, &report)) return false;
+    take_settings(pool, options);
+    if (reload_settings(pool->reload)->workers != workers)
+        options->worker_count = (unsigned)reload_settings(pool->reload)->workers;
+    tell(ret_told, &report);
+    buffer_done(&pool->needs_restart);
+    if (report.needs_restart.size > 0) {
+        setting_add(&pool->needs_restart, "%.*s%c", (int)report.needs_restart.size, report.needs_restart.data,
+                    0);
+    }
+    options->needs_restart = pool->needs_restart.data;
+    reload_report_done(&report);
+    return true;
+}
+
+/* Without one the pool still runs, unless one was asked for. */
+static bool open_control(const struct settings *settings, struct control **ret_control)
+{
+    char path[CONTROL_PATH_SIZE];
+    bool in_use = false;
+    struct fault fault;
+    *ret_control = NULL;
+    if (!control_path_find(settings, path) || control_open(path, ret_control, &in_use, &fault)) return true;
+    const bool wrong = control_path_is_set(settings);
+    log_line(wrong ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, wrong ? "cannot_start" : "no_control_socket",
+             "control_socket: %s%s", fault.text, wrong ? "" : "; this pool takes signals only");
+    return !wrong;
+}
+
+static int supervise(struct pool *pool)
+{
+    const struct settings *settings = reload_settings(pool->reload);
+    struct supervisor_options options = {
         .program = "/proc/self/exe",
-        .options = (const char *const *)options,
         .worker_count = (unsigned)settings->workers,
-        .drain_timeout_ms = settings->drain_timeout_ms,
         .hold_ms = HOLD_MS,
-        .rejoin_ms = kafka_session_timeout_ms(settings),
         .housekeep_interval_ms = HOUSEKEEP_INTERVAL_MS,
+        .reload = read_again,
+        .context = pool,
+        .stuck_ms = 2 * settings->statement_timeout_ms + STUCK_MORE_MS,
     };
-    return supervisor_run(&supervisor);
+    if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
+    take_settings(pool, &options);
+    if (!open_control(settings, &options.control)) return EXIT_BAD_CONFIG;
+    const int exit_code = supervisor_run(&options);
+    control_close(options.control);
+    return exit_code;
 }
 
 int command_pool(int argc, char **argv)
 {
-    struct settings settings;
+    struct pool pool = {0};
     int rest;
     int exit_code;
     signals_init(true);
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
-    enum log_level level = LOG_LEVEL_INFO;
-    if (log_level_read(settings.log_level, &level)) log_init(level, "pool");
-    if (rest < argc) {
-        log_line(LOG_LEVEL_ERROR, "unexpected_argument",
-                 "found \"%s\" after the options, expected nothing; see winnow pool --help", argv[rest]);
-        exit_code = EXIT_BAD_USAGE;
-    } else {
-        exit_code = supervise(&settings, argv + 1);
-    }
-    settings_done(&settings);
+    service_notify_init(); /* before the environment is copied */
+    if (!reload_open(&usage_pool, argc, argv, &pool.reload, &rest, &exit_code)) return exit_code;
+    if (rest < argc)
+        exit_code = pool_control(reload_settings(pool.reload), argv + rest);
+    else
+        exit_code = supervise(&pool);
+    buffer_done(&pool.needs_restart);
+    reload_close(pool.reload);
     return exit_code;
 }

@@ -29,17 +29,17 @@ static const struct command_option options[] = {
     {0},
 };
 
-static const struct command_usage usage = {
+const struct command_usage usage_status = {
     .synopsis = "winnow status [options]",
+    .summary = "tell how far each partition is, and what is missing",
     .description =
-        "Tells for each partition how far it is and what became of its messages, and whether it all adds "
-        "up.\n"
-        "Exit code 0: complete and nothing halted; 1: something is halted, incomplete, or unread;\n"
-        "69: the database cannot be reached; 78: schema or topic is missing. Without brokers the lag is left "
-        "out.\n\n"
-        "  $ winnow status -b localhost:9092 -t events -d dbname=winnow",
+        "Tells for each partition how far it is and what became of its messages, and whether it all adds up. "
+        "Without brokers the lag is left out.\n"
+        "Exit code 0: complete and nothing halted; 1: something is halted, incomplete, or unread; 69: the "
+        "database cannot be reached; 78: schema or topic is missing.",
+    .example = "winnow status -b localhost:9092 -t events -d dbname=winnow",
     .options = options,
-    .settings = "brokers topic group dead_letter_topic database statement_timeout_ms log_level",
+    .settings = "database topic group brokers dead_letter_topic statement_timeout_ms log_level",
 };
 
 struct look {
@@ -174,7 +174,7 @@ int command_status(int argc, char **argv)
     int rest;
     int exit_code;
     signals_init(false);
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    if (!settings_read(&usage_status, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     if (rest < argc) {
         (void)fprintf(stderr, "winnow status: found %s after the options, expected nothing\n", argv[rest]);
         exit_code = EXIT_BAD_USAGE;

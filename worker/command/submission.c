@@ -9,6 +9,7 @@
 
 #define ASK_MS         1000 /* so often a stop signal is looked at while the brokers do not answer */
 #define STOP_WAIT_MS   INT64_C(5000)
+#define DRAIN_STEP_MS  100
 #define SERVE_INTERVAL 128 /* events */
 
 struct submission {
@@ -16,7 +17,8 @@ struct submission {
     struct normalizer *normalizer;
     struct tally tally;
     int64_t timeout_ms;
-    int64_t heard_ms; /* when the last acknowledgement came, or the wait for it began */
+    int64_t heard_ms;   /* when the last acknowledgement came, or the wait for it began */
+    int64_t stopped_ms; /* when a stop signal was seen while draining; 0: none was */
 };
 
 static void count_failure(struct submission *submission, const struct fault *fault)
@@ -136,15 +138,17 @@ size_t submission_serve(struct submission *submission, int wait_ms)
     return under_way(&submission->tally);
 }
 
+bool submission_drain(struct submission *submission)
+{
+    if (submission_serve(submission, DRAIN_STEP_MS) == 0 || is_stalled(submission)) return false;
+    if (!signals_look_for_stop()) return true;
+    if (submission->stopped_ms == 0) submission->stopped_ms = clock_now_ms();
+    return clock_now_ms() - submission->stopped_ms <= STOP_WAIT_MS;
+}
+
 void submission_finish(struct submission *submission)
 {
-    int64_t stop_ms = 0;
-    submission->heard_ms = clock_now_ms();
-    while (submission_serve(submission, 100) > 0 && !is_stalled(submission)) {
-        if (!signals_look_for_stop()) continue;
-        if (stop_ms == 0) stop_ms = clock_now_ms();
-        if (clock_now_ms() - stop_ms > STOP_WAIT_MS) break;
-    }
+    while (submission_drain(submission)) continue;
     producer_free(submission->producer);
     submission->producer = NULL;
 }

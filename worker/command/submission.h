@@ -45,8 +45,11 @@ MUST_CHECK bool submission_send(struct submission *submission, struct slice even
 /* Counts what was acknowledged meanwhile; waits up to wait_ms for it. Returns how many are under way. */
 size_t submission_serve(struct submission *submission, int wait_ms);
 
-/* Waits for everything under way, as long as something is acknowledged every timeout_ms, at most 5 s after a
- * stop signal; the rest counts as failed. The submission takes no more events then. */
+/* Waits a tenth of a second for what is under way. False when there is nothing left to wait for: everything
+ * is known, nothing was acknowledged for timeout_ms, or a stop signal came more than 5 s ago. */
+MUST_CHECK bool submission_drain(struct submission *submission);
+
+/* Drains; what is not acknowledged then counts as failed. The submission takes no more events. */
 void submission_finish(struct submission *submission);
 
 const struct tally *submission_tally(const struct submission *submission);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -15,37 +16,35 @@
 #include "line_reader.h"
 #include "log.h"
 #include "print_json.h"
+#include "progress.h"
 #include "settings.h"
 #include "signals.h"
 #include "submission.h"
 
-#define LINE_BYTES_MAX    ((size_t)16 * 1024 * 1024)
-#define ODD_TOLD_MAX      3
-#define PROGRESS_AFTER_MS INT64_C(2000)
-#define PROGRESS_EVERY_MS INT64_C(500)
-#define TIMEOUT_S_MAX     86400
+#define LINE_BYTES_MAX ((size_t)16 * 1024 * 1024)
+#define ODD_TOLD_MAX   3
+#define TIMEOUT_S_MAX  86400
 
 static const char *file_name;
 static const char *json_asked;
+static const char *quiet_asked;
 static const char *timeout_text = "30";
 
 static const struct command_option options[] = {
     {'f', "file", "FILE", "send the lines of a file; - is standard input", &file_name},
     {0, "json", NULL, "print JSON: the event, or the summary of a file", &json_asked},
+    {'q', "quiet", NULL, "no progress on standard error", &quiet_asked},
     {0, "timeout", "SECONDS", "how long the brokers may be silent [30]", &timeout_text},
     {0},
 };
 
-static const struct command_usage usage = {
+const struct command_usage usage_submit = {
     .synopsis = "winnow submit [options] [EVENT]",
-    .description = "Sends an event to the topic, byte by byte as it is, and waits until the brokers have "
-                   "acknowledged it.\n"
-                   "Without EVENT, sends each line of FILE or of standard input. The key is the client id. "
-                   "Events that will\n"
-                   "become dead letters are sent too, and told.\n\n"
-                   "  $ winnow submit -b localhost:9092 -t events "
-                   "'{\"client\":\"a\",\"type\":\"sale\",\"sum\":\"1,200.50\"}'\n"
-                   "  $ winnow submit -b localhost:9092 -t events -f events.jsonl",
+    .summary = "send events to the topic",
+    .description = "Sends EVENT, byte by byte as it is, and waits until the brokers have acknowledged it. "
+                   "Without EVENT it sends each line of a file or of standard input. The key is the client "
+                   "id. Events that will become dead letters are sent too, and told.",
+    .example = "winnow submit -b localhost:9092 -t events -f events.jsonl",
     .options = options,
     .settings = "brokers topic event_bytes_max log_level",
 };
@@ -54,7 +53,8 @@ struct submit {
     struct submission *submission;
     const struct settings *settings;
     int64_t started_ms;
-    int64_t progress_ms; /* when progress was shown last; 0: never */
+    struct progress progress;
+    int64_t read_bytes; /* of the input, line by line */
     int64_t line;
 };
 
@@ -66,26 +66,19 @@ static int64_t elapsed_ms(const struct submit *submit)
     return elapsed > 0 ? elapsed : 1;
 }
 
+/* What is read but not acknowledged is on its way, and does not count. */
 static void show_progress(struct submit *submit)
 {
-    int64_t now_ms = clock_now_ms();
-    if (isatty(STDERR_FILENO) == 0 || elapsed_ms(submit) < PROGRESS_AFTER_MS) return;
-    if (now_ms - submit->progress_ms < PROGRESS_EVERY_MS) return;
     const struct tally *tally = submission_tally(submit->submission);
-    (void)fprintf(stderr, "\rsent %" PRId64 ", acknowledged %" PRId64 ", %" PRId64 "/s ", tally->sent,
-                  tally->acknowledged, tally->acknowledged * 1000 / elapsed_ms(submit));
-    submit->progress_ms = now_ms;
+    double share = tally->sent > 0 ? (double)tally->acknowledged / (double)tally->sent : 0;
+    progress_update(&submit->progress, tally->acknowledged, (int64_t)(share * (double)submit->read_bytes));
 }
 
-static void end_progress(const struct submit *submit)
-{
-    if (submit->progress_ms != 0) (void)fputs("\r\x1b[K", stderr);
-}
-
-static void tell_odd(const struct submit *submit, const struct reject *reject)
+static void tell_odd(struct submit *submit, const struct reject *reject)
 {
     int64_t odd = submission_tally(submit->submission)->odd;
     if (odd > ODD_TOLD_MAX) return;
+    progress_hide(&submit->progress);
     (void)fprintf(stderr, "winnow submit: line %" PRId64 " will become a dead letter: %s: %s\n", submit->line,
                   reject_name(reject->reason), reject->detail);
     if (odd == ODD_TOLD_MAX)
@@ -182,6 +175,7 @@ static bool submit_line(struct submit *submit, struct slice line)
 {
     struct verdict verdict;
     submit->line++;
+    submit->read_bytes += (int64_t)line.size + 1;
     if (is_blank(line)) return true;
     bool going = submission_send(submit->submission, line, &verdict);
     if (!verdict.accepted) tell_odd(submit, &verdict.reject);
@@ -215,8 +209,10 @@ static enum reading submit_lines(struct submit *submit, struct line_reader *read
             (void)fprintf(stderr, "winnow submit: cannot read %s: %s\n", name, strerror(errno));
             return READING_FAILED;
         }
-        while (line_reader_take(reader, &line))
+        while (line_reader_take(reader, &line)) {
             if (!submit_line(submit, line)) return READING_STOPPED;
+            show_progress(submit);
+        }
         if (reader->bytes.size - reader->begin > LINE_BYTES_MAX) {
             (void)fprintf(stderr, "winnow submit: %s: line %" PRId64 " is longer than %zu bytes\n", name,
                           submit->line + 1, LINE_BYTES_MAX);
@@ -226,15 +222,25 @@ static enum reading submit_lines(struct submit *submit, struct line_reader *read
     return READING_DONE;
 }
 
+/* A pipe does not tell how much will come. */
+static int64_t input_size(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? (int64_t)status.st_size : 0;
+}
+
 static int submit_input(struct submit *submit, int fd, const char *name)
 {
     struct line_reader reader;
+    progress_begin(&submit->progress,
+                   &(struct progress_options){"submit", "events", input_size(fd), quiet_asked != NULL});
     if (isatty(fd) != 0) (void)fprintf(stderr, "winnow submit: type events, one a line; end with Ctrl-D\n");
     line_reader_init(&reader, fd);
     enum reading reading = submit_lines(submit, &reader, name);
     line_reader_done(&reader);
+    while (submission_drain(submit->submission)) show_progress(submit);
     submission_finish(submit->submission);
-    end_progress(submit);
+    progress_end(&submit->progress);
     const struct tally *tally = submission_tally(submit->submission);
     tell_failures(tally);
     if (reading == READING_STOPPED)
@@ -323,7 +329,7 @@ int command_submit(int argc, char **argv)
     int rest;
     int exit_code;
     signals_init(false);
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    if (!settings_read(&usage_submit, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     exit_code = submit(&settings, argc - rest, argv + rest);
     settings_done(&settings);
     return exit_code;

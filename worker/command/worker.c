@@ -37,11 +37,12 @@ static const struct command_option options[] = {
     {0},
 };
 
-static const struct command_usage usage = {
+const struct command_usage usage_worker = {
     .synopsis = "winnow worker [options]",
-    .description =
-        "Runs one consumer in the foreground. TERM or Ctrl-C drains it, a second one ends it at once.\n"
-        "Example: winnow worker -b localhost:9092 -t events -d dbname=winnow",
+    .summary = "run one worker in the foreground",
+    .description = "Runs one consumer in the foreground. TERM or Ctrl-C drains it, a second one ends it at "
+                   "once. A worker without a pool sets no message aside that kills it.",
+    .example = "winnow worker -b localhost:9092 -t events -d dbname=winnow",
     .options = options,
     .settings = WORKER_SETTINGS,
 };
@@ -51,7 +52,7 @@ static int complain(const struct fault *fault)
     /* A database that does not answer is waited for: here it can only be the brokers. */
     bool unreachable = fault->status == STATUS_RETRY;
     log_line(LOG_LEVEL_ERROR, "cannot_start", "%s: %s%s", fault->site, fault->text,
-             unreachable ? "; check -b/--brokers, and whether they run" : "");
+             unreachable ? "; check -b/--brokers, security.protocol, and whether they run" : "");
     return unreachable ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
 }
 
@@ -61,7 +62,7 @@ static uint64_t make_seed(void)
 }
 
 /* Waits for the schema to be there and known: a database that is down when a worker starts is no mistake. */
-static int check_schema(const struct settings *settings)
+static int check_schema(const struct settings *settings, struct slot *slot)
 {
     struct database_options database_options = {
         .conninfo = settings->database,
@@ -72,6 +73,7 @@ static int check_schema(const struct settings *settings)
     backoff_init(&backoff, BACKOFF_SERVER_FLOOR_MS, BACKOFF_SERVER_CEILING_MS, make_seed());
     int64_t told_ms = 0;
     for (;;) {
+        slot_beat(slot, clock_now_ms());
         struct fault fault;
         struct database *database = NULL;
         bool known = database_open(&database_options, &database, &fault) && migrate_check(database, &fault);
@@ -123,7 +125,7 @@ static int run(const struct settings *settings)
     struct slot *slot = slot_attach(fd, index);
     if (fd >= 0) signals_supervised();
     if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
-    int code = check_schema(settings);
+    int code = check_schema(settings, slot);
     return code == EXIT_DRAINED && !signals_stop_asked() ? consume(settings, slot) : code;
 }
 
@@ -133,7 +135,7 @@ int command_worker(int argc, char **argv)
     int rest = 0;
     int exit_code = EXIT_DRAINED;
     signals_init(false);
-    if (!settings_read(&usage, argc, argv, &settings, &rest, &exit_code)) return exit_code;
+    if (!settings_read(&usage_worker, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     enum log_level level = LOG_LEVEL_INFO;
     (void)snprintf(role, sizeof(role), "worker%s%s", slot_text == NULL ? "" : " ",
                    slot_text == NULL ? "" : slot_text);

@@ -36,10 +36,13 @@ class Answer:
 
 
 class Console:
-    """A `winnow console` on a free port, from `with` to its end. settings: as in WINNOW_…"""
+    """A `winnow console` on a free port, from `with` to its end.
 
-    def __init__(self, settings, arguments=(), port=0, binary=None):
+    settings: as in WINNOW_…; variables: more of the environment."""
+
+    def __init__(self, settings, arguments=(), port=0, binary=None, variables=None):
         self.settings = settings
+        self.variables = variables or {}
         self._directory = make_directory("console")
         self.log_path = self._directory / "console.log"
         self._argv = [binary or BINARY, "console", "--listen", f"127.0.0.1:{port}", *arguments]
@@ -55,7 +58,7 @@ class Console:
 
     def start(self, timeout_s=15):
         begun = len(self.log_text())
-        self.process = Process(self._argv, self.log_path, env=environment(self.settings))
+        self.process = Process(self._argv, self.log_path, env={**environment(self.settings), **self.variables})
         self.port = wait_until(lambda: self._port(begun), timeout_s, "the console tells its address",
                                on_timeout=self.log_text)
         self._argv[self._argv.index("--listen") + 1] = f"127.0.0.1:{self.port}"  # the same after a restart

@@ -192,13 +192,13 @@ class Kafka(Broker):
     """`with Kafka() as broker:` is a fresh Apache Kafka on 127.0.0.1.
 
     kill() is kill -9; start() afterwards takes the same directories and ports. through: a Proxy, whose target
-    becomes a listener of its own; clients of proxied_brokers are told no other address than the proxy's."""
+    becomes a listener of its own; clients of proxied_brokers are told no other address than the proxy's. scram: a dict
+    of user → password, for SCRAM-SHA-512. ports: of the broker and of its controller, when settings need them."""
 
-    def __init__(self, settings=None, through=None):
+    def __init__(self, settings=None, through=None, scram=None, ports=None):
         self.directory = make_directory("kafka")
         self.log_path = self.directory / "kafka.log"
-        self.port = free_port()
-        self.controller_port = free_port()
+        self.port, self.controller_port = ports or (free_port(), free_port())
         self.brokers = f"127.0.0.1:{self.port}"
         self._process = None
         self._jars = jars_directory()
@@ -206,7 +206,8 @@ class Kafka(Broker):
         self.proxied_brokers = None
         proxied = self._proxied(through) if through is not None else {}
         self._write_properties({**proxied, **(settings or {})})
-        self._format()
+        self._format([f"--add-scram=SCRAM-SHA-512=[name={user},password={password}]"
+                      for user, password in (scram or {}).items()])
 
     def __enter__(self):
         try:
@@ -275,11 +276,12 @@ class Kafka(Broker):
         for partition, offset in before.items():
             wait_until(lambda p=partition, o=offset: self.watermarks(topic, p)[0] == o, 30, f"{topic}/{partition} begins at {offset}")
 
-    def _format(self):
+    def _format(self, arguments):
         # Behind "=", since one id in 64 begins with a dash.
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(
-            self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties)),
+            self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties),
+                       *arguments),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"Kafka's storage could not be formatted:\n{done.stdout}")

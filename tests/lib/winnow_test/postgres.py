@@ -75,7 +75,7 @@ class Postgres:
         password_file = self.directory / "password"
         password_file.touch(mode=0o600)
         password_file.write_text(self.password + "\n")
-        credentials = self._give_to_user(self.socket_directory, self.data, password_file)
+        credentials = self.give_to_user(self.socket_directory, self.data, password_file)
         subprocess.run(
             [f"{self._programs}/initdb", "-D", self.data, "-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8",
              "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password_file}", "--no-sync",
@@ -83,7 +83,7 @@ class Postgres:
             check=True, stdout=subprocess.DEVNULL, cwd=self.directory, **credentials)
         password_file.unlink()
 
-    def _give_to_user(self, *paths):
+    def give_to_user(self, *paths):
         """The server's user owns them then; the credentials for subprocess.run() of its programs."""
         if self._user is None:
             return {}

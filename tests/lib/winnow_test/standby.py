@@ -17,7 +17,7 @@ class Standby(Postgres):
     def _create(self):
         self.socket_directory.mkdir(mode=0o700)
         self.data.mkdir(mode=0o700)
-        credentials = self._give_to_user(self.socket_directory, self.data)
+        credentials = self.give_to_user(self.socket_directory, self.data)
         subprocess.run(
             [f"{self._programs}/pg_basebackup", "-h", self._primary.socket_directory, "-p", str(self._primary.port),
              "-U", SUPERUSER, "-D", self.data, "-X", "stream", "-c", "fast", "-R", "--no-sync"],

@@ -1,0 +1,306 @@
+#include "command/pool_control.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "buffer.h"
+#include "clock.h"
+#include "command.h"
+#include "control_path.h"
+#include "exit_code.h"
+#include "json.h"
+#include "json_string.h"
+#include "json_text.h"
+#include "reject.h"
+#include "signals.h"
+
+#define ANSWER_S      10
+#define LOOK_AGAIN_MS 50
+
+/* What the pool said. Texts are in `texts`. */
+struct answer {
+    struct buffer line;
+    bool ok;
+    int64_t pid;
+    int64_t age_ms;
+    int64_t wanted;
+    int64_t joined;
+    int64_t resting;
+    int64_t restarts;
+    char state[32];
+    char told[2048]; /* or the error */
+    char needs_restart[2048];
+    struct jsonstring *decoder;
+    bool lists_workers; /* print them while reading */
+};
+
+static int64_t number_of(const struct jsontext_token *value)
+{
+    return value->kind == JSONTEXT_NUMBER ? strtoll(value->text.data, NULL, 10) : 0;
+}
+
+static void take_text(struct answer *answer, const struct jsontext_token *value, char *ret_text, size_t size)
+{
+    struct buffer text = {0};
+    if (value->kind != JSONTEXT_STRING) return;
+    jsonstring_decode(answer->decoder, value->text, &text);
+    (void)reject_escape(slice_of(text.data == NULL ? "" : text.data, text.size), ret_text, size);
+    buffer_done(&text);
+}
+
+static void take_member(struct answer *answer, const struct jsontext_token *key,
+                        const struct jsontext_token *value)
+{
+    const struct {
+        const char *name;
+        int64_t *number;
+        char *text;
+        size_t size;
+    } places[] = {
+        {"pid", &answer->pid, NULL, 0},
+        {"age_ms", &answer->age_ms, NULL, 0},
+        {"wanted", &answer->wanted, NULL, 0},
+        {"joined", &answer->joined, NULL, 0},
+        {"resting", &answer->resting, NULL, 0},
+        {"restarts", &answer->restarts, NULL, 0},
+        {"state", NULL, answer->state, sizeof(answer->state)},
+        {"told", NULL, answer->told, sizeof(answer->told)},
+        {"error", NULL, answer->told, sizeof(answer->told)},
+        {"needs_restart", NULL, answer->needs_restart, sizeof(answer->needs_restart)},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(places); i++) {
+        if (!slice_equals(key->text, slice_of_text(places[i].name))) continue;
+        if (places[i].number != NULL)
+            *places[i].number = number_of(value);
+        else
+            take_text(answer, value, places[i].text, places[i].size);
+    }
+    if (slice_equals(key->text, slice_of_text("ok")))
+        answer->ok = slice_equals(value->text, slice_of_text("true"));
+}
+
+struct worker_line {
+    struct answer *answer;
+    char state[32];
+    int64_t pid;
+    int64_t age_ms;
+    int64_t starts_in_ms;
+};
+
+static void take_worker_member(void *context, bool inner, const struct jsontext_token *key,
+                               const struct jsontext_token *value)
+{
+    struct worker_line *line = context;
+    if (inner) return;
+    if (slice_equals(key->text, slice_of_text("state")))
+        take_text(line->answer, value, line->state, sizeof(line->state));
+    if (slice_equals(key->text, slice_of_text("pid"))) line->pid = number_of(value);
+    if (slice_equals(key->text, slice_of_text("age_ms"))) line->age_ms = number_of(value);
+    if (slice_equals(key->text, slice_of_text("starts_in_ms"))) line->starts_in_ms = number_of(value);
+}
+
+static void print_worker(struct answer *answer, const struct jsontext_token *slot, struct slice object)
+{
+    struct worker_line line = {.answer = answer};
+    struct jsontext scanner = {0};
+    struct jsontext_report report;
+    const struct jsontext_visitor visitor = {.member = take_worker_member, .context = &line};
+    const bool good = jsontext_scan(&scanner, object, &visitor, &report) == JSONTEXT_OK;
+    jsontext_done(&scanner);
+    if (!good) return;
+    (void)printf("  worker %-4.*s", (int)slot->text.size, slot->text.data);
+    if (line.pid > 0)
+        (void)printf("pid %-9" PRId64 "%-16s for %" PRId64 ".%" PRId64 " s\n", line.pid, line.state,
+                     line.age_ms / 1000, line.age_ms % 1000 / 100);
+    else
+        (void)printf("%-13s%-16s in %" PRId64 " ms\n", "", line.state, line.starts_in_ms);
+}
+
+static bool enter(void *context, const struct jsontext_token *key)
+{
+    const struct answer *answer = context;
+    return answer->lists_workers && slice_equals(key->text, slice_of_text("workers"));
+}
+
+static void take(void *context, bool inner, const struct jsontext_token *key,
+                 const struct jsontext_token *value)
+{
+    if (inner)
+        print_worker(context, key, value->text);
+    else
+        take_member(context, key, value);
+}
+
+static bool read_answer(struct answer *answer)
+{
+    struct jsontext scanner = {0};
+    struct jsontext_report report;
+    const struct jsontext_visitor visitor = {.enter = enter, .member = take, .context = answer};
+    answer->told[0] = '\0';
+    answer->needs_restart[0] = '\0';
+    answer->decoder = jsonstring_new();
+    const struct slice line = slice_of(answer->line.data, answer->line.size);
+    const bool good = jsontext_scan(&scanner, line, &visitor, &report) == JSONTEXT_OK;
+    jsonstring_free(answer->decoder);
+    jsontext_done(&scanner);
+    return good;
+}
+
+/* -1, with errno. */
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct timeval limit = {.tv_sec = ANSWER_S};
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
+        connect(fd, (const void *)&address, sizeof(address)) == 0) {
+        return fd;
+    }
+    const int error = errno;
+    (void)close(fd);
+    errno = error;
+    return -1;
+}
+
+static bool talk(int fd, const char *request, struct buffer *ret_line)
+{
+    const size_t size = strlen(request);
+    ssize_t got = send(fd, request, size, MSG_NOSIGNAL);
+    if (got != (ssize_t)size) return false;
+    buffer_clear(ret_line);
+    do {
+        got = recv(fd, buffer_reserve(ret_line, 4096), 4096, 0);
+        if (got > 0) ret_line->size += (size_t)got;
+    } while (got > 0);
+    return got == 0 && ret_line->size > 0;
+}
+
+static bool complain_of(const char *path, const char *problem)
+{
+    (void)fprintf(stderr,
+                  "winnow pool: %s: %s; is a pool running, with this group (-g) or --control-socket?\n", path,
+                  problem);
+    return false;
+}
+
+static bool ask(const char *path, const char *request, struct answer *answer)
+{
+    const int fd = connect_to(path);
+    if (fd < 0) return complain_of(path, strerror(errno));
+    const bool answered = talk(fd, request, &answer->line);
+    (void)close(fd);
+    return answered ? read_answer(answer) || complain_of(path, "the answer is no JSON")
+                    : complain_of(path, "no answer, or not for this user");
+}
+
+/* Until what was asked for is so; the pool itself does not wait. */
+static bool wait_for(const char *path, struct answer *answer, bool (*is_done)(const struct answer *),
+                     int64_t timeout_ms)
+{
+    const int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    while (!is_done(answer)) {
+        if (clock_now_ms() >= deadline_ms || signals_look_for_stop()) return true;
+        (void)!signals_wait(NULL, 0, LOOK_AGAIN_MS);
+        if (!ask(path, "{\"command\":\"status\"}\n", answer)) return false;
+    }
+    return true;
+}
+
+static bool rests(const struct answer *answer)
+{
+    return strcmp(answer->state, "quiet") != 0 || answer->resting >= answer->joined;
+}
+
+static bool is_drained(const struct answer *answer)
+{
+    return strcmp(answer->state, "draining") != 0;
+}
+
+static void print_state(const struct answer *answer)
+{
+    (void)printf("%s: %" PRId64 " of %" PRId64 " workers have joined", answer->state, answer->joined,
+                 answer->wanted);
+    if (answer->resting > 0) (void)printf(", %" PRId64 " take nothing new", answer->resting);
+    (void)printf("; pid %" PRId64 ", up %" PRId64 " s, %" PRId64 " restarts\n", answer->pid,
+                 answer->age_ms / 1000, answer->restarts);
+    if (answer->needs_restart[0] != '\0')
+        (void)printf("changed in the configuration, and not in force until the pool is stopped and started: "
+                     "%s\n",
+                     answer->needs_restart);
+}
+
+static int refuse(char **words)
+{
+    if (settings_find_word("pool", &usage_pool, words[0]) < 0) return EXIT_BAD_USAGE;
+    (void)fprintf(stderr, "winnow pool %s: expected %s behind it; see: winnow pool --help\n", words[0],
+                  strcmp(words[0], "scale") == 0 ? "a number of workers, and nothing" : "nothing");
+    return EXIT_BAD_USAGE;
+}
+
+/* The line to send; false when the words are no command. */
+static bool make_request(char **words, struct buffer *ret_request)
+{
+    bool found = false;
+    for (const struct command_word *word = usage_pool.words; word->name != NULL; word++)
+        found = found || strcmp(word->name, words[0]) == 0;
+    const bool scales = strcmp(words[0], "scale") == 0;
+    char *end = NULL;
+    const long count = scales && words[1] != NULL ? strtol(words[1], &end, 10) : 0;
+    const bool counted = end != NULL && *end == '\0' && end != words[1] && words[2] == NULL;
+    if (!found || (scales ? !counted : words[1] != NULL)) return false;
+    json_open(ret_request, '{');
+    json_text(ret_request, "command", words[0]);
+    if (scales) json_int(ret_request, "count", count);
+    json_close(ret_request, '}');
+    (void)buffer_add(ret_request, "\n", 2);
+    return true;
+}
+
+static int tell(const char *word, struct answer *answer)
+{
+    if (!answer->ok) {
+        (void)fprintf(stderr, "winnow pool %s: refused: %s\n", word, answer->told);
+        return EXIT_FINDING;
+    }
+    if (answer->told[0] != '\0') (void)printf("%s\n", answer->told);
+    print_state(answer);
+    if (strcmp(word, "status") == 0) {
+        answer->lists_workers = true;
+        (void)!read_answer(answer);
+    }
+    return EXIT_DRAINED;
+}
+
+int pool_control(const struct settings *settings, char **words)
+{
+    char path[CONTROL_PATH_SIZE];
+    struct buffer request = {0};
+    struct answer answer = {0};
+    int exit_code = EXIT_UNREACHABLE;
+    if (!make_request(words, &request)) return refuse(words);
+    if (!control_path_find(settings, path)) {
+        (void)fprintf(stderr, "winnow pool: no control socket: there is neither $RUNTIME_DIRECTORY nor "
+                              "/run/winnow nor $XDG_RUNTIME_DIR; set control_socket for the pool and here\n");
+        buffer_done(&request);
+        return EXIT_BAD_CONFIG;
+    }
+    bool answered = ask(path, request.data, &answer);
+    if (answered && answer.ok && strcmp(words[0], "quiet") == 0)
+        answered = wait_for(path, &answer, rests, settings->drain_timeout_ms);
+    if (answered && answer.ok && strcmp(words[0], "drain") == 0)
+        answered = wait_for(path, &answer, is_drained, settings->drain_timeout_ms);
+    if (answered) exit_code = tell(words[0], &answer);
+    buffer_done(&answer.line);
+    buffer_done(&request);
+    return exit_code;
+}

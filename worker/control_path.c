@@ -1,0 +1,53 @@
+#include "control_path.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SYSTEM_DIRECTORY "/run/winnow"
+
+/* The group's name as a part of a path. */
+static void print_name(const char *group, char *ret_name, size_t size)
+{
+    static const char kept[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    (void)snprintf(ret_name, size, "%s", group);
+    for (char *c = ret_name; *c != '\0'; c++) {
+        if (strchr(kept, *c) == NULL) *c = '_';
+    }
+}
+
+bool control_path_is_set(const struct settings *settings)
+{
+    return settings->control_socket != NULL && settings->control_socket[0] != '\0';
+}
+
+/* The first of several directories that systemd names, which it separates by colons. */
+static bool find_runtime_directory(char *ret_directory, size_t size)
+{
+    const char *given = getenv("RUNTIME_DIRECTORY");
+    const bool found = given != NULL && given[0] == '/';
+    if (found) (void)snprintf(ret_directory, size, "%.*s", (int)strcspn(given, ":"), given);
+    return found;
+}
+
+bool control_path_find(const struct settings *settings, char ret_path[CONTROL_PATH_SIZE])
+{
+    char name[96];
+    char directory[128];
+    const char *own = getenv("XDG_RUNTIME_DIR");
+    if (control_path_is_set(settings)) {
+        (void)snprintf(ret_path, CONTROL_PATH_SIZE, "%s", settings->control_socket);
+        return strcmp(ret_path, "none") != 0;
+    }
+    print_name(settings->group, name, sizeof(name));
+    if (find_runtime_directory(directory, sizeof(directory)))
+        (void)snprintf(ret_path, CONTROL_PATH_SIZE, "%s/%s.sock", directory, name);
+    else if (access(SYSTEM_DIRECTORY, W_OK | X_OK) == 0)
+        (void)snprintf(ret_path, CONTROL_PATH_SIZE, SYSTEM_DIRECTORY "/%s.sock", name);
+    else if (own != NULL && own[0] == '/' && strlen(own) < sizeof(directory))
+        (void)snprintf(ret_path, CONTROL_PATH_SIZE, "%s/winnow-%s.sock", own, name);
+    else
+        return false;
+    return true;
+}

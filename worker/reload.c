@@ -1,0 +1,263 @@
+#include "reload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "exit_code.h"
+#include "settings_load.h"
+
+#define PATH_SIZE 48
+
+struct reload {
+    const struct command_usage *usage;
+    int argc;
+    char **argv;
+    struct settings_load load; /* in force */
+    int copy_fd;               /* of the file; -1: there is none */
+    char copy_path[PATH_SIZE];
+    const char **options;
+    char **environment; /* owned, and so are its entries from `inherited` on */
+    size_t inherited;
+};
+
+void reload_report_done(struct reload_report *report)
+{
+    buffer_done(&report->in_force);
+    buffer_done(&report->needs_restart);
+}
+
+static bool copy_stream(FILE *from, int to)
+{
+    char block[4096];
+    size_t size;
+    while ((size = fread(block, 1, sizeof(block), from)) > 0) {
+        if (write(to, block, size) != (ssize_t)size) return false;
+    }
+    return ferror(from) == 0;
+}
+
+/* -1 after a complaint. Children inherit the descriptor. */
+static int copy_file(const char *path)
+{
+    FILE *from = fopen(path, "re");
+    const int fd = from == NULL ? -1 : memfd_create("winnow-config", 0);
+    const bool copied = fd >= 0 && copy_stream(from, fd);
+    if (!copied) (void)fprintf(stderr, "winnow: cannot read %s: %s\n", path, strerror(errno));
+    if (from != NULL) (void)fclose(from);
+    if (copied) return fd;
+    if (fd >= 0) (void)close(fd);
+    return -1;
+}
+
+/* The arguments behind the command's name, and the copy in the place of the file: of several -c the last one
+ * counts. A `--` has nothing behind it, as the pool takes no other arguments. */
+static const char **make_options(const struct reload *reload, int count, const char *copy_path)
+{
+    const char **options = calloc((size_t)count + 4, sizeof(*options));
+    if (options == NULL) abort();
+    size_t size = 0;
+    for (int i = 1; i < count; i++) {
+        if (strcmp(reload->argv[i], "--") != 0) options[size++] = reload->argv[i];
+    }
+    if (copy_path[0] == '\0') return options;
+    options[size++] = "--config";
+    options[size++] = copy_path;
+    return options;
+}
+
+/* A reading of the configuration that is not in force yet. */
+struct reading {
+    struct settings_load load;
+    int copy_fd;
+    char copy_path[PATH_SIZE];
+    int rest;
+};
+
+/* What is told of mistakes names the file; what counts is the copy, for the file may change in between. */
+static bool read_copy(const struct reload *reload, struct reading *reading, int *ret_exit_code)
+{
+    int unused;
+    const char **options = make_options(reload, reading->rest, reading->copy_path);
+    int count = 1;
+    while (options[count - 1] != NULL) count++;
+    char **arguments = calloc((size_t)count + 1, sizeof(*arguments));
+    if (arguments == NULL) abort();
+    arguments[0] = reload->argv[0];
+    for (int i = 1; i < count; i++) arguments[i] = (char *)(uintptr_t)options[i - 1];
+    settings_load_done(&reading->load);
+    const bool good =
+        settings_load_read(reload->usage, count, arguments, &reading->load, &unused, ret_exit_code);
+    free(arguments);
+    free(options);
+    return good;
+}
+
+static bool read_all(const struct reload *reload, struct reading *ret_reading, int *ret_exit_code)
+{
+    struct reading reading = {.copy_fd = -1};
+    if (!settings_load_read(reload->usage, reload->argc, reload->argv, &reading.load, &reading.rest,
+                            ret_exit_code)) {
+        return false;
+    }
+    if (reading.load.file != NULL) {
+        reading.copy_fd = copy_file(reading.load.file);
+        *ret_exit_code = EXIT_BAD_CONFIG;
+        if (reading.copy_fd < 0) {
+            settings_load_done(&reading.load);
+            return false;
+        }
+        (void)snprintf(reading.copy_path, sizeof(reading.copy_path), "/proc/self/fd/%d", reading.copy_fd);
+        if (!read_copy(reload, &reading, ret_exit_code)) {
+            (void)close(reading.copy_fd);
+            return false;
+        }
+    }
+    *ret_reading = reading;
+    return true;
+}
+
+static void add_change(struct buffer *list, const struct setting *setting, const struct settings *before,
+                       const struct settings *after)
+{
+    setting_add(list, "%s%s ", list->size > 0 ? ", " : "", setting->name);
+    setting_print(setting, before, list);
+    setting_add(list, " -> ");
+    setting_print(setting, after, list);
+}
+
+static const char *find_property(const struct settings *settings, const char *name)
+{
+    for (size_t i = 0; i < settings->kafka_count; i++) {
+        if (strcmp(settings->kafka[i].name, name) == 0) return settings->kafka[i].value;
+    }
+    return NULL;
+}
+
+/* Properties of one that are not the same in the other; `both` names those that both have, too. */
+static void add_properties(struct buffer *list, const struct settings *one, const struct settings *other,
+                           bool both)
+{
+    for (size_t i = 0; i < one->kafka_count; i++) {
+        const char *value = find_property(other, one->kafka[i].name);
+        if (value != NULL && (!both || strcmp(value, one->kafka[i].value) == 0)) continue;
+        setting_add(list, "%s%s", list->size > 0 ? ", " : "", one->kafka[i].name);
+    }
+}
+
+/* Settings that wait for a restart change places, so that `after` is what is in force. */
+static void compare(struct settings *before, struct settings *after, struct reload_report *report)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const struct setting *setting = &setting_table[i];
+        if (setting_is_same(setting, before, after)) continue;
+        add_change(setting->needs_restart ? &report->needs_restart : &report->in_force, setting, before,
+                   after);
+        if (setting->needs_restart) setting_swap(setting, before, after);
+    }
+    add_properties(&report->in_force, after, before, true);
+    add_properties(&report->in_force, before, after, false);
+}
+
+static void free_environment(struct reload *reload)
+{
+    for (size_t i = reload->inherited; reload->environment != NULL && reload->environment[i] != NULL; i++)
+        free(reload->environment[i]);
+    free(reload->environment);
+    reload->environment = NULL;
+}
+
+/* Ours, and behind it the settings that only a restart changes: the environment wins over the file. Where a
+ * flag or the environment gives one, it cannot change. */
+static void make_environment(struct reload *reload)
+{
+    size_t count = 0;
+    free_environment(reload);
+    while (environ[count] != NULL) count++;
+    reload->environment = calloc(count + SETTING_COUNT + 1, sizeof(*reload->environment));
+    if (reload->environment == NULL) abort();
+    memcpy(reload->environment, environ, count * sizeof(*environ));
+    reload->inherited = count;
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const struct setting *setting = &setting_table[i];
+        char variable[SETTING_TEXT_SIZE];
+        struct buffer value = {0};
+        const enum origin_kind kind = reload->load.origins[i].kind;
+        const bool fixed = kind == ORIGIN_FLAG || kind == ORIGIN_ENVIRONMENT;
+        if (!setting->needs_restart || fixed || !setting_is_given(setting, &reload->load.settings)) continue;
+        setting_print_variable(setting, variable);
+        setting_print(setting, &reload->load.settings, &value);
+        if (asprintf(&reload->environment[count++], "%s=%.*s", variable, (int)value.size, value.data) < 0)
+            abort();
+        buffer_done(&value);
+    }
+}
+
+static void put_in_force(struct reload *reload, struct reading *reading)
+{
+    settings_load_done(&reload->load);
+    if (reload->copy_fd >= 0) (void)close(reload->copy_fd);
+    reload->load = reading->load;
+    reload->copy_fd = reading->copy_fd;
+    memcpy(reload->copy_path, reading->copy_path, sizeof(reload->copy_path));
+    free(reload->options);
+    reload->options = make_options(reload, reading->rest, reload->copy_path);
+    make_environment(reload);
+}
+
+bool reload_open(const struct command_usage *usage, int argc, char **argv, struct reload **ret_reload,
+                 int *ret_rest, int *ret_exit_code)
+{
+    struct reading reading;
+    struct reload *reload = calloc(1, sizeof(*reload));
+    if (reload == NULL) abort();
+    *reload = (struct reload){.usage = usage, .argc = argc, .argv = argv, .copy_fd = -1};
+    if (!read_all(reload, &reading, ret_exit_code)) {
+        free(reload);
+        return false;
+    }
+    put_in_force(reload, &reading);
+    *ret_rest = reading.rest;
+    *ret_reload = reload;
+    return true;
+}
+
+bool reload_again(struct reload *reload, struct reload_report *ret_report)
+{
+    struct reading reading;
+    int unused;
+    *ret_report = (struct reload_report){0};
+    if (!read_all(reload, &reading, &unused)) return false;
+    compare(&reload->load.settings, &reading.load.settings, ret_report);
+    put_in_force(reload, &reading);
+    return true;
+}
+
+void reload_close(struct reload *reload)
+{
+    if (reload == NULL) return;
+    settings_load_done(&reload->load);
+    if (reload->copy_fd >= 0) (void)close(reload->copy_fd);
+    free_environment(reload);
+    free(reload->options);
+    free(reload);
+}
+
+const struct settings *reload_settings(const struct reload *reload)
+{
+    return &reload->load.settings;
+}
+
+const char *const *reload_options(const struct reload *reload)
+{
+    return reload->options;
+}
+
+char *const *reload_environment(const struct reload *reload)
+{
+    return reload->environment;
+}
