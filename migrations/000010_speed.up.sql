@@ -129,7 +129,7 @@ CREATE FUNCTION winnow.mend_summaries()
     SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' SET enable_seqscan = off SET enable_indexscan = off
     SET max_parallel_workers_per_gather = 0 SET jit = off AS $$
 DECLARE
-    pages_few constant bigint := 128; -- that may match by chance, or wait to be summarized
+    pages_few constant bigint := 128; -- that may match by chance, or came just now
     summary   record;
     plan      json;
     pages     bigint;
@@ -145,6 +145,11 @@ BEGIN
         JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS a ON a.oid = c.relam
         WHERE h.inhparent = 'winnow.event'::regclass AND a.amname = 'brin'
     LOOP
+        BEGIN
+            PERFORM brin_summarize_new_values(summary.index);
+        EXCEPTION WHEN lock_not_available THEN
+            CONTINUE; -- autovacuum is at work there: the next time
+        END;
         FOR attempt IN 1..8 LOOP
             EXECUTE format('EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, FORMAT JSON) SELECT FROM %s WHERE %s',
                 summary.part, summary.never) INTO plan;
@@ -155,7 +160,7 @@ BEGIN
                 PERFORM brin_desummarize_range(summary.index, block);
                 mended := mended + brin_summarize_range(summary.index, block);
             EXCEPTION WHEN lock_not_available THEN
-                EXIT; -- autovacuum is at work there: the next time
+                EXIT;
             END;
         END LOOP;
     END LOOP;

@@ -74,9 +74,9 @@
     "total_day AS (INSERT INTO winnow.rollup_day AS r (day, stream_id, shard, event_count, amount_sum) " \
     "  SELECT date_bin('1 day', a.bucket, 'epoch'), $1, ($2::int4[])[1], sum(a.event_count), " \
     "    sum(a.amount_sum) FROM added a GROUP BY 1 ORDER BY 1 " \
-    "  ON CONFLICT (day, stream_id, shard) DO UPDATE SET event_count = r.event_count + " \
-    "excluded.event_count, " \
-    "    amount_sum = r.amount_sum + excluded.amount_sum, updated_at = excluded.updated_at), "
+    "  ON CONFLICT (day, stream_id, shard) DO UPDATE SET updated_at = excluded.updated_at, " \
+    "    event_count = r.event_count + excluded.event_count, " \
+    "    amount_sum = r.amount_sum + excluded.amount_sum), "
 #define SQL_TOTALS SQL_TOTAL("client", "client_id") SQL_TOTAL("metric", "metric") SQL_TOTAL_DAY
 
 #define SQL_APPLY \
