@@ -162,7 +162,7 @@ programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(
 sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
 
 # ---- to run ------------------------------------------------------------------------------------------------
-.PHONY: demo screenshots test lint unit golden property replay sim broker cli packaging differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-latency bench-console bench-indexes bench-micro instructions
+.PHONY: demo screenshots test lint unit golden property replay sim broker cli doctor packaging differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-latency bench-console bench-indexes bench-micro instructions
 demo: ## the whole thing in 20 seconds; KAFKA=real: on Apache Kafka; KEEP=1: leave it running
 	@tests/lib/deps.sh $(if $(filter real,$(KAFKA)),kafka,demo)
 	@$(MAKE) $(BUILD)/winnow $(if $(filter real,$(KAFKA)),,$(BUILD)/devbroker)
@@ -185,6 +185,10 @@ unit golden property replay sim broker cli packaging: ## one suite alone (replay
 	@$(PYTHON) tests/run $@
 
 differential: ## JSON, amounts, timestamps and hashes against a second implementation; SEED= ROUNDS=
+	@tests/lib/deps.sh test
+	@$(PYTHON) tests/run $@
+
+doctor: ## winnow doctor: each fault in turn, and its mend carried out as it is printed
 	@tests/lib/deps.sh test
 	@$(PYTHON) tests/run $@
 

@@ -86,6 +86,20 @@ static void recall_trouble(char ret_text[TROUBLE_SIZE])
     (void)pthread_mutex_unlock(&trouble.mutex);
 }
 
+void kafka_forget_trouble(void)
+{
+    (void)pthread_mutex_lock(&trouble.mutex);
+    trouble.heard_ms = 0;
+    (void)pthread_mutex_unlock(&trouble.mutex);
+}
+
+bool kafka_has_trouble(void)
+{
+    char text[TROUBLE_SIZE];
+    recall_trouble(text);
+    return text[0] != '\0';
+}
+
 /* ---- configuration ------------------------------------------------------------------------------------ */
 
 struct property {

@@ -29,6 +29,11 @@ MUST_CHECK bool kafka_reader_client_new(const struct settings *settings, rd_kafk
  */
 void kafka_fault(struct fault *fault, const char *site, rd_kafka_resp_err_t code, const char *detail);
 
+/* Forgets the last trouble, and tells whether any was heard since: for who asks one broker after the other.
+ */
+void kafka_forget_trouble(void);
+MUST_CHECK bool kafka_has_trouble(void);
+
 /* Questions, each with a deadline of timeout_ms. */
 MUST_CHECK bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms,
                                       int32_t *ret_count, struct fault *ret_fault);
