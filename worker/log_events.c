@@ -124,6 +124,8 @@ const struct log_event log_events[] = {
      "mend the file as the line before says, then HUP again"},
     {"tokens_reloaded", INFO, "the console has read its file of tokens again", NOTHING},
     {"unexpected_argument", ERROR, "there was something behind the options", "take it away"},
+    {"upkeep_failed", WARNING, "the console could not keep the database quick to ask; its answers stay right",
+     "look at the database if it lasts"},
     {"waiting_for_database", WARNING, "the worker cannot begin before the database answers",
      "look at the database if it lasts"},
     {"worker_done", INFO, "a worker ended in good order; what it had counted", NOTHING},
