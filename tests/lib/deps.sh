@@ -5,7 +5,9 @@ set -euo pipefail
 
 goal=${1:?build, page, demo, kafka, test, coverage or fuzz}
 kafka_version=4.1.2
+schemathesis_version=4.32.5
 kafka_jars=${XDG_CACHE_HOME:-$HOME/.cache}/winnow/kafka-$kafka_version
+schemathesis=${XDG_CACHE_HOME:-$HOME/.cache}/winnow/schemathesis-$schemathesis_version
 
 declare -A why=(
     [gcc]='the compiler' [make]='the build' [libc6-dev]='the C library'
@@ -14,7 +16,8 @@ declare -A why=(
     [libmicrohttpd-dev]='the HTTP server of the console' [zlib1g-dev]='its page, for clients without gzip'
     [postgresql]='a private PostgreSQL in a temporary directory'
     [python3-psycopg2]='PostgreSQL from Python' [python3-confluent-kafka]='Kafka from Python'
-    [python3-pytest]='integration and chaos tests' [python3-yaml]='the check of docker-compose.yml'
+    [python3-pytest]='integration and chaos tests' [python3-pytest-xdist]='several tests at once'
+    [python3-pip]='fetches schemathesis, which tests the API' [python3-yaml]='the check of docker-compose.yml'
     [libcunit1-dev]='C tests' [clang-format]='lint: formatting' [cppcheck]='lint: static analysis'
     [shellcheck]='lint: shell scripts' [git]='lint, and the version'
     [valgrind]='counts instructions an event'
@@ -33,7 +36,7 @@ page=(npm)
 demo=("${build[@]}" "${page[@]}" postgresql python3-psycopg2 python3-confluent-kafka)
 fuzz=("${build[@]}" clang libclang-rt-dev)
 kafka=("${demo[@]}" openjdk-17-jre-headless)
-test=("${kafka[@]}" python3-pytest python3-yaml libcunit1-dev clang-format cppcheck shellcheck git patch
+test=("${kafka[@]}" python3-pytest python3-pytest-xdist python3-pip python3-yaml libcunit1-dev clang-format cppcheck shellcheck git patch
     valgrind tmux chromium chromium-driver python3-selenium)
 coverage=("${test[@]}" gcovr)
 
@@ -129,6 +132,23 @@ fetch_kafka() {
     [[ -d $kafka_jars/jars ]]
 }
 
+fetch_schemathesis() {
+    local beside
+    [[ -d $schemathesis ]] && return 0
+    echo "Fetching schemathesis $schemathesis_version (68 MB) into $schemathesis" >&2
+    mkdir -p "$(dirname "$schemathesis")"
+    beside=$(mktemp -d "$schemathesis.XXXXXX")
+    if ! /usr/bin/python3 -m pip install -q --only-binary :all: --root-user-action ignore --target "$beside" \
+        "schemathesis==$schemathesis_version" >&2; then
+        rm -rf "$beside"
+        echo "deps: pip could not fetch schemathesis $schemathesis_version; its message is above" >&2
+        exit 69
+    fi
+    chmod 755 "$beside"
+    mv -T "$beside" "$schemathesis" 2>/dev/null || rm -rf "$beside"
+    [[ -d $schemathesis ]]
+}
+
 case $goal in
 build) wanted=("${build[@]}") ;;
 page) wanted=("${page[@]}") ;;
@@ -142,5 +162,6 @@ esac
 mapfile -t packages < <(missing_packages "${wanted[@]}")
 install_packages "${packages[@]}"
 case $goal in
-kafka | test | coverage) fetch_kafka ;;
+kafka | test | coverage) fetch_kafka ;;&
+test | coverage) fetch_schemathesis ;;
 esac
