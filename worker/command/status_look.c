@@ -6,9 +6,10 @@
 #include "database.h"
 #include "kafka_offsets.h"
 
-#define READ_TIMEOUT_MS  500  /* of one message */
-#define READS_TIMEOUT_MS 1500 /* of all: how long the oldest messages wait is good to know, not to wait for \
-                               */
+#define READ_TIMEOUT_MS 500 /* of one message */
+#define READS_TIMEOUT_MS \
+    1500 /* of all: how long the oldest messages wait is good to know, not to wait for \
+          */
 
 bool look_open(struct look *look, const struct settings *settings, struct fault *ret_fault)
 {
@@ -97,14 +98,13 @@ static void add_lag(struct look *look, int timeout_ms)
     free(ranges);
 }
 
-/* Not every broker tells, and not to everyone. */
+/* Not every broker tells. */
 static void add_workers(struct look *look, int timeout_ms)
 {
-    struct fault fault;
-    struct kafka_group_view view;
+    int64_t workers;
     if (look->report.lag_fault.status != STATUS_OK) return;
-    if (!kafka_admin_group(look->admin, look->settings->group, timeout_ms, &view, &fault)) return;
-    look->report.workers = (int64_t)(view.member_count - view.foreign_count);
+    if (kafka_admin_members(look->admin, look->settings->group, timeout_ms, &workers))
+        look->report.workers = workers;
 }
 
 bool look_take(struct look *look, int timeout_ms, struct fault *ret_fault)
