@@ -255,6 +255,17 @@ def test_a_privilege_is_missing(patient):
     patient.heal("privileges")
 
 
+def test_every_privilege_of_a_worker_is_looked_at(patient):
+    granted = ("FROM information_schema.role_table_grants WHERE grantee = 'winnow_worker' AND table_schema = 'winnow'"
+               " AND table_name <> 'schema_migration'")
+    tables = patient.database.value(f"SELECT string_agg(DISTINCT 'winnow.' || table_name, ', ') {granted}")
+    count = patient.database.value(f"SELECT count(*) {granted}")
+    patient.database.run(f"REVOKE ALL ON {tables} FROM winnow_worker")
+    # One of them is of columns, and is granted with them.
+    assert f": {count + 1} privileges are missing" in patient.doctor()["privileges"]["found"]
+    patient.heal("privileges")
+
+
 def test_months_are_missing(patient):
     make_stream(patient)
     newest = patient.database.value("SELECT max(relname) FROM pg_class WHERE relname ~ '^event_y' AND relkind = 'r'")

@@ -15,7 +15,7 @@
 #define BROKER_TIMEOUT_MS 2000
 #define HISTORY           64
 #define RATE_MS           INT64_C(5000)  /* rates are over so long */
-#define GROWTH_MS         INT64_C(20000) /* the least over which the lag is said to grow */
+#define GROWTH_MS         INT64_C(10000) /* the least over which the lag is said to grow */
 #define REST_SHARE        4              /* a look may take a fifth of the time */
 #define COUNT_SIZE        32
 #define TIME_SIZE         16
