@@ -48,14 +48,33 @@ static void print_address(const struct examination *examination, char *ret_text,
     free(port);
 }
 
-bool ask_database(struct examination *examination, struct finding *finding, const char *sql,
-                  struct rows **ret_rows)
+/* A session that was lost is told by the check that lost it. */
+static bool ask_with(struct examination *examination, struct finding *finding, const char *sql,
+                     const struct sql_parameter *parameters, size_t count, struct rows **ret_rows)
 {
     struct fault fault;
-    if (database_run(examination->database, "doctor", sql, NULL, 0, ret_rows, &fault)) return true;
+    if (!database_is_alive(examination->database)) {
+        finding_add(finding, CHECK_SKIP, "the connection to PostgreSQL was lost before");
+        return false;
+    }
+    if (database_run(examination->database, "doctor", sql, parameters, count, ret_rows, &fault)) return true;
     finding_add(finding, CHECK_FAIL, "%s%s%s", fault.text, fault.sqlstate[0] != '\0' ? ", SQLSTATE " : "",
                 fault.sqlstate);
     return false;
+}
+
+bool ask_database(struct examination *examination, struct finding *finding, const char *sql,
+                  struct rows **ret_rows)
+{
+    return ask_with(examination, finding, sql, NULL, 0, ret_rows);
+}
+
+bool ask_stream(struct examination *examination, struct finding *finding, const char *sql,
+                struct rows **ret_rows)
+{
+    const struct sql_parameter parameters[] = {sql_text(examination->settings->group),
+                                               sql_text(examination->settings->topic)};
+    return ask_with(examination, finding, sql, parameters, ARRAY_COUNT(parameters), ret_rows);
 }
 
 void examine_postgresql(struct examination *examination, struct finding *ret_finding)
