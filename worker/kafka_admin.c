@@ -291,8 +291,8 @@ static bool view_group(const rd_kafka_ConsumerGroupDescription_t *group, const c
     return true;
 }
 
-bool kafka_admin_group(struct kafka_admin *admin, const char *group, int timeout_ms,
-                       struct kafka_group_view *ret_view, struct fault *ret_fault)
+static bool ask_group(struct kafka_admin *admin, const char *group, int timeout_ms,
+                      struct kafka_group_view *ret_view, struct fault *ret_fault)
 {
     size_t count = 0;
     struct request request = request_new(admin->client, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout_ms);
@@ -307,6 +307,26 @@ bool kafka_admin_group(struct kafka_admin *admin, const char *group, int timeout
         fault_set(ret_fault, STATUS_RETRY, "group", "the brokers answered about %zu groups", count);
     rd_kafka_event_destroy(event);
     return told;
+}
+
+/* A coordinator that has just been chosen reads its groups first. */
+static bool is_not_ready(const struct fault *fault)
+{
+    return fault->code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+           fault->code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+           fault->code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+}
+
+bool kafka_admin_group(struct kafka_admin *admin, const char *group, int timeout_ms,
+                       struct kafka_group_view *ret_view, struct fault *ret_fault)
+{
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    for (;;) {
+        int64_t left_ms = deadline_ms - clock_now_ms();
+        if (ask_group(admin, group, left_ms < 1 ? 1 : (int)left_ms, ret_view, ret_fault)) return true;
+        if (!is_not_ready(ret_fault) || clock_now_ms() + SLICE_MS >= deadline_ms) return false;
+        (void)rd_kafka_poll(admin->client, SLICE_MS);
+    }
 }
 
 bool kafka_admin_members(struct kafka_admin *admin, const char *group, int timeout_ms, int64_t *ret_ours)

@@ -34,8 +34,8 @@ const struct check checks[] = {
     {"months-ahead", "privileges locks", examine_months},
     {"default-partition", "privileges locks", examine_default},
     {"cluster", "brokers privileges locks", examine_cluster},
-    {"halted", "privileges locks", examine_halted},
-    {"dead-letters", "privileges locks", examine_dead_letters},
+    {"halted", "configuration privileges locks", examine_halted},
+    {"dead-letters", "configuration privileges locks", examine_dead_letters},
     {"retention", "read-permission privileges locks", examine_retention},
 };
 const size_t check_count = ARRAY_COUNT(checks);
