@@ -13,6 +13,7 @@
 #include "console/failed_answer.h"
 #include "console/outcomes.h"
 #include "console/parcel.h"
+#include "console/progress_print.h"
 #include "console/routes.h"
 #include "console/rows_json.h"
 #include "console/submitter.h"
@@ -21,6 +22,7 @@
 #include "headers.h"
 #include "json.h"
 #include "simulate.h"
+#include "words.h"
 
 #define GROUP_MAX        1000
 #define GROUP_AT_ONCE    100
@@ -285,22 +287,26 @@ void handle_failed_retry(struct call *call)
 /* ---- groups ----------------------------------------------------------------------------------------------
  */
 
-enum group_member { MEMBER_REASON, MEMBER_CLIENT, MEMBER_NOTE, MEMBER_LIMIT, MEMBER_COUNT };
+enum group_member {
+    MEMBER_REASON,
+    MEMBER_CLIENT,
+    MEMBER_NOTE,
+    MEMBER_LIMIT,
+    MEMBER_FIRST, /* from here on of an undo alone */
+    MEMBER_LAST,
+    MEMBER_COUNT
+};
 
 struct group {
     struct letter_filter filter;
     struct letter_deed deed;
     int64_t limit;
+    struct letter_range range; /* of an undo */
 };
 
 static bool check_reason(struct call *call, const char *reason)
 {
-    const size_t size = strlen(reason);
-    for (const char *word = failed_reasons(); *word != '\0'; word += strspn(word, " ")) {
-        const size_t word_size = strcspn(word, " ");
-        if (word_size == size && memcmp(word, reason, size) == 0) return true;
-        word += word_size;
-    }
+    if (words_have_text(failed_reasons(), reason)) return true;
     call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_BODY,
                                         .parameter = "reason",
                                         .in = "body",
@@ -309,9 +315,10 @@ static bool check_reason(struct call *call, const char *reason)
     return false;
 }
 
-static bool read_group(struct call *call, const char *action, bool needs_note, struct buffer *texts,
-                       struct group *ret_group)
+static bool read_group(struct call *call, const char *action, struct buffer *texts, struct group *ret_group)
 {
+    const bool discards = strcmp(action, "discard") == 0;
+    const size_t count = strcmp(action, "undo") == 0 ? MEMBER_COUNT : MEMBER_FIRST;
     struct body_member members[MEMBER_COUNT] = {
         [MEMBER_REASON] = {.name = "reason", .type = BODY_TEXT, .required = true, .max = NAME_LENGTH_MAX},
         [MEMBER_CLIENT] = {.name = "client_id",
@@ -322,18 +329,23 @@ static bool read_group(struct call *call, const char *action, bool needs_note, s
                            .max = NAME_LENGTH_MAX},
         [MEMBER_NOTE] = {.name = "note",
                          .type = BODY_TEXT,
-                         .required = needs_note,
-                         .min = needs_note ? 1 : 0,
+                         .required = discards,
+                         .min = discards ? 1 : 0,
                          .max = NOTE_LENGTH_MAX},
         [MEMBER_LIMIT] = {.name = "limit", .type = BODY_INTEGER, .min = 1, .max = GROUP_MAX},
+        [MEMBER_FIRST] =
+            {.name = "first_action_id", .type = BODY_INTEGER, .required = true, .min = 1, .max = INT64_MAX},
+        [MEMBER_LAST] =
+            {.name = "last_action_id", .type = BODY_INTEGER, .required = true, .min = 1, .max = INT64_MAX},
     };
-    if (!body_read(call, members, MEMBER_COUNT, texts)) return false;
+    if (!body_read(call, members, count, texts)) return false;
     const char *client = body_text(&members[MEMBER_CLIENT], texts);
     *ret_group = (struct group){
         .filter = {.reason = body_text(&members[MEMBER_REASON], texts),
                    .client = client != NULL ? client : ""},
         .deed = {action, call_actor(call), note_of(&members[MEMBER_NOTE], texts)},
         .limit = members[MEMBER_LIMIT].given ? members[MEMBER_LIMIT].number : GROUP_MAX,
+        .range = {.first_id = members[MEMBER_FIRST].number, .last_id = members[MEMBER_LAST].number},
     };
     return check_reason(call, ret_group->filter.reason);
 }
@@ -355,19 +367,21 @@ static void discard_group(struct call *call, const struct group *group)
     struct fault fault;
     struct buffer out = {0};
     const struct letter_scope scope = failed_scope(call);
-    int64_t count = 0;
+    struct letter_range range;
     int64_t left = 0;
     struct database *database = call_database(call, SESSION_RETRY);
     if (database == NULL) return;
-    if (!letters_discard(database, &scope, &group->filter, (size_t)group->limit, &group->deed, &count,
+    if (!letters_discard(database, &scope, &group->filter, (size_t)group->limit, &group->deed, &range,
                          &fault)) {
         call_fail(call, PROBLEM_DATABASE, &fault);
         return;
     }
     if (!count_left(call, group, &left)) return;
     json_open(&out, '{');
-    json_int(&out, "discarded", count);
+    json_int(&out, "discarded", range.count);
     json_int(&out, "remaining", left);
+    json_known(&out, "first_action_id", range.count > 0 ? range.first_id : -1);
+    json_known(&out, "last_action_id", range.count > 0 ? range.last_id : -1);
     json_close(&out, '}');
     call_answer_json(call, 200, &out);
     buffer_done(&out);
@@ -377,7 +391,35 @@ void handle_failed_group_discard(struct call *call)
 {
     struct group group;
     struct buffer texts = {0};
-    if (read_group(call, "discard", true, &texts, &group)) discard_group(call, &group);
+    if (read_group(call, "discard", &texts, &group)) discard_group(call, &group);
+    buffer_done(&texts);
+}
+
+static void undo_group(struct call *call, const struct group *group)
+{
+    struct fault fault;
+    struct buffer out = {0};
+    const struct letter_scope scope = failed_scope(call);
+    int64_t count = 0;
+    struct database *database = call_database(call, SESSION_RETRY);
+    if (database == NULL) return;
+    if (!letters_undo(database, &scope, &group->filter, &group->range, (size_t)group->limit, &group->deed,
+                      &count, &fault)) {
+        call_fail(call, PROBLEM_DATABASE, &fault);
+        return;
+    }
+    json_open(&out, '{');
+    json_int(&out, "undone", count);
+    json_close(&out, '}');
+    call_answer_json(call, 200, &out);
+    buffer_done(&out);
+}
+
+void handle_failed_group_undo(struct call *call)
+{
+    struct group group;
+    struct buffer texts = {0};
+    if (read_group(call, "undo", &texts, &group)) undo_group(call, &group);
     buffer_done(&texts);
 }
 
@@ -455,6 +497,6 @@ void handle_failed_group_retry(struct call *call)
 {
     struct group group;
     struct buffer texts = {0};
-    if (read_group(call, "retry", false, &texts, &group)) retry_group(call, &group);
+    if (read_group(call, "retry", &texts, &group)) retry_group(call, &group);
     buffer_done(&texts);
 }
