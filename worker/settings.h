@@ -34,12 +34,13 @@ struct settings {
     int64_t breaker_window;   /* 200 messages; 0 switches the circuit breaker off */
     int64_t breaker_percent;  /* 50: the partition halts when more than that of the window is dead */
     int64_t drain_timeout_ms; /* 10000: after SIGTERM, until a process ends itself */
-    int64_t statement_timeout_ms;    /* 30000 */
-    char *control_socket;            /* of the pool, control_path.h; "" by default */
-    char *log_level;                 /* error, warning, info, debug */
-    char *listen;                    /* of the console: 127.0.0.1:8077 */
-    char *token_file;                /* console/tokens.h; none by default */
-    char *cors_origins;              /* https://host[:port], separated by commas; none by default */
+    int64_t statement_timeout_ms; /* 30000 */
+    char *control_socket;         /* of the pool, control_path.h; "" by default */
+    char *log_level;              /* error, warning, info, debug */
+    char *log_format;             /* auto: journal where standard error is the journal, else logfmt; json */
+    char *listen;                 /* of the console: 127.0.0.1:8077 */
+    char *token_file;             /* console/tokens.h; none by default */
+    char *cors_origins;           /* https://host[:port], separated by commas; none by default */
     int64_t connections_per_address; /* 512; 0: no such limit */
     char *read_only;                 /* "yes": the console takes no writes; "no" */
     char *allow_fault_injection;     /* "yes": failures may be simulated; "no" */

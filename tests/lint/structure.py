@@ -54,6 +54,21 @@ def check_layers():
                 yield f"{path} includes the port {included}"
 
 
+def check_log_events():
+    """every event of the log is in the table of worker/log_events.c, in order, and none besides"""
+    table = re.findall(r'^ *\{"([a-z_]+)",\s+(?:ERROR|WARNING|INFO|DEBUG),', text_of("worker/log_events.c"), re.MULTILINE)
+    told = {}
+    for path in c_files(("common", "worker"), suffixes=(".c",)):
+        for call in re.findall(r"\b(?:log_line\(|machine_say\(\s*machine,)[^,;]*,([^,;]*),", text_of(path)):
+            told.update({event: path for event in re.findall(r'"([^"]*)"', call)})
+    for event in sorted(set(told) - set(table)):
+        yield f"{told[event]}: {event} is not in worker/log_events.c"
+    for event in sorted(set(table) - set(told)):
+        yield f"worker/log_events.c: nothing tells of {event}"
+    if table != sorted(table):
+        yield "worker/log_events.c is not sorted by name"
+
+
 def check_cycles():
     """headers include each other in one direction"""
     graph = {path: own_includes(path) for path in c_files(suffixes=(".h",))}

@@ -35,7 +35,7 @@ const struct command_usage usage_console = {
     .example = "winnow console -b localhost:9092 -t events -d dbname=winnow",
     .settings =
         "brokers topic group database listen token_file read_only cors_origins connections_per_address "
-        "dead_letter_topic event_bytes_max log_level allow_fault_injection",
+        "dead_letter_topic event_bytes_max log_level log_format allow_fault_injection",
 };
 
 static int complain(const struct fault *fault)
@@ -140,12 +140,11 @@ static int serve(struct console *console, const struct listen_address *address)
 
 static int console(const struct settings *settings)
 {
-    enum log_level level;
     struct listen_address address;
     if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
-    if (!log_level_read(settings->log_level, &level) || !listen_address_read(settings->listen, &address))
-        return EXIT_BAD_CONFIG; /* both were checked when they were read */
-    log_init(level, "console");
+    if (!listen_address_read(settings->listen, &address))
+        return EXIT_BAD_CONFIG; /* it was checked when it was read */
+    log_init_named(settings->log_level, settings->log_format, "console");
     struct console shared = {.settings = settings, .loopback_only = address.loopback};
     if (settings->token_file != NULL) {
         shared.tokens = tokens_read(settings->token_file);
