@@ -350,6 +350,15 @@ static bool read_group(struct call *call, const char *action, struct buffer *tex
     return check_reason(call, ret_group->filter.reason);
 }
 
+static void do_group(struct call *call, const char *action,
+                     void (*act)(struct call *call, const struct group *group))
+{
+    struct group group;
+    struct buffer texts = {0};
+    if (read_group(call, action, &texts, &group)) act(call, &group);
+    buffer_done(&texts);
+}
+
 /* How many are open; false when the call is answered. */
 static bool count_left(struct call *call, const struct group *group, int64_t *ret_count)
 {
@@ -389,10 +398,7 @@ static void discard_group(struct call *call, const struct group *group)
 
 void handle_failed_group_discard(struct call *call)
 {
-    struct group group;
-    struct buffer texts = {0};
-    if (read_group(call, "discard", &texts, &group)) discard_group(call, &group);
-    buffer_done(&texts);
+    do_group(call, "discard", discard_group);
 }
 
 static void undo_group(struct call *call, const struct group *group)
@@ -417,10 +423,7 @@ static void undo_group(struct call *call, const struct group *group)
 
 void handle_failed_group_undo(struct call *call)
 {
-    struct group group;
-    struct buffer texts = {0};
-    if (read_group(call, "undo", &texts, &group)) undo_group(call, &group);
-    buffer_done(&texts);
+    do_group(call, "undo", undo_group);
 }
 
 struct tally {
@@ -495,8 +498,5 @@ static void retry_group(struct call *call, const struct group *group)
 
 void handle_failed_group_retry(struct call *call)
 {
-    struct group group;
-    struct buffer texts = {0};
-    if (read_group(call, "retry", &texts, &group)) retry_group(call, &group);
-    buffer_done(&texts);
+    do_group(call, "retry", retry_group);
 }
