@@ -26,6 +26,13 @@ struct command {
 
 extern const struct command command_table[]; /* ends with a zeroed entry */
 
+#define COMMAND_PATH_SIZE 64
+
+/* Calls back with each command that people may run, and with its subcommands behind it. The path is what
+ * stands behind "winnow": "dlq", "dlq replay"; it lives for the call. */
+void command_each(void (*tell)(void *context, const char *path, const struct command *command),
+                  void *context);
+
 int command_worker(int argc, char **argv);
 int command_pool(int argc, char **argv);
 int command_housekeep(int argc, char **argv); /* hidden: a pool runs it hourly */
@@ -36,6 +43,8 @@ int command_status(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_console(int argc, char **argv);
 int command_config(int argc, char **argv);
+int command_completion(int argc, char **argv);
+int command_manual(int argc, char **argv); /* hidden: `make install` runs it */
 
 extern const struct command_usage usage_worker;
 extern const struct command_usage usage_pool;
@@ -47,5 +56,7 @@ extern const struct command_usage usage_status;
 extern const struct command_usage usage_doctor;
 extern const struct command_usage usage_console;
 extern const struct command_usage usage_config;
+extern const struct command_usage usage_completion;
+extern const struct command_usage usage_manual;
 
 #endif

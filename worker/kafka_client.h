@@ -19,9 +19,12 @@ enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER };
 MUST_CHECK bool kafka_conf_new(const struct settings *settings, enum kafka_role role,
                                rd_kafka_conf_t **ret_conf, struct fault *ret_fault);
 
-/* A consumer of no group, to ask brokers and read single messages with; the caller destroys it. */
+/* A consumer of no group, to ask brokers and read single messages with; the caller destroys it. It sees what
+ * is committed; an uncommitted one sees all, and ends where the log ends. */
 MUST_CHECK bool kafka_reader_client_new(const struct settings *settings, rd_kafka_t **ret_client,
                                         struct fault *ret_fault);
+MUST_CHECK bool kafka_uncommitted_client_new(const struct settings *settings, rd_kafka_t **ret_client,
+                                             struct fault *ret_fault);
 
 /* A fault from librdkafka's code, classified: RETRY for network and broker trouble, STOP for authorization,
  * unknown topic and configuration, REJECT for a message that the brokers will never take, FATAL never. When

@@ -21,7 +21,7 @@ const struct log_event log_events[] = {
      "another user than root and the pool's own asked it for something over its socket",
      "run `winnow pool COMMAND` as one of these"},
     {"database_rejected", WARNING, "PostgreSQL refused one event, which became a dead letter",
-     "see `analytics.failed_events`"},
+     "`winnow dlq show ID`; mend the cause, then `winnow dlq replay`"},
     {"dead_letters_published", INFO, "dead letters reach their topic again", NOTHING},
     {"dead_letters_waiting", WARNING,
      "dead letters cannot be published; they are kept in `winnow.dead_letter` and published later",

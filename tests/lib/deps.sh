@@ -1,9 +1,9 @@
 #!/bin/bash
-# Installs what is missing, and nothing else:   deps.sh build|page|demo|kafka|test|coverage|fuzz
+# Installs what is missing, and nothing else:   deps.sh build|page|demo|deb|kafka|test|coverage|fuzz
 # Says what and why. Needs root for Debian packages; without it, prints the command and ends with 69.
 set -euo pipefail
 
-goal=${1:?build, page, demo, kafka, test, coverage or fuzz}
+goal=${1:?build, page, demo, deb, kafka, test, coverage or fuzz}
 kafka_version=4.1.2
 schemathesis_version=4.32.5
 kafka_jars=${XDG_CACHE_HOME:-$HOME/.cache}/winnow/kafka-$kafka_version
@@ -23,6 +23,9 @@ declare -A why=(
     [valgrind]='counts instructions an event'
     [tmux]='a terminal for what redraws its screen'
     [patch]='chaos: the program without its fence'
+    [systemd]='its view of the units' [openssl]='certificates for tests' [groff-base]='the manual, as it is read'
+    [mandoc]='checks the manual' [zsh]='completion in zsh' [fish]='completion in fish'
+    [dpkg-dev]='the Debian package' [debhelper]='the Debian package' [lintian]='judges the Debian package'
     [gcovr]='the sum of what gcov counted'
     [clang]='fuzzing' [libclang-rt-dev]='fuzzing: libFuzzer and the sanitizers'
     [npm]='bundles the page of the console'
@@ -34,10 +37,12 @@ build=(gcc make libc6-dev librdkafka-dev libjson-c-dev libpq-dev uuid-dev libssl
     libmicrohttpd-dev zlib1g-dev)
 page=(npm)
 demo=("${build[@]}" "${page[@]}" postgresql python3-psycopg2 python3-confluent-kafka)
+deb=("${build[@]}" "${page[@]}" dpkg-dev debhelper lintian)
 fuzz=("${build[@]}" clang libclang-rt-dev)
 kafka=("${demo[@]}" openjdk-17-jre-headless)
 test=("${kafka[@]}" python3-pytest python3-pytest-xdist python3-pip python3-yaml libcunit1-dev clang-format cppcheck shellcheck git patch
-    valgrind tmux chromium chromium-driver python3-selenium)
+    valgrind tmux chromium chromium-driver python3-selenium
+    systemd openssl groff-base mandoc zsh fish dpkg-dev debhelper lintian)
 coverage=("${test[@]}" gcovr)
 
 # A program found another way than by its Debian package is as good.
@@ -153,11 +158,12 @@ case $goal in
 build) wanted=("${build[@]}") ;;
 page) wanted=("${page[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
+deb) wanted=("${deb[@]}") ;;
 kafka) wanted=("${kafka[@]}") ;;
 test) wanted=("${test[@]}") ;;
 coverage) wanted=("${coverage[@]}") ;;
 fuzz) wanted=("${fuzz[@]}") ;;
-*) echo "deps: build, page, demo, kafka, test, coverage or fuzz, not '$goal'" >&2; exit 64 ;;
+*) echo "deps: build, page, demo, deb, kafka, test, coverage or fuzz, not '$goal'" >&2; exit 64 ;;
 esac
 mapfile -t packages < <(missing_packages "${wanted[@]}")
 install_packages "${packages[@]}"

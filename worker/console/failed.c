@@ -6,12 +6,12 @@
 
 #include "console/call.h"
 #include "console/failed_answer.h"
-#include "console/message_json.h"
 #include "console/routes.h"
 #include "console/rows_json.h"
 #include "dead_letter_work.h"
 #include "instant.h"
 #include "json.h"
+#include "letter_json.h"
 
 #define GROUPS_MAX      500
 #define PAGE_DEFAULT    50
@@ -86,26 +86,11 @@ static bool refuse_cursor(struct call *call, const char *cursor)
 /* ---- one letter in a list --------------------------------------------------------------------------------
  */
 
-static void add_summary_members(struct buffer *out, const struct rows *rows, size_t row)
-{
-    json_cell_raw(out, "partition", (struct cell){rows, row, LETTER_PARTITION});
-    json_cell_raw(out, "offset", (struct cell){rows, row, LETTER_OFFSET});
-    json_cell_text(out, "reason", (struct cell){rows, row, LETTER_REASON});
-    json_cell_text(out, "detail", (struct cell){rows, row, LETTER_DETAIL});
-    json_cell_text(out, "sqlstate", (struct cell){rows, row, LETTER_SQLSTATE});
-    json_cell_text(out, "client_id", (struct cell){rows, row, LETTER_CLIENT});
-    json_cell_time(out, "failed_at", (struct cell){rows, row, LETTER_FAILED_AT});
-    json_cell_time(out, "message_time", (struct cell){rows, row, LETTER_MESSAGE_TIME});
-    json_cell_text(out, "state", (struct cell){rows, row, LETTER_STATE});
-    json_cell_text(out, "value_preview", (struct cell){rows, row, LETTER_PREVIEW});
-    json_cell_raw(out, "value_bytes", (struct cell){rows, row, LETTER_VALUE_BYTES});
-}
-
 static void add_summary(struct buffer *out, const char *name, const struct rows *rows, size_t row)
 {
     json_name(out, name);
     json_open(out, '{');
-    add_summary_members(out, rows, row);
+    letter_json_summary(out, rows, row);
     json_close(out, '}');
 }
 
@@ -259,7 +244,7 @@ void handle_failed_actions(struct call *call)
     json_open(&out, '{');
     json_name(&out, "actions");
     json_open(&out, '[');
-    for (size_t row = 0; row < count; row++) failed_add_action(&out, NULL, rows, row);
+    for (size_t row = 0; row < count; row++) letter_json_action(&out, NULL, rows, row);
     json_close(&out, ']');
     json_text(&out, "next_cursor", more ? rows_text(rows, count - 1, ACTION_ID) : NULL);
     json_close(&out, '}');
@@ -293,18 +278,7 @@ static bool ask_history(struct database *database, const struct letter_scope *sc
 static void add_letter(struct buffer *out, struct rows *rows, const struct rows *history)
 {
     json_open(out, '{');
-    add_summary_members(out, rows, 0);
-    json_cell_text(out, "event_hash", (struct cell){rows, 0, LETTER_HASH});
-    json_message_text(out, "key_text", rows_bytes(rows, 0, LETTER_KEY));
-    json_message_text(out, "value_text", rows_bytes(rows, 0, LETTER_VALUE));
-    json_cell_text(out, "value_base64", (struct cell){rows, 0, LETTER_VALUE_BASE64});
-    json_message_headers(out, rows_bytes(rows, 0, LETTER_HEADERS));
-    json_cell_origin(out, "stored_as", (struct cell){rows, 0, LETTER_STORED_TOPIC});
-    json_cell_time(out, "published_at", (struct cell){rows, 0, LETTER_PUBLISHED_AT});
-    json_name(out, "history");
-    json_open(out, '[');
-    for (size_t row = 0; row < rows_count(history); row++) failed_add_action(out, NULL, history, row);
-    json_close(out, ']');
+    letter_json_whole(out, rows, history);
     json_close(out, '}');
 }
 

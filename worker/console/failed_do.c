@@ -11,6 +11,7 @@
 #include "console/call_state.h"
 #include "console/console.h"
 #include "console/failed_answer.h"
+#include "console/failed_group.h"
 #include "console/outcomes.h"
 #include "console/parcel.h"
 #include "console/progress_print.h"
@@ -22,12 +23,8 @@
 #include "headers.h"
 #include "json.h"
 #include "simulate.h"
-#include "words.h"
 
-#define GROUP_MAX        1000
 #define GROUP_AT_ONCE    100
-#define NOTE_LENGTH_MAX  500 /* characters */
-#define NAME_LENGTH_MAX  200
 #define VALUE_LENGTH_MAX 1048576
 #define WAITING_MAX      2 /* retries that wait for their outcome: each keeps a work thread */
 
@@ -98,7 +95,7 @@ void handle_failed_discard(struct call *call)
 {
     struct buffer texts = {0};
     struct body_member members[] = {
-        {.name = "note", .type = BODY_TEXT, .required = true, .min = 1, .max = NOTE_LENGTH_MAX}};
+        {.name = "note", .type = BODY_TEXT, .required = true, .min = 1, .max = FAILED_NOTE_LENGTH_MAX}};
     if (body_read(call, members, ARRAY_COUNT(members), &texts))
         do_and_answer(call,
                       &(struct letter_deed){"discard", call_actor(call), body_text(&members[0], &texts)});
@@ -267,100 +264,31 @@ static void retry_one(struct call *call, const char *value, const char *note, in
     parcel_free(parcel);
 }
 
-static const char *note_of(const struct body_member *member, const struct buffer *texts)
-{
-    const char *note = body_text(member, texts);
-    return note != NULL && note[0] != '\0' ? note : NULL;
-}
-
 void handle_failed_retry(struct call *call)
 {
     int64_t wait_ms = 0;
     struct buffer texts = {0};
     struct body_member members[] = {{.name = "value", .type = BODY_TEXT, .max = VALUE_LENGTH_MAX},
-                                    {.name = "note", .type = BODY_TEXT, .max = NOTE_LENGTH_MAX}};
+                                    {.name = "note", .type = BODY_TEXT, .max = FAILED_NOTE_LENGTH_MAX}};
     if (call_query_wait(call, "wait", &wait_ms) && body_read(call, members, ARRAY_COUNT(members), &texts))
-        retry_one(call, body_text(&members[0], &texts), note_of(&members[1], &texts), wait_ms);
+        retry_one(call, body_text(&members[0], &texts), failed_note(&members[1], &texts), wait_ms);
     buffer_done(&texts);
 }
 
 /* ---- groups ----------------------------------------------------------------------------------------------
  */
 
-enum group_member {
-    MEMBER_REASON,
-    MEMBER_CLIENT,
-    MEMBER_NOTE,
-    MEMBER_LIMIT,
-    MEMBER_FIRST, /* from here on of an undo alone */
-    MEMBER_LAST,
-    MEMBER_COUNT
-};
-
-struct group {
-    struct letter_filter filter;
-    struct letter_deed deed;
-    int64_t limit;
-    struct letter_range range; /* of an undo */
-};
-
-static bool check_reason(struct call *call, const char *reason)
-{
-    if (words_have_text(failed_reasons(), reason)) return true;
-    call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_BODY,
-                                        .parameter = "reason",
-                                        .in = "body",
-                                        .found = slice_of_text(reason),
-                                        .expected = "one of the reasons that /openapi.json lists"});
-    return false;
-}
-
-static bool read_group(struct call *call, const char *action, struct buffer *texts, struct group *ret_group)
-{
-    const bool discards = strcmp(action, "discard") == 0;
-    const size_t count = strcmp(action, "undo") == 0 ? MEMBER_COUNT : MEMBER_FIRST;
-    struct body_member members[MEMBER_COUNT] = {
-        [MEMBER_REASON] = {.name = "reason", .type = BODY_TEXT, .required = true, .max = NAME_LENGTH_MAX},
-        [MEMBER_CLIENT] = {.name = "client_id",
-                           .type = BODY_TEXT,
-                           .required = true,
-                           .nullable = true,
-                           .min = 1,
-                           .max = NAME_LENGTH_MAX},
-        [MEMBER_NOTE] = {.name = "note",
-                         .type = BODY_TEXT,
-                         .required = discards,
-                         .min = discards ? 1 : 0,
-                         .max = NOTE_LENGTH_MAX},
-        [MEMBER_LIMIT] = {.name = "limit", .type = BODY_INTEGER, .min = 1, .max = GROUP_MAX},
-        [MEMBER_FIRST] =
-            {.name = "first_action_id", .type = BODY_INTEGER, .required = true, .min = 1, .max = INT64_MAX},
-        [MEMBER_LAST] =
-            {.name = "last_action_id", .type = BODY_INTEGER, .required = true, .min = 1, .max = INT64_MAX},
-    };
-    if (!body_read(call, members, count, texts)) return false;
-    const char *client = body_text(&members[MEMBER_CLIENT], texts);
-    *ret_group = (struct group){
-        .filter = {.reason = body_text(&members[MEMBER_REASON], texts),
-                   .client = client != NULL ? client : ""},
-        .deed = {action, call_actor(call), note_of(&members[MEMBER_NOTE], texts)},
-        .limit = members[MEMBER_LIMIT].given ? members[MEMBER_LIMIT].number : GROUP_MAX,
-        .range = {.first_id = members[MEMBER_FIRST].number, .last_id = members[MEMBER_LAST].number},
-    };
-    return check_reason(call, ret_group->filter.reason);
-}
-
 static void do_group(struct call *call, const char *action,
-                     void (*act)(struct call *call, const struct group *group))
+                     void (*act)(struct call *call, const struct failed_group *group))
 {
-    struct group group;
+    struct failed_group group;
     struct buffer texts = {0};
-    if (read_group(call, action, &texts, &group)) act(call, &group);
+    if (failed_group_read(call, action, &texts, &group)) act(call, &group);
     buffer_done(&texts);
 }
 
 /* How many are open; false when the call is answered. */
-static bool count_left(struct call *call, const struct group *group, int64_t *ret_count)
+static bool count_left(struct call *call, const struct failed_group *group, int64_t *ret_count)
 {
     struct fault fault;
     const struct letter_scope scope = failed_scope(call);
@@ -371,7 +299,7 @@ static bool count_left(struct call *call, const struct group *group, int64_t *re
     return false;
 }
 
-static void discard_group(struct call *call, const struct group *group)
+static void discard_group(struct call *call, const struct failed_group *group)
 {
     struct fault fault;
     struct buffer out = {0};
@@ -401,7 +329,7 @@ void handle_failed_group_discard(struct call *call)
     do_group(call, "discard", discard_group);
 }
 
-static void undo_group(struct call *call, const struct group *group)
+static void undo_group(struct call *call, const struct failed_group *group)
 {
     struct fault fault;
     struct buffer out = {0};
@@ -454,7 +382,7 @@ static bool send_taken(struct call *call, struct rows *rows, struct tally *tally
 }
 
 /* The next of the group: taken, sent, written down. *ret_count 0: there are no more. */
-static bool retry_some(struct call *call, const struct group *group, int64_t most, struct tally *tally,
+static bool retry_some(struct call *call, const struct failed_group *group, int64_t most, struct tally *tally,
                        size_t *ret_count)
 {
     struct fault fault;
@@ -475,7 +403,7 @@ static bool retry_some(struct call *call, const struct group *group, int64_t mos
 
 /* Ends early when Kafka refuses: those letters are open again, and would be taken again at once. No more are
  * sent than there were: what fails again meanwhile is a new letter of the group, behind the others. */
-static void retry_group(struct call *call, const struct group *group)
+static void retry_group(struct call *call, const struct failed_group *group)
 {
     struct tally tally = {0};
     struct buffer out = {0};
