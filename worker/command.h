@@ -35,6 +35,8 @@ int command_explain(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_console(int argc, char **argv);
 int command_config(int argc, char **argv);
+int command_seek(int argc, char **argv);
+int command_resume(int argc, char **argv);
 
 extern const struct command_usage usage_worker;
 extern const struct command_usage usage_pool;
@@ -43,6 +45,8 @@ extern const struct command_usage usage_migrate;
 extern const struct command_usage usage_submit;
 extern const struct command_usage usage_explain;
 extern const struct command_usage usage_status;
+extern const struct command_usage usage_seek;
+extern const struct command_usage usage_resume;
 extern const struct command_usage usage_console;
 extern const struct command_usage usage_config;
 
