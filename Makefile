@@ -162,7 +162,7 @@ programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(
 sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
 
 # ---- to run ------------------------------------------------------------------------------------------------
-.PHONY: demo screenshots test lint unit golden property replay sim broker cli packaging differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-latency bench-console bench-indexes bench-micro instructions
+.PHONY: demo screenshots test lint unit golden property replay sim broker cli dlq doctor packaging differential integration crash chaos hostile recovery campaign soak mutants sanitize coverage fuzz bench bench-growth bench-peers bench-latency bench-console bench-indexes bench-micro instructions
 demo: ## the whole thing in 20 seconds; KAFKA=real: on Apache Kafka; KEEP=1: leave it running
 	@tests/lib/deps.sh $(if $(filter real,$(KAFKA)),kafka,demo)
 	@$(MAKE) $(BUILD)/winnow $(if $(filter real,$(KAFKA)),,$(BUILD)/devbroker)
@@ -181,10 +181,14 @@ test: ## install what is missing, then run every suite; ends with "N passed, N f
 lint: ## purity, include cycles, foreign headers, sizes, formatting, static analysis
 	@$(PYTHON) tests/run lint
 
-unit golden property replay sim broker cli packaging: ## one suite alone (replay: the fuzz corpus)
+unit golden property replay sim broker cli dlq packaging: ## one suite alone (replay: the fuzz corpus)
 	@$(PYTHON) tests/run $@
 
 differential: ## JSON, amounts, timestamps and hashes against a second implementation; SEED= ROUNDS=
+	@tests/lib/deps.sh test
+	@$(PYTHON) tests/run $@
+
+doctor: ## winnow doctor: each fault in turn, and its mend carried out as it is printed
 	@tests/lib/deps.sh test
 	@$(PYTHON) tests/run $@
 
@@ -303,7 +307,7 @@ clean: ## remove build/
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z][a-z -]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | \
-	 sed 's/make unit golden property replay sim broker cli packaging/make unit golden …/'
+	 sed 's/make unit golden property replay sim broker cli dlq packaging/make unit golden …/'
 
 ifeq ($(filter clean help format deps,$(MAKECMDGOALS)),)
 ifneq ($(strip $(LINKED_SOURCES)),)

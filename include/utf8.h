@@ -37,6 +37,14 @@ static inline bool utf8_is_valid(const char *text, size_t size)
     return true;
 }
 
+/* Characters of well-formed text. */
+static inline size_t utf8_count(const char *text, size_t size)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < size; i++) count += !utf8_is_tail((unsigned char)text[i]);
+    return count;
+}
+
 /* A control character (Unicode's Cc) begins at `at`: U+0000..1F, U+007F..9F. */
 static inline int utf8_is_control(const char *at, const char *end)
 {

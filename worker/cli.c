@@ -7,6 +7,7 @@
 #include "attr.h"
 #include "command.h"
 #include "exit_code.h"
+#include "log_events.h"
 #include "nearest.h"
 #include "reject.h"
 #include "version.h"
@@ -40,6 +41,7 @@ static void print_all(void)
     }
     (void)printf("\n  winnow help COMMAND    its options, with an example; or winnow COMMAND --help\n"
                  "  winnow help settings   every setting: flag, environment, file\n"
+                 "  winnow help events     the events of the log; winnow help EVENT: one of them\n"
                  "  winnow --version       the version\n");
 }
 
@@ -124,7 +126,15 @@ static int help(int argc, char **argv)
         settings_print_help();
         return EXIT_DRAINED;
     }
+    if (strcmp(argv[2], "events") == 0) {
+        log_events_print();
+        return EXIT_DRAINED;
+    }
     const struct command *command = find(command_table, argv[2]);
+    if (command == NULL && log_event_find(argv[2]) != NULL) {
+        log_event_print(log_event_find(argv[2]));
+        return EXIT_DRAINED;
+    }
     if (command == NULL) return refuse(argv[2]);
     if (argc > 3 && command->subcommands != NULL) {
         const struct command *sub = find(command->subcommands, argv[3]);

@@ -11,7 +11,7 @@
 #define WORKER_SETTINGS \
     "brokers topic group database workers dead_letter_topic batch_rows batch_bytes batch_age_ms " \
     "statement_timeout_ms drain_timeout_ms stall_timeout_ms event_bytes_max breaker_window breaker_percent " \
-    "control_socket log_level allow_fault_injection"
+    "control_socket log_level log_format allow_fault_injection"
 
 /* Its `run` gets the arguments behind the name and returns an exit code (exit_code.h); argv[0] is the name,
  * of a subcommand both words ("dlq replay"), for messages. */
@@ -26,6 +26,13 @@ struct command {
 
 extern const struct command command_table[]; /* ends with a zeroed entry */
 
+#define COMMAND_PATH_SIZE 64
+
+/* Calls back with each command that people may run, and with its subcommands behind it. The path is what
+ * stands behind "winnow": "dlq", "dlq replay"; it lives for the call. */
+void command_each(void (*tell)(void *context, const char *path, const struct command *command),
+                  void *context);
+
 int command_worker(int argc, char **argv);
 int command_pool(int argc, char **argv);
 int command_housekeep(int argc, char **argv); /* hidden: a pool runs it hourly */
@@ -33,10 +40,13 @@ int command_migrate(int argc, char **argv);
 int command_submit(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_console(int argc, char **argv);
 int command_config(int argc, char **argv);
 int command_seek(int argc, char **argv);
 int command_resume(int argc, char **argv);
+int command_completion(int argc, char **argv);
+int command_manual(int argc, char **argv); /* hidden: `make install` runs it */
 
 extern const struct command_usage usage_worker;
 extern const struct command_usage usage_pool;
@@ -47,7 +57,10 @@ extern const struct command_usage usage_explain;
 extern const struct command_usage usage_status;
 extern const struct command_usage usage_seek;
 extern const struct command_usage usage_resume;
+extern const struct command_usage usage_doctor;
 extern const struct command_usage usage_console;
 extern const struct command_usage usage_config;
+extern const struct command_usage usage_completion;
+extern const struct command_usage usage_manual;
 
 #endif

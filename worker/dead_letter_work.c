@@ -1,17 +1,12 @@
 #include "dead_letter_work.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "buffer.h"
 #include "identity.h"
 #include "instant.h"
 #include "json.h"
-
-#define SITE           "dead letters"
-#define PARAMETERS_MAX 16
-#define NUMBER_SIZE    24
+#include "letter_query.h"
 
 /* A character may be cut at the end of the bytes that are looked at; up to three of them are left out then.
  */
@@ -25,69 +20,6 @@
     "w.message_time, " \
     "w.state, " SQL_PREVIEW ", octet_length(w.value), (extract(epoch FROM w.failed_at) * 1000000)::int8"
 
-/* Always the first two parameters. A constant for the planner, so that lists follow the index. */
-#define SQL_STREAM "(SELECT s.stream_id FROM winnow.stream AS s WHERE s.topic = $1 AND s.consumer_group = $2)"
-
-/* A statement that grows; its parameters are texts. */
-struct letter_query {
-    struct buffer sql;
-    struct sql_parameter parameters[PARAMETERS_MAX];
-    size_t count;
-    char numbers[8][NUMBER_SIZE];
-    size_t number_count;
-};
-
-static void add(struct letter_query *query, const char *text)
-{
-    (void)buffer_add(&query->sql, text, strlen(text));
-}
-
-static void begin(struct letter_query *query, const struct letter_scope *scope, const char *sql)
-{
-    *query =
-        (struct letter_query){.parameters = {sql_text(scope->topic), sql_text(scope->group)}, .count = 2};
-    add(query, sql);
-}
-
-/* Adds `before`, the parameter, and `behind`. */
-static void add_value(struct letter_query *query, const char *before, const char *value, const char *behind)
-{
-    char place[NUMBER_SIZE];
-    query->parameters[query->count++] = sql_text(value);
-    (void)snprintf(place, sizeof place, "$%zu", query->count);
-    add(query, before);
-    add(query, place);
-    add(query, behind);
-}
-
-static void add_number(struct letter_query *query, const char *before, int64_t number, const char *behind)
-{
-    char *text = query->numbers[query->number_count++];
-    (void)snprintf(text, NUMBER_SIZE, "%" PRId64, number);
-    add_value(query, before, text, behind);
-}
-
-static void add_filter(struct letter_query *query, const struct letter_filter *filter)
-{
-    if (filter->reason != NULL) add_value(query, " AND w.reason = ", filter->reason, "");
-    if (filter->client != NULL && filter->client[0] == '\0') add(query, " AND w.client_id IS NULL");
-    if (filter->client != NULL && filter->client[0] != '\0')
-        add_value(query, " AND w.client_id COLLATE \"C\" = ", filter->client, "");
-    if (filter->state != NULL) add_value(query, " AND w.state = ", filter->state, "");
-    if (filter->from != NULL) add_value(query, " AND w.failed_at >= ", filter->from, "::timestamptz");
-    if (filter->to != NULL) add_value(query, " AND w.failed_at < ", filter->to, "::timestamptz");
-}
-
-static bool run(struct database *database, struct letter_query *query, struct rows **ret_rows,
-                struct fault *ret_fault)
-{
-    (void)buffer_add(&query->sql, "", 1);
-    bool done =
-        database_run(database, SITE, query->sql.data, query->parameters, query->count, ret_rows, ret_fault);
-    buffer_done(&query->sql);
-    return done;
-}
-
 /* ---- looking ---------------------------------------------------------------------------------------------
  */
 
@@ -97,21 +29,24 @@ bool letters_by_group(struct database *database, const struct letter_scope *scop
                       struct fault *ret_fault)
 {
     struct letter_query query;
-    begin(&query, scope,
-          "WITH grouped AS (SELECT w.reason, w.client_id, count(*) AS letters, min(w.failed_at) AS first, "
-          "max(w.failed_at) AS last, max(ARRAY[(extract(epoch FROM w.failed_at) * 1000000)::int8, "
-          "w.partition::int8, w.message_offset]) AS latest "
-          "FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
-    add_filter(&query, filter);
-    add(&query,
+    letter_query_begin(
+        &query, scope,
+        "WITH grouped AS (SELECT w.reason, w.client_id, count(*) AS letters, min(w.failed_at) AS first, "
+        "max(w.failed_at) AS last, max(ARRAY[(extract(epoch FROM w.failed_at) * 1000000)::int8, "
+        "w.partition::int8, w.message_offset]) AS latest "
+        "FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
+    letter_query_add_filter(&query, filter);
+    letter_query_add(
+        &query,
         " GROUP BY 1, 2), shown AS (SELECT *, sum(letters) OVER () AS total, count(*) OVER () AS groups "
         "FROM grouped ORDER BY letters DESC, reason, client_id");
-    add_number(&query, " LIMIT ", (int64_t)limit, "::int8) ");
-    add(&query, "SELECT " SQL_LIST ", g.letters, g.first, g.last, g.total, g.groups FROM shown AS g "
-                "JOIN winnow.dead_letter_work AS w ON w.stream_id = " SQL_STREAM
-                " AND w.partition = g.latest[2] AND w.message_offset = g.latest[3] "
-                "ORDER BY g.letters DESC, g.reason, g.client_id");
-    return run(database, &query, ret_rows, ret_fault);
+    letter_query_add_number(&query, " LIMIT ", (int64_t)limit, "::int8) ");
+    letter_query_add(&query,
+                     "SELECT " SQL_LIST ", g.letters, g.first, g.last, g.total, g.groups FROM shown AS g "
+                     "JOIN winnow.dead_letter_work AS w ON w.stream_id = " SQL_STREAM
+                     " AND w.partition = g.latest[2] AND w.message_offset = g.latest[3] "
+                     "ORDER BY g.letters DESC, g.reason, g.client_id");
+    return letter_query_run(database, &query, ret_rows, ret_fault);
 }
 
 bool letters_read(struct database *database, const struct letter_scope *scope,
@@ -120,34 +55,36 @@ bool letters_read(struct database *database, const struct letter_scope *scope,
 {
     char time[INSTANT_TEXT_SIZE];
     struct letter_query query;
-    begin(&query, scope,
-          "SELECT " SQL_LIST " FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
-    add_filter(&query, filter);
+    letter_query_begin(&query, scope,
+                       "SELECT " SQL_LIST
+                       " FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
+    letter_query_add_filter(&query, filter);
     if (after != NULL) {
         (void)instant_print(after->failed_at_us, time);
-        add_value(&query, " AND (w.failed_at, w.partition, w.message_offset) < (", time, "::timestamptz, ");
-        add_number(&query, "", after->partition, "::int4, ");
-        add_number(&query, "", after->offset, "::int8)");
+        letter_query_add_value(&query, " AND (w.failed_at, w.partition, w.message_offset) < (", time,
+                               "::timestamptz, ");
+        letter_query_add_number(&query, "", after->partition, "::int4, ");
+        letter_query_add_number(&query, "", after->offset, "::int8)");
     }
-    add(&query, " ORDER BY w.failed_at DESC, w.partition DESC, w.message_offset DESC");
-    add_number(&query, " LIMIT ", (int64_t)limit, "::int8");
-    return run(database, &query, ret_rows, ret_fault);
+    letter_query_add(&query, " ORDER BY w.failed_at DESC, w.partition DESC, w.message_offset DESC");
+    letter_query_add_number(&query, " LIMIT ", (int64_t)limit, "::int8");
+    return letter_query_run(database, &query, ret_rows, ret_fault);
 }
 
 bool letter_read(struct database *database, const struct letter_scope *scope, int64_t partition,
                  int64_t offset, struct rows **ret_rows, struct fault *ret_fault)
 {
     struct letter_query query;
-    begin(
+    letter_query_begin(
         &query, scope,
         "SELECT " SQL_LIST
         ", w.event_hash, w.key, w.value, translate(encode(w.value, 'base64'), E'\\n', ''), "
         "w.headers, o.topic, w.stored_partition, w.stored_offset, w.published_at "
         "FROM winnow.dead_letter_work AS w LEFT JOIN winnow.stream AS o ON o.stream_id = w.stored_stream_id "
         "WHERE w.stream_id = " SQL_STREAM);
-    add_number(&query, " AND w.partition = ", partition, "::int4");
-    add_number(&query, " AND w.message_offset = ", offset, "::int8");
-    return run(database, &query, ret_rows, ret_fault);
+    letter_query_add_number(&query, " AND w.partition = ", partition, "::int4");
+    letter_query_add_number(&query, " AND w.message_offset = ", offset, "::int8");
+    return letter_query_run(database, &query, ret_rows, ret_fault);
 }
 
 #define SQL_ACTIONS \
@@ -161,21 +98,21 @@ bool letter_actions_read(struct database *database, const struct letter_scope *s
                          size_t limit, struct rows **ret_rows, struct fault *ret_fault)
 {
     struct letter_query query;
-    begin(&query, scope, SQL_ACTIONS);
-    if (before_id > 0) add_number(&query, " AND a.action_id < ", before_id, "::int8");
-    add_number(&query, " ORDER BY a.action_id DESC LIMIT ", (int64_t)limit,
-               "::int8) AS a ORDER BY a.action_id DESC");
-    return run(database, &query, ret_rows, ret_fault);
+    letter_query_begin(&query, scope, SQL_ACTIONS);
+    if (before_id > 0) letter_query_add_number(&query, " AND a.action_id < ", before_id, "::int8");
+    letter_query_add_number(&query, " ORDER BY a.action_id DESC LIMIT ", (int64_t)limit,
+                            "::int8) AS a ORDER BY a.action_id DESC");
+    return letter_query_run(database, &query, ret_rows, ret_fault);
 }
 
 bool letter_history_read(struct database *database, const struct letter_scope *scope, int64_t partition,
                          int64_t offset, struct rows **ret_rows, struct fault *ret_fault)
 {
     struct letter_query query;
-    begin(&query, scope, SQL_ACTIONS);
-    add_number(&query, " AND a.partition = ", partition, "::int4");
-    add_number(&query, " AND a.message_offset = ", offset, "::int8) AS a ORDER BY a.action_id");
-    return run(database, &query, ret_rows, ret_fault);
+    letter_query_begin(&query, scope, SQL_ACTIONS);
+    letter_query_add_number(&query, " AND a.partition = ", partition, "::int4");
+    letter_query_add_number(&query, " AND a.message_offset = ", offset, "::int8) AS a ORDER BY a.action_id");
+    return letter_query_run(database, &query, ret_rows, ret_fault);
 }
 
 /* ---- doing -----------------------------------------------------------------------------------------------
@@ -187,9 +124,10 @@ bool letter_history_read(struct database *database, const struct letter_scope *s
 /* Adds "SELECT the letter, the deed" for the INSERT, from letters that are named l. */
 static void add_deed(struct letter_query *query, const struct letter_deed *deed)
 {
-    add_value(query, "SELECT l.stream_id, l.partition, l.message_offset, ", deed->action, "::text, ");
-    add_value(query, "", deed->actor, "::text, ");
-    add_value(query, "", deed->note, "::text FROM letter AS l");
+    letter_query_add_value(query, "SELECT l.stream_id, l.partition, l.message_offset, ", deed->action,
+                           "::text, ");
+    letter_query_add_value(query, "", deed->actor, "::text, ");
+    letter_query_add_value(query, "", deed->note, "::text FROM letter AS l");
 }
 
 bool letter_do(struct database *database, const struct letter_scope *scope, int64_t partition, int64_t offset,
@@ -197,16 +135,19 @@ bool letter_do(struct database *database, const struct letter_scope *scope, int6
 {
     struct letter_query query;
     const bool undoes = strcmp(deed->action, "undo") == 0;
-    begin(&query, scope,
-          "WITH letter AS MATERIALIZED (SELECT w.stream_id, w.partition, w.message_offset, w.state "
-          "FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
-    add_number(&query, " AND w.partition = ", partition, "::int4");
-    add_number(&query, " AND w.message_offset = ", offset, "::int8), made AS (" SQL_INSERT);
+    letter_query_begin(
+        &query, scope,
+        "WITH letter AS MATERIALIZED (SELECT w.stream_id, w.partition, w.message_offset, w.state "
+        "FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
+    letter_query_add_number(&query, " AND w.partition = ", partition, "::int4");
+    letter_query_add_number(&query, " AND w.message_offset = ", offset, "::int8), made AS (" SQL_INSERT);
     add_deed(&query, deed);
-    add(&query, undoes ? " WHERE l.state = 'discarded'" : " WHERE l.state IN ('open', 'retried')");
-    add(&query, " RETURNING *) SELECT l.state, m.action_id, m.acted_at, m.action, m.actor, m.note "
-                "FROM letter AS l LEFT JOIN made AS m ON true");
-    return run(database, &query, ret_rows, ret_fault);
+    letter_query_add(&query,
+                     undoes ? " WHERE l.state = 'discarded'" : " WHERE l.state IN ('open', 'retried')");
+    letter_query_add(&query,
+                     " RETURNING *) SELECT l.state, m.action_id, m.acted_at, m.action, m.actor, m.note "
+                     "FROM letter AS l LEFT JOIN made AS m ON true");
+    return letter_query_run_alone(database, &query, ret_rows, ret_fault);
 }
 
 /* The oldest open letters of a group. */
@@ -214,12 +155,13 @@ static void begin_group(struct letter_query *query, const struct letter_scope *s
                         const struct letter_filter *filter, size_t limit, const char *columns)
 {
     const struct letter_filter open = {.reason = filter->reason, .client = filter->client, .state = "open"};
-    begin(query, scope, "WITH letter AS MATERIALIZED (SELECT w.stream_id, w.partition, w.message_offset");
-    add(query, columns);
-    add(query, " FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
-    add_filter(query, &open);
-    add_number(query, " ORDER BY w.failed_at, w.partition, w.message_offset LIMIT ", (int64_t)limit,
-               "::int8)");
+    letter_query_begin(query, scope,
+                       "WITH letter AS MATERIALIZED (SELECT w.stream_id, w.partition, w.message_offset");
+    letter_query_add(query, columns);
+    letter_query_add(query, " FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
+    letter_query_add_filter(query, &open);
+    letter_query_add_number(query, " ORDER BY w.failed_at, w.partition, w.message_offset LIMIT ",
+                            (int64_t)limit, "::int8)");
 }
 
 static int64_t read_count(struct rows *rows)
@@ -236,10 +178,10 @@ bool letters_discard(struct database *database, const struct letter_scope *scope
     struct letter_query query;
     struct rows *rows = NULL;
     begin_group(&query, scope, filter, limit, "");
-    add(&query, ", made AS (" SQL_INSERT);
+    letter_query_add(&query, ", made AS (" SQL_INSERT);
     add_deed(&query, deed);
-    add(&query, " RETURNING 1) SELECT count(*) FROM made");
-    if (!run(database, &query, &rows, ret_fault)) return false;
+    letter_query_add(&query, " RETURNING 1) SELECT count(*) FROM made");
+    if (!letter_query_run_alone(database, &query, &rows, ret_fault)) return false;
     *ret_count = read_count(rows);
     return true;
 }
@@ -250,11 +192,11 @@ bool letter_message_read(struct database *database, const struct letter_scope *s
                          int64_t offset, struct rows **ret_rows, struct fault *ret_fault)
 {
     struct letter_query query;
-    begin(&query, scope,
-          "SELECT " SQL_MESSAGE " FROM winnow.dead_letter AS d WHERE d.stream_id = " SQL_STREAM);
-    add_number(&query, " AND d.partition = ", partition, "::int4");
-    add_number(&query, " AND d.message_offset = ", offset, "::int8");
-    return run(database, &query, ret_rows, ret_fault);
+    letter_query_begin(&query, scope,
+                       "SELECT " SQL_MESSAGE " FROM winnow.dead_letter AS d WHERE d.stream_id = " SQL_STREAM);
+    letter_query_add_number(&query, " AND d.partition = ", partition, "::int4");
+    letter_query_add_number(&query, " AND d.message_offset = ", offset, "::int8");
+    return letter_query_run(database, &query, ret_rows, ret_fault);
 }
 
 #define SQL_TAKEN_COLUMNS \
@@ -268,15 +210,16 @@ bool letters_take(struct database *database, const struct letter_scope *scope,
 {
     struct letter_query query;
     begin_group(&query, scope, filter, limit, SQL_TAKEN_COLUMNS);
-    add(&query, ", made AS (" SQL_INSERT);
+    letter_query_add(&query, ", made AS (" SQL_INSERT);
     add_deed(&query, deed);
-    add_number(&query, " WHERE l.number = 1 OR l.bytes <= ", LETTERS_TAKEN_BYTES_MAX,
-               "::int8 OR l.bytes IS NULL ");
-    add(&query, "ORDER BY l.number RETURNING *) "
+    letter_query_add_number(&query, " WHERE l.number = 1 OR l.bytes <= ", LETTERS_TAKEN_BYTES_MAX,
+                            "::int8 OR l.bytes IS NULL ");
+    letter_query_add(
+        &query, "ORDER BY l.number RETURNING *) "
                 "SELECT " SQL_MESSAGE ", m.action_id "
                 "FROM made AS m JOIN winnow.dead_letter AS d USING (stream_id, partition, message_offset) "
                 "ORDER BY m.action_id");
-    return run(database, &query, ret_rows, ret_fault);
+    return letter_query_run_alone(database, &query, ret_rows, ret_fault);
 }
 
 static void add_fate(struct buffer *out, const struct letter_fate *fate)
@@ -309,8 +252,8 @@ bool letters_report(struct database *database, const struct letter_fate *fates, 
     json_close(&out, ']');
     (void)buffer_add(&out, "", 1);
     const struct sql_parameter parameter = sql_text(out.data);
-    const bool done = database_run(database, SITE, "SELECT winnow.report_retries($1::jsonb)", &parameter, 1,
-                                   NULL, ret_fault);
+    const bool done = database_run(database, LETTER_SITE, "SELECT winnow.report_retries($1::jsonb)",
+                                   &parameter, 1, NULL, ret_fault);
     buffer_done(&out);
     return done;
 }
@@ -321,9 +264,10 @@ bool letters_count_open(struct database *database, const struct letter_scope *sc
     const struct letter_filter open = {.reason = filter->reason, .client = filter->client, .state = "open"};
     struct letter_query query;
     struct rows *rows = NULL;
-    begin(&query, scope, "SELECT count(*) FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
-    add_filter(&query, &open);
-    if (!run(database, &query, &rows, ret_fault)) return false;
+    letter_query_begin(&query, scope,
+                       "SELECT count(*) FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
+    letter_query_add_filter(&query, &open);
+    if (!letter_query_run(database, &query, &rows, ret_fault)) return false;
     *ret_count = read_count(rows);
     return true;
 }

@@ -22,6 +22,12 @@ struct letter_scope {
     const char *group;
 };
 
+/* Letters by their places, as two arrays in PostgreSQL's notation: "{0,3}" and "{17,1042}". Borrowed. */
+struct letter_places {
+    const char *partitions;
+    const char *offsets;
+};
+
 /* Which ones; NULL: all. */
 struct letter_filter {
     const char *reason;
@@ -29,6 +35,8 @@ struct letter_filter {
     const char *state;  /* "open", "retried", "resolved", "discarded" */
     const char *from;   /* failed at or after; as PostgreSQL reads a timestamptz */
     const char *to;     /* failed before */
+    const char *partition;
+    const struct letter_places *places;
 };
 
 /* ---- looking ------------------------------------------------------------------------------------------- */

@@ -86,6 +86,20 @@ static void recall_trouble(char ret_text[TROUBLE_SIZE])
     (void)pthread_mutex_unlock(&trouble.mutex);
 }
 
+void kafka_forget_trouble(void)
+{
+    (void)pthread_mutex_lock(&trouble.mutex);
+    trouble.heard_ms = 0;
+    (void)pthread_mutex_unlock(&trouble.mutex);
+}
+
+bool kafka_has_trouble(void)
+{
+    char text[TROUBLE_SIZE];
+    recall_trouble(text);
+    return text[0] != '\0';
+}
+
 /* ---- configuration ------------------------------------------------------------------------------------ */
 
 struct property {
@@ -196,14 +210,18 @@ bool kafka_conf_new(const struct settings *settings, enum kafka_role role, rd_ka
     return true;
 }
 
-bool kafka_reader_client_new(const struct settings *settings, rd_kafka_t **ret_client,
-                             struct fault *ret_fault)
+static bool open_ungrouped(const struct settings *settings, const char *isolation, rd_kafka_t **ret_client,
+                           struct fault *ret_fault)
 {
     struct settings ungrouped = *settings;
     rd_kafka_conf_t *conf = NULL;
     char text[256];
     ungrouped.group = NULL;
     if (!kafka_conf_new(&ungrouped, KAFKA_CONSUMER, &conf, ret_fault)) return false;
+    if (!set_property(conf, "isolation.level", isolation, ret_fault)) {
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
     rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
     if (client == NULL) {
         fault_set(ret_fault, STATUS_STOP, "kafka configuration", "%s", text);
@@ -212,6 +230,18 @@ bool kafka_reader_client_new(const struct settings *settings, rd_kafka_t **ret_c
     }
     *ret_client = client;
     return true;
+}
+
+bool kafka_reader_client_new(const struct settings *settings, rd_kafka_t **ret_client,
+                             struct fault *ret_fault)
+{
+    return open_ungrouped(settings, "read_committed", ret_client, ret_fault);
+}
+
+bool kafka_uncommitted_client_new(const struct settings *settings, rd_kafka_t **ret_client,
+                                  struct fault *ret_fault)
+{
+    return open_ungrouped(settings, "read_uncommitted", ret_client, ret_fault);
 }
 
 /* ---- faults ------------------------------------------------------------------------------------------- */

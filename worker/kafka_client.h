@@ -19,15 +19,23 @@ enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER };
 MUST_CHECK bool kafka_conf_new(const struct settings *settings, enum kafka_role role,
                                rd_kafka_conf_t **ret_conf, struct fault *ret_fault);
 
-/* A consumer of no group, to ask brokers and read single messages with; the caller destroys it. */
+/* A consumer of no group, to ask brokers and read single messages with; the caller destroys it. It sees what
+ * is committed; an uncommitted one sees all, and ends where the log ends. */
 MUST_CHECK bool kafka_reader_client_new(const struct settings *settings, rd_kafka_t **ret_client,
                                         struct fault *ret_fault);
+MUST_CHECK bool kafka_uncommitted_client_new(const struct settings *settings, rd_kafka_t **ret_client,
+                                             struct fault *ret_fault);
 
 /* A fault from librdkafka's code, classified: RETRY for network and broker trouble, STOP for authorization,
  * unknown topic and configuration, REJECT for a message that the brokers will never take, FATAL never. When
  * nothing came back, the last trouble that librdkafka logged is added. `detail` comes in front; may be NULL.
  */
 void kafka_fault(struct fault *fault, const char *site, rd_kafka_resp_err_t code, const char *detail);
+
+/* Forgets the last trouble, and tells whether any was heard since: for who asks one broker after the other.
+ */
+void kafka_forget_trouble(void);
+MUST_CHECK bool kafka_has_trouble(void);
 
 /* Questions, each with a deadline of timeout_ms. */
 MUST_CHECK bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms,

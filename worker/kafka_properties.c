@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "attr.h"
+#include "words.h"
 
 /* A rule holds for one name, or for all that begin with it (`.`) or end with it (`_cb`). The values that keep
  * the guarantees are named one by one, so that a spelling we do not know is refused and not let through. */
@@ -62,17 +63,6 @@ static bool rule_holds(const struct rule *rule, const char *name)
     return name_size > size && strcmp(name + name_size - size, rule->name) == 0;
 }
 
-/* Whether the word of the given size is one of the space-separated ones. */
-static bool is_among(const char *word, size_t size, const char *words)
-{
-    for (const char *at = words; *at != '\0'; at += strspn(at, " ")) {
-        size_t length = strcspn(at, " ");
-        if (length == size && strncmp(at, word, size) == 0) return true;
-        at += length;
-    }
-    return false;
-}
-
 /* Whether every element of the value, a list with commas or a single one, is allowed. */
 static bool value_is_allowed(const char *value, const char *allowed)
 {
@@ -81,7 +71,7 @@ static bool value_is_allowed(const char *value, const char *allowed)
     while (true) {
         at += strspn(at, " \t");
         size_t size = strcspn(at, ", \t");
-        if (!is_among(at, size, allowed)) return false;
+        if (!words_have(allowed, at, size)) return false;
         at += size;
         at += strspn(at, " \t");
         if (*at == '\0') return true;

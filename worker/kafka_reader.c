@@ -13,11 +13,10 @@ struct kafka_reader {
     struct buffer headers; /* of the message at hand */
 };
 
-bool kafka_reader_open(const struct settings *settings, struct kafka_reader **ret_reader,
-                       struct fault *ret_fault)
+/* Takes the client over. */
+static bool open_on(rd_kafka_t *client, const struct settings *settings, struct kafka_reader **ret_reader,
+                    struct fault *ret_fault)
 {
-    rd_kafka_t *client = NULL;
-    if (!kafka_reader_client_new(settings, &client, ret_fault)) return false;
     struct kafka_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL) abort();
     reader->client = client;
@@ -29,6 +28,22 @@ bool kafka_reader_open(const struct settings *settings, struct kafka_reader **re
     }
     *ret_reader = reader;
     return true;
+}
+
+bool kafka_reader_open(const struct settings *settings, struct kafka_reader **ret_reader,
+                       struct fault *ret_fault)
+{
+    rd_kafka_t *client = NULL;
+    return kafka_reader_client_new(settings, &client, ret_fault) &&
+           open_on(client, settings, ret_reader, ret_fault);
+}
+
+bool kafka_searcher_open(const struct settings *settings, struct kafka_reader **ret_reader,
+                         struct fault *ret_fault)
+{
+    rd_kafka_t *client = NULL;
+    return kafka_uncommitted_client_new(settings, &client, ret_fault) &&
+           open_on(client, settings, ret_reader, ret_fault);
 }
 
 static struct slice encode_headers(struct kafka_reader *reader, const rd_kafka_message_t *message)
@@ -109,6 +124,52 @@ bool kafka_reader_read(struct kafka_reader *reader, int32_t partition, int64_t o
     read_run(reader, partition, count, clock_now_ms() + timeout_ms, take, context, &reading);
     (void)rd_kafka_consume_stop(reader->topic, partition);
     return judge(&reading, offset, ret_fault);
+}
+
+/* Until the message in front of `end`, or the end that the client tells: a transaction's marker may stand
+ * last. */
+static bool look_up_to(struct kafka_reader *searcher, int32_t partition, int64_t end, int timeout_ms,
+                       kafka_reader_look look, void *context, struct fault *ret_fault)
+{
+    bool goes_on = true;
+    while (goes_on) {
+        rd_kafka_message_t *message = rd_kafka_consume(searcher->topic, partition, timeout_ms);
+        if (message == NULL) {
+            fault_set(ret_fault, STATUS_RETRY, "search", "the brokers did not answer in time");
+            return false;
+        }
+        rd_kafka_resp_err_t error = message->err;
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            struct record record = record_of(searcher, message);
+            goes_on = record.offset < end && look(context, &record) && record.offset + 1 < end;
+        }
+        rd_kafka_message_destroy(message);
+        if (error == RD_KAFKA_RESP_ERR__PARTITION_EOF) return true;
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            kafka_fault(ret_fault, "search", error, NULL);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool kafka_searcher_look(struct kafka_reader *searcher, int32_t partition, int64_t offset, int timeout_ms,
+                         kafka_reader_look look, void *context, struct fault *ret_fault)
+{
+    int64_t low = 0;
+    int64_t high = 0;
+    if (!kafka_watermarks(searcher->client, rd_kafka_topic_name(searcher->topic), partition, timeout_ms, &low,
+                          &high, ret_fault))
+        return false;
+    if (offset < low) offset = low;
+    if (offset >= high) return true;
+    if (rd_kafka_consume_start(searcher->topic, partition, offset) != 0) {
+        kafka_fault(ret_fault, "search", rd_kafka_last_error(), NULL);
+        return false;
+    }
+    bool done = look_up_to(searcher, partition, high, timeout_ms, look, context, ret_fault);
+    (void)rd_kafka_consume_stop(searcher->topic, partition);
+    return done;
 }
 
 void kafka_reader_free(struct kafka_reader *reader)

@@ -26,6 +26,18 @@ MUST_CHECK bool kafka_reader_read(struct kafka_reader *reader, int32_t partition
                                   size_t count, int timeout_ms, kafka_reader_take take, void *context,
                                   struct fault *ret_fault);
 
+/* The same for one that is to search: it sees uncommitted messages too. */
+MUST_CHECK bool kafka_searcher_open(const struct settings *settings, struct kafka_reader **ret_reader,
+                                    struct fault *ret_fault);
+
+/* Gives the messages from `offset` on to `take`, until that says false or the log ends where it ended when
+ * the search began. An offset that the log does not hold any more counts as its beginning. STATUS_RETRY when
+ * the brokers are silent for timeout_ms, STATUS_STOP when the partition is not there. */
+typedef bool (*kafka_reader_look)(void *context, const struct record *record);
+MUST_CHECK bool kafka_searcher_look(struct kafka_reader *searcher, int32_t partition, int64_t offset,
+                                    int timeout_ms, kafka_reader_look look, void *context,
+                                    struct fault *ret_fault);
+
 void kafka_reader_free(struct kafka_reader *reader); /* takes NULL */
 
 #endif

@@ -7,27 +7,41 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "log_format.h"
+#include "log_limit.h"
+#include "log_output.h"
+#include "utf8.h"
 
-#define LINE_SIZE 4096 /* PIPE_BUF: a line of this size is not torn by other writers to the same pipe */
 #define TEXT_SIZE 3072
 
-static const struct {
-    const char *name;
-    char priority; /* of syslog(3) */
-} levels[] = {
-    [LOG_LEVEL_ERROR] = {"error", '3'},
-    [LOG_LEVEL_WARNING] = {"warning", '4'},
-    [LOG_LEVEL_INFO] = {"info", '6'},
-    [LOG_LEVEL_DEBUG] = {"debug", '7'},
+static const char *const level_names[] = {
+    [LOG_LEVEL_ERROR] = "error",
+    [LOG_LEVEL_WARNING] = "warning",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_DEBUG] = "debug",
 };
 
 static enum log_level threshold = LOG_LEVEL_INFO;
+static enum log_format own_format = LOG_FORMAT_LOGFMT;
 static const char *own_role = "";
-static bool to_journal = false;
+
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+bool log_level_read(const char *text, enum log_level *ret_level)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(level_names); i++) {
+        if (strcmp(text, level_names[i]) != 0) continue;
+        *ret_level = (enum log_level)i;
+        return true;
+    }
+    return false;
+}
 
 /* systemd.exec(5): JOURNAL_STREAM holds device and inode of the journal's stream; the variable may be
  * inherited by a process whose standard error goes elsewhere. */
@@ -41,74 +55,66 @@ static bool stderr_is_journal(void)
     return strcmp(stream, own) == 0;
 }
 
+void log_init_named(const char *level_name, const char *format_name, const char *role)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+    if (!log_level_read(level_name, &level)) level = LOG_LEVEL_INFO;
+    log_init(level, role);
+    if (strcmp(format_name, "json") == 0) own_format = LOG_FORMAT_JSON;
+    if (strcmp(format_name, "journal") == 0) own_format = LOG_FORMAT_JOURNAL;
+    if (strcmp(format_name, "logfmt") == 0) own_format = LOG_FORMAT_LOGFMT;
+}
+
 void log_init(enum log_level level, const char *role)
 {
     threshold = level;
     own_role = role;
-    to_journal = stderr_is_journal();
+    own_format = stderr_is_journal() ? LOG_FORMAT_JOURNAL : LOG_FORMAT_LOGFMT;
+    log_output_init();
 }
 
-bool log_level_read(const char *text, enum log_level *ret_level)
+void log_init_quiet(const char *level_name, const char *role)
 {
-    for (size_t i = 0; i < ARRAY_COUNT(levels); i++) {
-        if (strcmp(text, levels[i].name) != 0) continue;
-        *ret_level = (enum log_level)i;
-        return true;
-    }
-    return false;
+    log_init_named(level_name, "auto", role);
+    if (threshold != LOG_LEVEL_DEBUG) threshold = LOG_LEVEL_ERROR;
 }
 
-/* The escape of the character at `at`, "" when it needs none. Returns how many bytes it stands for. */
-static size_t escape(const char *at, char ret_escape[8])
+static void print(enum log_level level, const char *event, const char *text, bool is_cut, uint64_t suppressed)
 {
-    unsigned char byte = (unsigned char)*at;
-    unsigned char next = (unsigned char)at[1]; /* at the end: the NUL */
-    ret_escape[0] = '\0';
-    if (byte == '"' || byte == '\\')
-        (void)snprintf(ret_escape, 8, "\\%c", byte);
-    else if (byte == '\n')
-        (void)snprintf(ret_escape, 8, "\\n");
-    else if (byte < 0x20 || byte == 0x7F)
-        (void)snprintf(ret_escape, 8, "\\x%02x", byte);
-    else if (byte == 0xC2 && next >= 0x80 && next < 0xA0)
-        (void)snprintf(ret_escape, 8, "\\u%04x", next);
-    return byte == 0xC2 && ret_escape[0] != '\0' ? 2 : 1;
+    char line[LOG_LINE_SIZE];
+    const struct log_record record = {
+        .wall_ms = clock_wall_ms(),
+        .level = level,
+        .pid = (int)getpid(),
+        .role = own_role,
+        .event = event,
+        .text = text,
+        .is_cut = is_cut,
+        .suppressed = suppressed,
+        .lost = log_output_lost(),
+    };
+    log_output_write(line, log_format(own_format, &record, line), record.lost);
 }
 
-/* Adds the text in quotes and the end of the line; there is always room for these. */
-static size_t add_quoted(char *line, size_t size, const char *text)
+/* Counts that nobody would hear of otherwise. */
+static void print_overdue(int64_t now_ms)
 {
-    line[size++] = '"';
-    for (const char *at = text; *at != '\0';) {
-        char shown[8];
-        size_t taken = escape(at, shown);
-        size_t length = shown[0] != '\0' ? strlen(shown) : taken;
-        if (size + length + 2 > LINE_SIZE) break;
-        memcpy(line + size, shown[0] != '\0' ? shown : at, length);
-        size += length;
-        at += taken;
-    }
-    line[size++] = '"';
-    line[size++] = '\n';
-    return size;
+    enum log_level level;
+    uint64_t suppressed;
+    const char *event;
+    while ((event = log_limit_overdue(now_ms, &level, &suppressed)) != NULL)
+        print(level, event, "came again and again and was not told each time", false, suppressed);
 }
 
-static size_t add_head(char *line, enum log_level level, const char *event)
+/* A character that was cut in its middle goes altogether. */
+static void drop_torn_character(char *text)
 {
-    int64_t now_ms = clock_wall_ms();
-    time_t now = (time_t)(now_ms / 1000);
-    struct tm utc;
-    char when[32];
-    if (gmtime_r(&now, &utc) == NULL) abort();
-    (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
-    char priority[4] = {'<', levels[level].priority, '>', '\0'};
-    const char *quote = strchr(own_role, ' ') != NULL ? "\"" : "";
-    int size = snprintf(line, LINE_SIZE / 2,
-                        "%stime=%s.%03dZ level=%s%s%s%s%s event=%s msg=", to_journal ? priority : "", when,
-                        (int)(now_ms % 1000), levels[level].name, own_role[0] != '\0' ? " role=" : "", quote,
-                        own_role, quote, event);
-    if (size < 0 || size >= LINE_SIZE / 2) abort(); /* event and role are the program's own */
-    return (size_t)size;
+    size_t size = strlen(text);
+    size_t tails = 0;
+    while (tails < 4 && tails < size && utf8_is_tail((unsigned char)text[size - 1 - tails])) tails++;
+    if (tails >= size) return;
+    char *lead = text + size - 1 - tails;
+    if ((unsigned char)*lead >= 0xC0 && utf8_size(lead, text + size) == 0) *lead = '\0';
 }
 
 void log_line(enum log_level level, const char *event, const char *format, ...)
@@ -116,23 +122,16 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
     if (level > threshold) return;
     int saved = errno;
     char text[TEXT_SIZE];
-    char line[LINE_SIZE];
-    va_list values;
-    va_start(values, format);
-    (void)vsnprintf(text, sizeof text, format, values);
-    va_end(values);
-    size_t size = add_quoted(line, add_head(line, level, event), text);
-    /* Nobody could be told that the log cannot be written, so its result does not matter. */
-    ssize_t written;
-    do {
-        written = write(STDERR_FILENO, line, size);
-    } while (written < 0 && errno == EINTR);
+    uint64_t suppressed;
+    const int64_t now_ms = clock_now_ms();
+    if (log_limit_pass(event, level, now_ms, &suppressed)) {
+        va_list values;
+        va_start(values, format);
+        const bool is_cut = vsnprintf(text, sizeof text, format, values) >= (int)sizeof text;
+        va_end(values);
+        if (is_cut) drop_torn_character(text);
+        print(level, event, text, is_cut, suppressed);
+    }
+    print_overdue(now_ms);
     errno = saved;
-}
-
-void log_init_quiet(const char *level_name, const char *role)
-{
-    enum log_level level = LOG_LEVEL_ERROR;
-    if (log_level_read(level_name, &level) && level != LOG_LEVEL_DEBUG) level = LOG_LEVEL_ERROR;
-    log_init(level, role);
 }

@@ -30,6 +30,8 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
         .partition = message->partition,
         .offset = message->offset,
         .fault = &fault,
+        .in_doubt = message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+                    rd_kafka_message_status(message) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED,
         .untimely = message->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
     };
     producer->under_way--;

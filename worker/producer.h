@@ -29,6 +29,7 @@ struct delivery {
     int32_t partition;
     int64_t offset;
     const struct fault *fault;
+    bool in_doubt; /* not acknowledged, but it may have arrived */
     bool untimely; /* STATUS_REJECT for its timestamp: message.timestamp.after.max.ms is an hour by default */
 };
 

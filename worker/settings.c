@@ -7,6 +7,7 @@
 #include "exit_code.h"
 #include "settings_flags.h"
 #include "settings_load.h"
+#include "words.h"
 
 static void load_file(struct settings_load *load, const char *flag)
 {
@@ -128,7 +129,7 @@ bool settings_require(const struct settings *settings, const char *names)
     bool complete = true;
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         const struct setting *setting = &setting_table[i];
-        if (!setting_is_among(names, setting->name) || setting_is_given(setting, settings)) continue;
+        if (!words_have_text(names, setting->name) || setting_is_given(setting, settings)) continue;
         complain_missing(setting);
         complete = false;
     }

@@ -37,10 +37,13 @@ struct settings {
     int64_t statement_timeout_ms; /* 30000 */
     char *control_socket;         /* of the pool, control_path.h; "" by default */
     char *log_level;              /* error, warning, info, debug */
+    char *log_format;             /* auto: journal where standard error is the journal, else logfmt; json */
     char *listen;                 /* of the console: 127.0.0.1:8077 */
     char *token_file;             /* console/tokens.h; none by default */
-    char *read_only;              /* "yes": the console takes no writes; "no" */
-    char *allow_fault_injection;  /* "yes": failures may be simulated; "no" */
+    char *cors_origins;           /* https://host[:port], separated by commas; none by default */
+    int64_t connections_per_address; /* 512; 0: no such limit */
+    char *read_only;                 /* "yes": the console takes no writes; "no" */
+    char *allow_fault_injection;     /* "yes": failures may be simulated; "no" */
     struct kafka_property *kafka;
     size_t kafka_count;
 };

@@ -63,6 +63,25 @@ const char *check_listen(const char *text)
                : "an address and a port, such as 127.0.0.1:8077 or [::1]:8077";
 }
 
+/* scheme://host[:port] in lower case, and nothing behind it. */
+static bool origin_is_good(const char *origin, size_t size)
+{
+    size_t scheme = strncmp(origin, "https://", 8) == 0 ? 8 : strncmp(origin, "http://", 7) == 0 ? 7 : 0;
+    size_t host = strspn(origin + scheme, "abcdefghijklmnopqrstuvwxyz0123456789.-_[:]");
+    return scheme > 0 && host > 0 && scheme + host == size && port_is_good(origin + scheme, host);
+}
+
+const char *check_origins(const char *text)
+{
+    for (const char *at = text;; at++) {
+        size_t size = strcspn(at, ",");
+        if (!origin_is_good(at, size))
+            return "https://host or https://host:port in lower case, or several separated by commas";
+        at += size;
+        if (*at == '\0') return NULL;
+    }
+}
+
 const char *check_path(const char *text)
 {
     return text[0] == '\0' ? "the path of a file" : NULL;

@@ -9,5 +9,6 @@ const char *check_group(const char *text);
 const char *check_database(const char *text);
 const char *check_listen(const char *text);
 const char *check_path(const char *text);
+const char *check_origins(const char *text); /* of web sites, as browsers send them */
 
 #endif

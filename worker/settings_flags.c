@@ -8,6 +8,7 @@
 
 #include "nearest.h"
 #include "reject.h"
+#include "words.h"
 
 /* An option as it stands on the command line. */
 struct written {
@@ -30,7 +31,7 @@ struct known {
 bool flags_takes(const struct command_usage *usage, const char *setting)
 {
     if (strcmp(setting, SETTING_PASSWORD_FILE) == 0) setting = "database";
-    return usage->settings == NULL || setting_is_among(usage->settings, setting);
+    return usage->settings == NULL || words_have_text(usage->settings, setting);
 }
 
 static bool is_letter(const struct written *option)

@@ -1,5 +1,5 @@
 /* The command line of one command: its own options, and the settings it takes. Private to the settings_*.c
- * files. */
+ * files, and to what is made of them for people: command/manual.c and command/completion.c. */
 #ifndef WINNOW_SETTINGS_FLAGS_H
 #define WINNOW_SETTINGS_FLAGS_H
 
@@ -32,5 +32,9 @@ void flags_done(struct flags *flags);
 /* Whether the command takes the setting. Properties of librdkafka (-X) go with "brokers", and
  * SETTING_PASSWORD_FILE with "database". */
 bool flags_takes(const struct command_usage *usage, const char *setting);
+
+/* Calls back with each setting of the command, the most important ones first. */
+void flags_each_setting(const struct command_usage *usage,
+                        void (*tell)(void *context, const struct setting *setting), void *context);
 
 #endif

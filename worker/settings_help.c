@@ -75,9 +75,8 @@ static void add_own(struct buffer *help, const struct command_option *options)
     }
 }
 
-/* Calls back with each setting of the command, in its order. */
-static void each_setting(const struct command_usage *usage,
-                         void (*tell)(void *context, const struct setting *setting), void *context)
+void flags_each_setting(const struct command_usage *usage,
+                        void (*tell)(void *context, const struct setting *setting), void *context)
 {
     for (size_t i = 0; usage->settings == NULL && i < SETTING_COUNT; i++) tell(context, &setting_table[i]);
     for (const char *name = usage->settings; name != NULL && *name != '\0';) {
@@ -115,7 +114,7 @@ static void add_settings(struct buffer *to, const struct command_usage *usage, s
 {
     struct settings_help help = {.room = room};
     if (usage->settings != NULL && usage->settings[0] == '\0') return;
-    each_setting(usage, tell_setting, &help);
+    flags_each_setting(usage, tell_setting, &help);
     setting_add(to, "\nSettings (--batch-rows 500 is also WINNOW_BATCH_ROWS, or batch_rows in a file):\n%.*s",
                 (int)help.full.size, help.full.data);
     if (flags_takes(usage, "brokers"))

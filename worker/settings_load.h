@@ -1,6 +1,7 @@
 /* Reading settings from their sources, from the weakest to the strongest: defaults, file, environment, flags.
  * Each source gives texts; this puts them in place, remembers where each came from, and tells of every
- * mistake in one line on standard error. Private to the settings_*.c files and to command/config.c. */
+ * mistake in one line on standard error. Private to the settings_*.c files and to the commands config and
+ * doctor. */
 #ifndef WINNOW_SETTINGS_LOAD_H
 #define WINNOW_SETTINGS_LOAD_H
 

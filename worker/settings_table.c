@@ -55,11 +55,20 @@ const struct setting setting_table[SETTING_COUNT] = {
      .derived = "GROUP.sock", .help = "where a pool takes commands; none: nowhere"},
     {"log_level", 0, SETTING_TEXT, FIELD(log_level), .value_name = "LEVEL", .fallback = "info",
      .choices = "error warning info debug", .group = "Processes", .help = "error, warning, info or debug"},
+    {"log_format", 0, SETTING_TEXT, FIELD(log_format), .value_name = "FORMAT", .fallback = "auto",
+     .choices = "auto logfmt json journal", .group = "Processes",
+     .help = "logfmt, json, journal (<priority> in front), auto"},
     {"listen", 0, SETTING_TEXT, FIELD(listen), .value_name = "HOST:PORT", .fallback = "127.0.0.1:8077",
      .wrong = check_listen, .group = "Console", .help = "where the console listens; port 0: any free one"},
     {"token_file", 0, SETTING_TEXT, FIELD(token_file), .value_name = "FILE", .wrong = check_path,
      .example = "/etc/winnow/tokens", .group = "Console",
      .help = "lines of name, role, SHA-256 of a token; needed unless on a loopback address"},
+    {"cors_origins", 0, SETTING_TEXT, FIELD(cors_origins), .value_name = "ORIGIN", .wrong = check_origins,
+     .example = "https://dashboard.example.org", .group = "Console",
+     .help = "web sites, separated by commas, whose pages may use the API from a browser"},
+    {"connections_per_address", 0, SETTING_INTEGER, FIELD(connections_per_address), .value_name = "COUNT",
+     .fallback = "512", .group = "Console", .min = 0, .max = 2048,
+     .help = "most from one address, unless on a loopback address; 0: any number"},
     {"read_only", 0, SETTING_TEXT, FIELD(read_only), .fallback = "no", .choices = "no yes",
      .group = "Console", .help = "the flag alone, or yes: the console takes no writes from anyone",
      .is_switch = true},
@@ -107,14 +116,4 @@ void setting_print_variable(const struct setting *setting, char ret_variable[SET
 {
     (void)snprintf(ret_variable, SETTING_TEXT_SIZE, "WINNOW_%s", setting->name);
     for (char *c = ret_variable; *c != '\0'; c++) *c = (char)toupper((unsigned char)*c);
-}
-
-bool setting_is_among(const char *words, const char *word)
-{
-    size_t size = strlen(word);
-    for (const char *at = words; size > 0 && (at = strstr(at, word)) != NULL; at += size) {
-        bool begins = at == words || at[-1] == ' ';
-        if (begins && (at[size] == ' ' || at[size] == '\0')) return true;
-    }
-    return false;
 }

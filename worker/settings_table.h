@@ -1,5 +1,5 @@
 /* The one table of settings, and how a setting's text becomes its value. Private to the settings_*.c files
- * and to command/config.c. */
+ * and to the commands config and doctor. */
 #ifndef WINNOW_SETTINGS_TABLE_H
 #define WINNOW_SETTINGS_TABLE_H
 
@@ -37,10 +37,9 @@ struct setting {
     bool needs_restart; /* a pool that reads its file again goes on with the old value */
 };
 
-#define SETTING_COUNT         22
+#define SETTING_COUNT         25
 #define SETTING_PASSWORD_FILE "database_password_file"
-
-#define SETTING_TEXT_SIZE 64 /* bytes that hold any flag or variable, with the terminating NUL */
+#define SETTING_TEXT_SIZE     64 /* bytes that hold any flag or variable, with the terminating NUL */
 
 extern const struct setting setting_table[SETTING_COUNT];
 
@@ -55,9 +54,6 @@ void setting_print_variable(const struct setting *setting, char ret_variable[SET
 
 /* Whether two names are one when `-` and `_` are one character. */
 bool setting_name_equals(const char *name, const char *other, size_t other_size);
-
-/* Whether `word` is one of the words, which are separated by single spaces. */
-bool setting_is_among(const char *words, const char *word);
 
 /* Stores the text's value. On failure what was expected is added to *ret_problem, and what was found too
  * unless it may be secret. */

@@ -8,6 +8,7 @@
 #include "reject.h"
 #include "secret.h"
 #include "settings_table.h"
+#include "words.h"
 
 /* The field of the setting; the table says of what type it is. */
 static void *field_of(const struct setting *setting, struct settings *settings)
@@ -86,7 +87,7 @@ bool setting_assign(const struct setting *setting, const char *text, struct sett
 {
     void *field = field_of(setting, settings);
     if (setting->type == SETTING_INTEGER) return assign_integer(setting, text, field, ret_problem);
-    if (setting->choices != NULL && !setting_is_among(setting->choices, text))
+    if (setting->choices != NULL && !words_have_text(setting->choices, text))
         return refuse(setting, text, NULL, ret_problem);
     const char *expected = setting->wrong != NULL ? setting->wrong(text) : NULL;
     if (expected != NULL) return refuse(setting, text, expected, ret_problem);

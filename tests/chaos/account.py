@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 COUNTERS = ("taken", "batches", "fenced", "resynced", "rereads", "gaps", "stale", "bisected")
 # Workers that were killed tell nothing at their end, but some things they told when they happened.
-TOLD_AT_ONCE = {"fenced": r"event=fenced ", "gaps": r"event=gap "}
+TOLD_AT_ONCE = {"fenced": "fenced", "gaps": "gap"}
 
 
 def counters(log):
@@ -18,8 +18,10 @@ def counters(log):
     for line in re.findall(r"event=worker_done msg=\"([^\"]*)\"", log):
         for name, value in re.findall(r"(\w+)=(\d+)", line):
             total[name] += int(value)
-    for name, pattern in TOLD_AT_ONCE.items():
-        total[name] = max(total[name], len(re.findall(pattern, log)))
+    for name, event in TOLD_AT_ONCE.items():
+        lines = re.findall(rf"event={event} .*", log)
+        left_out = sum(int(count) for line in lines for count in re.findall(r" suppressed=(\d+)", line))
+        total[name] = max(total[name], len(lines) + left_out)
     return total
 
 

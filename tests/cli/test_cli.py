@@ -96,6 +96,14 @@ def test_settings_that_do_not_fit_are_named_and_told_elsewhere():
     assert max(map(len, full.splitlines())) <= 79
 
 
+def test_help_of_events():
+    listed = re.findall(r"^  ([a-z_]+) +\S", heard(run("help", "events")), re.MULTILINE)
+    assert listed == sorted(listed) and {"partition_halted", "retrying"} <= set(listed)
+    assert heard(run("help", "fenced")) == ("fenced (warning)\n"
+                                            "Means: another worker has claimed the partition; nothing was written twice\n"
+                                            "To do: nothing\n")
+
+
 @pytest.mark.parametrize("written, meant", [("chek", "check"), ("exmaple", "example")])
 def test_did_you_mean_a_word(written, meant):
     assert said(run("config", written), 64) == \

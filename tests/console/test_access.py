@@ -1,11 +1,15 @@
 """Who may do what: each role at each route, the read-only switch, Origin and Host, and that tokens show nowhere."""
 
 import hashlib
+import http.client
 import json
+import signal
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from winnow_test.poll import wait_until
 from winnow_test.pool import BINARY, environment, run
 
 CONTRACT = json.loads((Path(__file__).resolve().parents[2] / "worker/console/openapi.json").read_text())
@@ -165,6 +169,99 @@ def test_no_cross_origin_headers(console):
         answer = console.ask(method, "/api/v1/status", headers={"Origin": "https://evil.example",
                                                                 "Access-Control-Request-Method": "POST"})
         assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+ORIGIN = "https://dashboard.example.org"
+
+
+def test_pages_of_listed_origins(stage, make_console):
+    console = make_console(stage, "--cors-origins", f"http://localhost:3000,{ORIGIN}")
+    asked = console.ask("OPTIONS", "/api/v1/events", headers={
+        "Origin": ORIGIN, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"})
+    assert (asked.status, asked.body) == (204, b""), asked
+    assert asked.headers["access-control-allow-origin"] == ORIGIN
+    assert asked.headers["access-control-allow-methods"] == "POST, GET, HEAD"
+    assert "authorization" in asked.headers["access-control-allow-headers"].lower()
+    assert "access-control-allow-credentials" not in asked.headers
+    cross = {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"}
+    for answer in (console.ask("POST", "/api/v1/events", {"client": "a", "metric": "m"}, headers=cross),
+                   console.ask("GET", "/api/v1/status", headers=cross),
+                   console.ask("GET", "/api/v1/nowhere", headers=cross)):
+        assert answer.status in (202, 200, 404), answer
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+        assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+        assert "Origin" in answer.headers["vary"] and "Retry-After" in answer.headers["access-control-expose-headers"]
+    assert console.ask("OPTIONS", "/api/v1/nowhere", headers={"Origin": ORIGIN}).status == 404
+
+
+@pytest.mark.parametrize("origin", ["https://dashboard.example.org:444", "https://dashboard.example.or", "https://x.org",
+                                    "http://dashboard.example.org", "null", "*", "", ORIGIN + ".evil.example"])
+def test_pages_of_other_origins(stage, make_console, origin):
+    console = make_console(stage, "--cors-origins", ORIGIN)
+    assert console.ask("POST", "/api/v1/events", {"client": "a", "metric": "m"}, headers={"Origin": origin}).status == 403
+    for method, status in (("OPTIONS", 405), ("GET", 200)):
+        answer = console.ask(method, "/api/v1/status", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
+        assert answer.status == status
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin" and answer.headers["vary"] == "Origin"
+
+
+@pytest.mark.parametrize("origins", ["*", "null", "dashboard.example.org", "https://", "https://a.example/", "https://A.example",
+                                     "https://a.example,", "https://a.example https://b.example", "https://a.example:x"])
+def test_broken_origins(loopback, origins):
+    done = run("console", "--cors-origins", origins, settings=loopback)
+    assert done.exit_code == 64
+    assert "expected https://host" in done.error and "cors" in done.error
+
+
+def token_line(name, role="viewer"):
+    return f"{name} {role} {hashlib.sha256(name.encode()).hexdigest()}\n"
+
+
+def test_tokens_are_read_again(stage, make_console, tmp_path):
+    """At HUP: who was taken out is out, streams that were open included; a broken file changes nothing."""
+    path = tmp_path / "tokens"
+    path.write_text(token_line("alice") + token_line("bob"))
+    console = make_console(stage, "--token-file", path)
+
+    def status(name):
+        return console.ask("GET", "/api/v1/session", token=name).status
+
+    connection = console.connect()
+    connection.request("GET", "/api/v1/live", headers={"Authorization": "Bearer bob"})
+    stream = connection.getresponse()
+    assert stream.status == 200 and [status(name) for name in ("alice", "bob", "carol")] == [200, 200, 401]
+    path.write_text(token_line("alice") + token_line("carol", "chief"))
+    console.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "event=tokens_kept" in console.log_text(), 10, "the console says that it keeps the tokens")
+    assert f"{path}:2: expected viewer, submitter or operator" in console.log_text()
+    assert [status(name) for name in ("alice", "bob", "carol")] == [200, 200, 401]
+    path.write_text(token_line("alice") + token_line("carol"))
+    console.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "event=tokens_reloaded" in console.log_text(), 10, "the console has read the tokens again")
+    assert [status(name) for name in ("alice", "bob", "carol")] == [200, 401, 200]
+    assert stream.read().startswith(b"retry:")
+    connection.close()
+
+
+def test_one_address_does_not_take_all(stage, make_console, token_file):
+    """Elsewhere than on a loopback address."""
+    console = make_console(stage, "--listen", "0.0.0.0:0", "--token-file", token_file, "--connections-per-address", "3")
+    with ExitStack() as open_ones:
+        for _ in range(3):
+            connection = open_ones.enter_context(console.socket())
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
+            console.get("/livez")
+    wait_until(lambda: _answers(console), 10, "there is room again")
+
+
+def _answers(console):
+    try:
+        return console.get("/livez").status == 200
+    except (ConnectionError, http.client.RemoteDisconnected):
+        return False
 
 
 def test_another_address_needs_tokens(loopback):

@@ -46,6 +46,24 @@ def test_the_contract_lists_every_route(console):
     assert console.get("/openapi.json").json == CONTRACT
 
 
+def test_names_of_parameters_are_exact(console):
+    answer = console.get("/api/v1/events", LIMIT=1)
+    assert (answer.status, answer.json["parameter"]) == (400, "LIMIT"), answer
+    assert "limit" in answer.json["expected"]
+
+
+@pytest.mark.parametrize("method, path, status", [("POST", "/api/v1/failed/0/0/undo", 404), ("GET", "/api/v1/session", 200)])
+def test_a_body_that_means_nothing(console, method, path, status):
+    """Some clients send an empty object with everything."""
+    assert console.ask(method, path, {}).status == status
+    assert console.ask(method, path, b"x" * 20000).status == 413
+
+
+def test_the_reference_has_the_icon(console):
+    address = re.search(r'rel="icon" href="([^"]+)"', console.get("/docs").text)[1]
+    assert console.get(address).media_type == "image/svg+xml"
+
+
 def test_the_contract_lists_every_problem():
     source = (ROOT / "worker/console/problem.h").read_text()
     listed = {(name, int(status), title) for name, status, title in

@@ -97,7 +97,7 @@ def test_any_bytes_are_sent(stage, console, body):
 
 @pytest.mark.parametrize("body, media_type, parameters, status, parameter", [
     (b"", "application/json", {}, 400, "the body"),
-    (b"\n\n", "application/x-ndjson", {}, 400, "the body"),
+    (b"\n\r\r\n\r\r\r", "application/x-ndjson", {}, 400, "the body"),
     (b"{}\n" * 1001, "application/x-ndjson", {}, 400, "the body"),
     (b"x" * (4 * 1024 * 1024 + 1), "application/json", {}, 413, "the body"),
     (SEED, "text/plain", {}, 415, "Content-Type"),
@@ -179,12 +179,18 @@ def test_kafka_away(stage, console):
     assert submit(console, SEED).status == 202
     stage.broker.command("down")
     try:
-        answer = submit(console, SAME)
+        with ThreadPoolExecutor() as asking:
+            begun = time.monotonic()
+            patient = asking.submit(submit, console, SAME)
+            answers = [submit(console, SAME, wait="500ms")]
+            assert time.monotonic() - begun < 4
+            answers.append(patient.result())
     finally:
         stage.broker.command("up")
-    assert answer.status == 503, answer
-    assert answer.json["type"] == "/docs#problem-kafka-unavailable"
-    assert int(answer.headers["retry-after"]) >= 1
+    for answer in answers:
+        assert answer.status == 503, answer
+        assert answer.json["type"] == "/docs#problem-kafka-unavailable"
+        assert int(answer.headers["retry-after"]) >= 1
     wait_until(lambda: submit(console, SAME).status == 202, 30, "Kafka is back")
 
 
@@ -209,5 +215,5 @@ def test_database_slow(stage, console):
         other.cursor().execute("LOCK TABLE winnow.processing_log IN ACCESS EXCLUSIVE MODE")
         begun = time.monotonic()
         assert submit(console, SAME, wait="1s").status == 202
-        assert time.monotonic() - begun < 7
+        assert time.monotonic() - begun < 2
     other.close()

@@ -16,6 +16,7 @@
 #include "settings_check.h"
 #include "settings_input.h"
 #include "settings_load.h"
+#include "words.h"
 
 #define SECRET      "hunter2" /* in the inputs, wherever a password may stand */
 #define LINE_MAX_OK 60000     /* lines that inih takes whole */
@@ -276,7 +277,7 @@ static void check_value(const struct setting *setting, const struct settings *se
     const char *text = text_value(setting, settings);
     if (text == NULL) return;
     if (setting->wrong != NULL) REQUIRE(setting->wrong(text) == NULL);
-    if (setting->choices != NULL) REQUIRE(setting_is_among(setting->choices, text));
+    if (setting->choices != NULL) REQUIRE(words_have_text(setting->choices, text));
 }
 
 /* The value is that of the place it is said to come from. */

@@ -1,11 +1,13 @@
 #!/bin/bash
-# Installs what is missing, and nothing else:   deps.sh build|page|demo|kafka|test|coverage|fuzz
+# Installs what is missing, and nothing else:   deps.sh build|page|demo|deb|kafka|test|coverage|fuzz
 # Says what and why. Needs root for Debian packages; without it, prints the command and ends with 69.
 set -euo pipefail
 
-goal=${1:?build, page, demo, kafka, test, coverage or fuzz}
+goal=${1:?build, page, demo, deb, kafka, test, coverage or fuzz}
 kafka_version=4.1.2
+schemathesis_version=4.32.5
 kafka_jars=${XDG_CACHE_HOME:-$HOME/.cache}/winnow/kafka-$kafka_version
+schemathesis=${XDG_CACHE_HOME:-$HOME/.cache}/winnow/schemathesis-$schemathesis_version
 
 declare -A why=(
     [gcc]='the compiler' [make]='the build' [libc6-dev]='the C library'
@@ -14,12 +16,16 @@ declare -A why=(
     [libmicrohttpd-dev]='the HTTP server of the console' [zlib1g-dev]='its page, for clients without gzip'
     [postgresql]='a private PostgreSQL in a temporary directory'
     [python3-psycopg2]='PostgreSQL from Python' [python3-confluent-kafka]='Kafka from Python'
-    [python3-pytest]='integration and chaos tests' [python3-yaml]='the check of docker-compose.yml'
+    [python3-pytest]='integration and chaos tests' [python3-pytest-xdist]='several tests at once'
+    [python3-pip]='fetches schemathesis, which tests the API' [python3-yaml]='the check of docker-compose.yml'
     [libcunit1-dev]='C tests' [clang-format]='lint: formatting' [cppcheck]='lint: static analysis'
     [shellcheck]='lint: shell scripts' [git]='lint, and the version'
     [valgrind]='counts instructions an event'
     [tmux]='a terminal for what redraws its screen'
     [patch]='chaos: the program without its fence'
+    [systemd]='its view of the units' [openssl]='certificates for tests' [groff-base]='the manual, as it is read'
+    [mandoc]='checks the manual' [zsh]='completion in zsh' [fish]='completion in fish'
+    [dpkg-dev]='the Debian package' [debhelper]='the Debian package' [lintian]='judges the Debian package'
     [gcovr]='the sum of what gcov counted'
     [clang]='fuzzing' [libclang-rt-dev]='fuzzing: libFuzzer and the sanitizers'
     [npm]='bundles the page of the console'
@@ -31,10 +37,12 @@ build=(gcc make libc6-dev librdkafka-dev libjson-c-dev libpq-dev uuid-dev libssl
     libmicrohttpd-dev zlib1g-dev)
 page=(npm)
 demo=("${build[@]}" "${page[@]}" postgresql python3-psycopg2 python3-confluent-kafka)
+deb=("${build[@]}" "${page[@]}" dpkg-dev debhelper lintian)
 fuzz=("${build[@]}" clang libclang-rt-dev)
 kafka=("${demo[@]}" openjdk-17-jre-headless)
-test=("${kafka[@]}" python3-pytest python3-yaml libcunit1-dev clang-format cppcheck shellcheck git patch
-    valgrind tmux chromium chromium-driver python3-selenium)
+test=("${kafka[@]}" python3-pytest python3-pytest-xdist python3-pip python3-yaml libcunit1-dev clang-format cppcheck shellcheck git patch
+    valgrind tmux chromium chromium-driver python3-selenium
+    systemd openssl groff-base mandoc zsh fish dpkg-dev debhelper lintian)
 coverage=("${test[@]}" gcovr)
 
 # A program found another way than by its Debian package is as good.
@@ -129,18 +137,37 @@ fetch_kafka() {
     [[ -d $kafka_jars/jars ]]
 }
 
+fetch_schemathesis() {
+    local beside
+    [[ -d $schemathesis ]] && return 0
+    echo "Fetching schemathesis $schemathesis_version (68 MB) into $schemathesis" >&2
+    mkdir -p "$(dirname "$schemathesis")"
+    beside=$(mktemp -d "$schemathesis.XXXXXX")
+    if ! /usr/bin/python3 -m pip install -q --only-binary :all: --root-user-action ignore --target "$beside" \
+        "schemathesis==$schemathesis_version" >&2; then
+        rm -rf "$beside"
+        echo "deps: pip could not fetch schemathesis $schemathesis_version; its message is above" >&2
+        exit 69
+    fi
+    chmod 755 "$beside"
+    mv -T "$beside" "$schemathesis" 2>/dev/null || rm -rf "$beside"
+    [[ -d $schemathesis ]]
+}
+
 case $goal in
 build) wanted=("${build[@]}") ;;
 page) wanted=("${page[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
+deb) wanted=("${deb[@]}") ;;
 kafka) wanted=("${kafka[@]}") ;;
 test) wanted=("${test[@]}") ;;
 coverage) wanted=("${coverage[@]}") ;;
 fuzz) wanted=("${fuzz[@]}") ;;
-*) echo "deps: build, page, demo, kafka, test, coverage or fuzz, not '$goal'" >&2; exit 64 ;;
+*) echo "deps: build, page, demo, deb, kafka, test, coverage or fuzz, not '$goal'" >&2; exit 64 ;;
 esac
 mapfile -t packages < <(missing_packages "${wanted[@]}")
 install_packages "${packages[@]}"
 case $goal in
-kafka | test | coverage) fetch_kafka ;;
+kafka | test | coverage) fetch_kafka ;;&
+test | coverage) fetch_schemathesis ;;
 esac

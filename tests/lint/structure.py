@@ -18,10 +18,10 @@ PORTS = ("include/source.h", "include/sink.h")
 
 # Foreign header (as a pattern) → the files that may include it, besides tests.
 FOREIGN_HOMES = {
-    "libpq-fe.h": ("worker/database.c",),
+    "libpq-fe.h": ("worker/database.c", "worker/database_conninfo.c", "worker/library_versions.c"),
     "librdkafka/*": ("worker/kafka_client.[ch]", "worker/source_kafka.c", "worker/producer.c",
-                     "worker/kafka_reader.c"),
-    "json-c/*": ("common/json_string.c", "worker/command/*.c"),
+                     "worker/kafka_reader.c", "worker/kafka_admin.c", "worker/library_versions.c"),
+    "json-c/*": ("common/json_string.c", "worker/command/*.c", "worker/library_versions.c"),
     "openssl/*": ("common/identity.c", "worker/migrate.c", "worker/migrate_*.c",
                   "worker/console/digest.c"),
     "microhttpd.h": ("worker/console/server.c",),
@@ -52,6 +52,21 @@ def check_layers():
                 yield f"{path} includes {included}: {layer}/ may include {', '.join(MAY_INCLUDE[layer])} only"
             if layer == "common" and included in PORTS:
                 yield f"{path} includes the port {included}"
+
+
+def check_log_events():
+    """every event of the log is in the table of worker/log_events.c, in order, and none besides"""
+    table = re.findall(r'^ *\{"([a-z_]+)",\s+(?:ERROR|WARNING|INFO|DEBUG),', text_of("worker/log_events.c"), re.MULTILINE)
+    told = {}
+    for path in c_files(("common", "worker"), suffixes=(".c",)):
+        for call in re.findall(r"\b(?:log_line\(|machine_say\(\s*machine,)[^,;]*,([^,;]*),", text_of(path)):
+            told.update({event: path for event in re.findall(r'"([^"]*)"', call)})
+    for event in sorted(set(told) - set(table)):
+        yield f"{told[event]}: {event} is not in worker/log_events.c"
+    for event in sorted(set(table) - set(told)):
+        yield f"worker/log_events.c: nothing tells of {event}"
+    if table != sorted(table):
+        yield "worker/log_events.c is not sorted by name"
 
 
 def check_cycles():

@@ -1,4 +1,4 @@
-// link: worker/log.c worker/clock.c
+// link: worker/log.c
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -6,13 +6,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 
+static int64_t now_ms = 1000000;
+
+int64_t clock_now_ms(void)
+{
+    return now_ms;
+}
+
+int64_t clock_wall_ms(void)
+{
+    return INT64_C(1704067200000) + now_ms;
+}
+
 static int ends[2]; /* of a pipe in the place of standard error */
-static char line[8192];
+static char line[262144];
 
 /* What was logged since the last call. */
 static const char *logged(void)
@@ -22,26 +36,28 @@ static const char *logged(void)
     return line;
 }
 
-/* The line behind its time. */
-static const char *behind_time(void)
+/* The line behind the process's number. */
+static const char *behind_pid(void)
 {
-    const char *space = strchr(logged(), ' ');
-    return space != NULL ? space + 1 : "";
+    char own[32];
+    (void)snprintf(own, sizeof own, " pid=%d ", (int)getpid());
+    const char *at = strstr(logged(), own);
+    return at != NULL ? at + strlen(own) : "";
 }
 
 static void test_line(void)
 {
     log_init(LOG_LEVEL_INFO, "worker 3");
     log_line(LOG_LEVEL_WARNING, "claim_lost", "partition %d is \"gone\"\\\n\x1b[31m\xc2\x9b\xc3\xa9", 7);
-    CU_ASSERT_STRING_EQUAL(behind_time(),
-                           "level=warning role=\"worker 3\" event=claim_lost "
+    CU_ASSERT_STRING_EQUAL(behind_pid(),
+                           "role=worker worker=3 event=claim_lost "
                            "msg=\"partition 7 is \\\"gone\\\"\\\\\\n\\x1b[31m\\u009b\xc3\xa9\"\n");
     log_init(LOG_LEVEL_INFO, "pool");
     log_line(LOG_LEVEL_INFO, "started", "x");
-    CU_ASSERT_STRING_EQUAL(behind_time(), "level=info role=pool event=started msg=\"x\"\n");
+    CU_ASSERT_STRING_EQUAL(behind_pid(), "role=pool event=started msg=\"x\"\n");
     log_init(LOG_LEVEL_INFO, "");
     log_line(LOG_LEVEL_INFO, "started", "x");
-    CU_ASSERT_STRING_EQUAL(behind_time(), "level=info event=started msg=\"x\"\n");
+    CU_ASSERT_STRING_EQUAL(behind_pid(), "event=started msg=\"x\"\n");
 }
 
 static void test_time(void)
@@ -64,7 +80,7 @@ static void test_level(void)
     log_init(level, "pool");
     log_line(LOG_LEVEL_INFO, "hidden", "x");
     log_line(LOG_LEVEL_ERROR, "shown", "x");
-    CU_ASSERT_STRING_EQUAL(behind_time(), "level=error role=pool event=shown msg=\"x\"\n");
+    CU_ASSERT_STRING_EQUAL(behind_pid(), "role=pool event=shown msg=\"x\"\n");
 }
 
 static void test_long_text_is_cut(void)
@@ -76,7 +92,89 @@ static void test_long_text_is_cut(void)
     log_line(LOG_LEVEL_INFO, "long", "%s", text);
     size_t size = strlen(logged());
     CU_ASSERT_TRUE(size <= 4096 && size >= 4094);
-    CU_ASSERT_STRING_EQUAL(line + size - 4, "\\\"\"\n");
+    CU_ASSERT_STRING_EQUAL(line + size - 7, "\\\"\xe2\x80\xa6\"\n");
+}
+
+static void test_character_is_not_cut(void)
+{
+    char text[6000];
+    for (size_t i = 0; i < sizeof text - 1; i++) text[i] = i % 2 == 0 ? '\xc3' : '\xa9';
+    text[sizeof text - 1] = '\0';
+    log_init(LOG_LEVEL_INFO, "pool");
+    for (int shift = 0; shift < 2; shift++) {
+        log_line(LOG_LEVEL_INFO, "long", "%s%s", shift == 0 ? "" : "x", text);
+        CU_ASSERT_PTR_NOT_NULL(strstr(logged(), "\xc3\xa9\xe2\x80\xa6\"\n"));
+        CU_ASSERT_PTR_NULL(strchr(line, '\\'));
+    }
+}
+
+static void test_formats(void)
+{
+    char expected[200];
+    log_init_named("info", "json", "worker 3");
+    log_line(LOG_LEVEL_WARNING, "fenced", "a\n\"b\x80");
+    (void)snprintf(expected, sizeof expected,
+                   ",\"level\":\"warning\",\"pid\":%d,\"role\":\"worker\",\"worker\":3,\"event\":\"fenced\","
+                   "\"msg\":\"a\\n\\\"b\\ufffd\"}\n",
+                   (int)getpid());
+    CU_ASSERT_STRING_EQUAL(logged() + strlen("{\"time\":\"2024-01-01T00:00:00.000Z\""), expected);
+    log_init_named("info", "journal", "worker x");
+    log_line(LOG_LEVEL_WARNING, "fenced", "b\x80");
+    CU_ASSERT_PTR_NOT_NULL(strstr(logged(), " role=worker x event=fenced msg=\"b\\x80\"\n"));
+    CU_ASSERT_EQUAL(strncmp(line, "<4>time=", 8), 0);
+    log_init_named("debug", "logfmt", "");
+    log_line(LOG_LEVEL_DEBUG, "batch", "c");
+    CU_ASSERT_EQUAL(strncmp(logged(), "time=", 5), 0);
+}
+
+static void test_repeated_warnings_are_counted(void)
+{
+    log_init(LOG_LEVEL_INFO, "pool");
+    for (int i = 0; i < 25; i++) log_line(LOG_LEVEL_WARNING, "again", "%d", i);
+    size_t count = 0;
+    for (const char *at = logged(); (at = strstr(at, "event=again")) != NULL; at++) count++;
+    CU_ASSERT_EQUAL(count, 20);
+    now_ms += 3000;
+    log_line(LOG_LEVEL_WARNING, "again", "x");
+    CU_ASSERT_STRING_EQUAL(behind_pid(), "role=pool event=again msg=\"x\" suppressed=5\n");
+    log_line(LOG_LEVEL_WARNING, "again", "left out");
+    now_ms += 60000; /* it does not come again, but something else does */
+    log_line(LOG_LEVEL_INFO, "other", "y");
+    CU_ASSERT_PTR_NOT_NULL(strstr(behind_pid(), "not told each time\" suppressed=1\n"));
+}
+
+/* Nobody reads: lines are lost, nothing waits, and what comes when there is room again tells how many. */
+static void test_full_pipe_holds_nobody_up(void)
+{
+    char bytes[4096];
+    CU_ASSERT_EQUAL(fcntl(ends[1], F_SETFL, 0), 0); /* a write that waits, as a worker's would */
+    log_init(LOG_LEVEL_INFO, "pool");
+    for (int i = 0; i < 200; i++) log_line(LOG_LEVEL_INFO, "long", "%1000d", i); /* more than a pipe holds */
+    while (read(ends[0], bytes, sizeof bytes) > 0) continue;
+    log_line(LOG_LEVEL_INFO, "after", "x");
+    const char *found = strstr(logged(), " lost=");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(found);
+    CU_ASSERT_TRUE(atoi(found + strlen(" lost=")) > 100);
+    log_line(LOG_LEVEL_INFO, "after", "x");
+    CU_ASSERT_PTR_NULL(strstr(logged(), " lost="));
+    CU_ASSERT_EQUAL(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0); /* it is shared, and stays as it was */
+}
+
+/* As journald's: it fills up, and then its reader goes away. */
+static void test_socket(void)
+{
+    int pair[2];
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    CU_ASSERT_TRUE(dup2(pair[1], STDERR_FILENO) >= 0);
+    log_init(LOG_LEVEL_INFO, "pool");
+    for (int i = 0; i < 1000; i++) log_line(LOG_LEVEL_INFO, "long", "%1000d", i);
+    CU_ASSERT_EQUAL(close(pair[0]), 0);
+    log_line(LOG_LEVEL_INFO, "after", "x"); /* EPIPE */
+    CU_ASSERT_TRUE(dup2(ends[1], STDERR_FILENO) >= 0);
+    (void)close(pair[1]);
+    log_init(LOG_LEVEL_INFO, "pool");
+    log_line(LOG_LEVEL_INFO, "after", "x");
+    CU_ASSERT_PTR_NOT_NULL(strstr(logged(), " lost="));
 }
 
 static void test_errno_is_kept(void)
@@ -119,6 +217,11 @@ int main(void)
     CU_add_test(suite, "time", test_time);
     CU_add_test(suite, "level", test_level);
     CU_add_test(suite, "long text is cut", test_long_text_is_cut);
+    CU_add_test(suite, "character is not cut", test_character_is_not_cut);
+    CU_add_test(suite, "formats", test_formats);
+    CU_add_test(suite, "repeated warnings are counted", test_repeated_warnings_are_counted);
+    CU_add_test(suite, "full pipe holds nobody up", test_full_pipe_holds_nobody_up);
+    CU_add_test(suite, "socket", test_socket);
     CU_add_test(suite, "errno is kept", test_errno_is_kept);
     CU_add_test(suite, "journal", test_journal);
     CU_basic_set_mode(CU_BRM_VERBOSE);

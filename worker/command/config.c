@@ -6,9 +6,11 @@
 #include "database.h"
 #include "exit_code.h"
 #include "kafka_properties.h"
+#include "log_events.h"
 #include "reject.h"
 #include "secret.h"
 #include "settings_load.h"
+#include "words.h"
 
 #define NEEDED "brokers topic"
 
@@ -16,7 +18,8 @@ static const struct command_word words[] = {
     {"check", "read everything and say ok, or name every mistake (exit code 78)"},
     {"print", "the values in effect and where each comes from; passwords are masked"},
     {"example", "a file to begin with"},
-    {"table", NULL}, /* of the README */
+    {"table", NULL},  /* of the README */
+    {"events", NULL}, /* of OPERATIONS.md */
     {0},
 };
 
@@ -94,7 +97,7 @@ static void print_example_setting(const struct setting *setting)
     (void)printf("# %s%s%.*s\n", setting->help, expected.size > 0 ? "; " : "", (int)expected.size,
                  expected.data);
     buffer_done(&expected);
-    bool needed = setting_is_among(NEEDED, setting->name);
+    bool needed = words_have_text(NEEDED, setting->name);
     const char *value = setting->example != NULL ? setting->example : setting->fallback;
     (void)printf("%s%s = %s\n", needed ? "" : "#", setting->name, value);
 }
@@ -150,7 +153,13 @@ static int run_table(void)
     return EXIT_DRAINED;
 }
 
-enum { WORD_CHECK, WORD_PRINT, WORD_EXAMPLE, WORD_TABLE };
+static int run_events(void)
+{
+    log_events_print_markdown();
+    return EXIT_DRAINED;
+}
+
+enum { WORD_CHECK, WORD_PRINT, WORD_EXAMPLE, WORD_TABLE, WORD_EVENTS };
 
 /* A broken configuration must not keep those from answering that need none. */
 static int run_word(int word, int argc, char **argv)
@@ -160,6 +169,7 @@ static int run_word(int word, int argc, char **argv)
     int exit_code;
     if (word == WORD_EXAMPLE) return run_example();
     if (word == WORD_TABLE) return run_table();
+    if (word == WORD_EVENTS) return run_events();
     if (!settings_load_read(&usage_config, argc, argv, &load, &rest, &exit_code)) return exit_code;
     exit_code = word == WORD_CHECK ? run_check(&load) : run_print(&load);
     settings_load_done(&load);

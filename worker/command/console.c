@@ -1,4 +1,5 @@
 /* winnow console: serves the HTTP API and its page until TERM. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -32,8 +33,9 @@ const struct command_usage usage_console = {
         "at /openapi.json, its reference at /docs. On a loopback address no token is needed; any other needs "
         "--token-file, and a proxy that ends TLS in front of it.",
     .example = "winnow console -b localhost:9092 -t events -d dbname=winnow",
-    .settings = "brokers topic group database listen token_file read_only dead_letter_topic "
-                "event_bytes_max log_level allow_fault_injection",
+    .settings =
+        "brokers topic group database listen token_file read_only cors_origins connections_per_address "
+        "dead_letter_topic event_bytes_max log_level log_format allow_fault_injection",
 };
 
 static int complain(const struct fault *fault)
@@ -42,11 +44,28 @@ static int complain(const struct fault *fault)
     return fault->status == STATUS_RETRY ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
 }
 
-static void serve_until_stopped(struct server *server)
+/* Streams begin anew, so that nobody reads on with a token that is gone. */
+static void reload(const struct console *console)
+{
+    if (console->tokens == NULL) {
+        log_line(LOG_LEVEL_INFO, "nothing_to_reload",
+                 "HUP reads the file of tokens again, and there is none");
+    } else if (tokens_reload(console->tokens)) {
+        log_line(LOG_LEVEL_INFO, "tokens_reloaded", "the file of tokens is read again");
+        live_end_all(console->live);
+    } else {
+        log_line(
+            LOG_LEVEL_ERROR, "tokens_kept",
+            "the file of tokens is not good, see the line before: the tokens read earlier stay in force");
+    }
+}
+
+static void serve_until_stopped(const struct console *console, struct server *server)
 {
     while (!signals_stop_asked()) {
         if (signals_wait(NULL, 0, TIDY_EVERY_MS))
-            while (signals_next() != 0) continue;
+            for (int number; (number = signals_next()) != 0;)
+                if (number == SIGHUP) reload(console);
         server_tidy(server);
     }
 }
@@ -110,7 +129,7 @@ static int serve(struct console *console, const struct listen_address *address)
     }
     tell_address(address, server);
     service_notify("READY=1\nSTATUS=listening on port %u", (unsigned)server_port(server));
-    serve_until_stopped(server);
+    serve_until_stopped(console, server);
     service_notify("STOPPING=1");
     signals_arm_deadline(STOP_WITHIN_MS);
     server_quiesce(server);
@@ -121,12 +140,11 @@ static int serve(struct console *console, const struct listen_address *address)
 
 static int console(const struct settings *settings)
 {
-    enum log_level level;
     struct listen_address address;
     if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
-    if (!log_level_read(settings->log_level, &level) || !listen_address_read(settings->listen, &address))
-        return EXIT_BAD_CONFIG; /* both were checked when they were read */
-    log_init(level, "console");
+    if (!listen_address_read(settings->listen, &address))
+        return EXIT_BAD_CONFIG; /* it was checked when it was read */
+    log_init_named(settings->log_level, settings->log_format, "console");
     struct console shared = {.settings = settings, .loopback_only = address.loopback};
     if (settings->token_file != NULL) {
         shared.tokens = tokens_read(settings->token_file);

@@ -86,8 +86,7 @@ int command_housekeep(int argc, char **argv)
     int exit_code;
     signals_init(false);
     if (!settings_read(&usage_housekeep, argc, argv, &settings, &first, &exit_code)) return exit_code;
-    enum log_level level = LOG_LEVEL_INFO;
-    if (log_level_read(settings.log_level, &level)) log_init(level, "housekeeper");
+    log_init_named(settings.log_level, settings.log_format, "housekeeper");
     exit_code = housekeep(&settings);
     settings_done(&settings);
     return exit_code;

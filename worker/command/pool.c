@@ -48,12 +48,6 @@ struct pool {
     struct buffer needs_restart;
 };
 
-static void set_log_level(const struct settings *settings)
-{
-    enum log_level level = LOG_LEVEL_INFO;
-    if (log_level_read(settings->log_level, &level)) log_init(level, "pool");
-}
-
 static void take_settings(struct pool *pool, struct supervisor_options *options)
 {
     const struct settings *settings = reload_settings(pool->reload);
@@ -61,7 +55,7 @@ static void take_settings(struct pool *pool, struct supervisor_options *options)
     options->environment = reload_environment(pool->reload);
     options->drain_timeout_ms = settings->drain_timeout_ms;
     options->rejoin_ms = kafka_session_timeout_ms(settings);
-    set_log_level(settings);
+    log_init_named(settings->log_level, settings->log_format, "pool");
 }
 
 static void tell(struct buffer *told, const struct reload_report *report)

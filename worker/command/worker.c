@@ -136,10 +136,9 @@ int command_worker(int argc, char **argv)
     int exit_code = EXIT_DRAINED;
     signals_init(false);
     if (!settings_read(&usage_worker, argc, argv, &settings, &rest, &exit_code)) return exit_code;
-    enum log_level level = LOG_LEVEL_INFO;
     (void)snprintf(role, sizeof(role), "worker%s%s", slot_text == NULL ? "" : " ",
                    slot_text == NULL ? "" : slot_text);
-    if (log_level_read(settings.log_level, &level)) log_init(level, role);
+    log_init_named(settings.log_level, settings.log_format, role);
     if (slot_fd_text != NULL)
         settings.drain_timeout_ms = supervisor_worker_drain_ms(settings.drain_timeout_ms);
     signals_limit_stop(settings.drain_timeout_ms);

@@ -1,5 +1,6 @@
 #include "console/admission.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,9 @@
 
 #include "console/access.h"
 #include "console/call_state.h"
+#include "console/cors.h"
 #include "nearest.h"
+#include "words.h"
 
 const char *admission_method(const char *method)
 {
@@ -55,17 +58,12 @@ static bool find_route(struct call *call)
     char methods[ROUTE_METHODS_SIZE];
     struct slice captures[ROUTE_CAPTURES_MAX] = {0};
     call->route = route_find(call->method, call->uri.path, captures, methods);
-    return call->route != NULL ? decode_captures(call, captures) : refuse_route(call, methods);
-}
-
-static bool is_among(const char *words, const char *word, size_t size)
-{
-    for (const char *at = words; *at != '\0';) {
-        size_t length = strcspn(at, " ");
-        if (length == size && strncasecmp(at, word, size) == 0) return true;
-        at += length + (at[length] == ' ');
+    if (call->route == NULL && methods[0] != '\0' && strcmp(call->method, "OPTIONS") == 0 &&
+        cors_origin(call) != NULL) {
+        cors_answer_preflight(call, methods);
+        return false;
     }
-    return false;
+    return call->route != NULL ? decode_captures(call, captures) : refuse_route(call, methods);
 }
 
 static bool refuse_unknown_parameter(struct call *call, const char *name)
@@ -104,8 +102,7 @@ static bool check_query(struct call *call)
     }
     for (size_t i = 0; i < call->uri.parameter_count; i++) {
         const char *name = call->uri.parameters[i].name;
-        if (!is_among(call->route->parameters, name, strlen(name)))
-            return refuse_unknown_parameter(call, name);
+        if (!words_have_text(call->route->parameters, name)) return refuse_unknown_parameter(call, name);
     }
     return true;
 }
@@ -119,14 +116,23 @@ void admission_refuse_size(struct call *call)
                   .problem = PROBLEM_TOO_LARGE, .parameter = "the body", .in = "body", .expected = expected});
 }
 
+/* Parameters of the type (charset and the like) are passed over. */
+static bool takes_type(const char *expected, const char *type)
+{
+    char lower[64];
+    size_t size = strcspn(type, "; \t");
+    if (size >= sizeof lower) return false;
+    for (size_t i = 0; i < size; i++) lower[i] = (char)tolower((unsigned char)type[i]);
+    return words_have(expected, lower, size);
+}
+
 /* A route without a body takes one and does not look at it, up to a size. */
 static bool check_media_type(struct call *call)
 {
     const char *type = call_header(call, "Content-Type");
     const char *expected = call->route->media_types;
     if (expected == NULL) return true;
-    size_t size = type != NULL ? strcspn(type, "; \t") : 0;
-    if (type != NULL && is_among(expected, type, size)) return true;
+    if (type != NULL && takes_type(expected, type)) return true;
     call_refuse(call, &(struct refusal){.problem = PROBLEM_MEDIA_TYPE,
                                         .parameter = "Content-Type",
                                         .in = "header",

@@ -93,15 +93,25 @@ static bool read_by(struct call *call, struct question *question)
     }
 }
 
+static bool read_period(struct call *call, struct question *ret)
+{
+    int64_t from_us = -1;
+    int64_t to_us = -1;
+    if (!call_query_period(call, &from_us, &to_us)) return false;
+    ret->has_from = from_us >= 0;
+    ret->has_to = to_us >= 0;
+    if (ret->has_from) (void)instant_print(from_us, ret->from);
+    if (ret->has_to) (void)instant_print(to_us, ret->to);
+    return true;
+}
+
 static bool read_question(struct call *call, enum answer_format format, struct question *ret)
 {
     *ret = (struct question){.limit = format == FORMAT_CSV ? LIMIT_MAX : LIMIT_PAGE,
                              .limited = call_query(call, "limit") != NULL};
     return read_by(call, ret) && call_query_text(call, "client", 1, NAME_LENGTH_MAX, &ret->client) &&
            call_query_text(call, "metric", 1, NAME_LENGTH_MAX, &ret->metric) &&
-           call_query_text(call, "q", 1, NAME_LENGTH_MAX, &ret->text) &&
-           call_query_time(call, "from", ret->from, &ret->has_from) &&
-           call_query_time(call, "to", ret->to, &ret->has_to) &&
+           call_query_text(call, "q", 1, NAME_LENGTH_MAX, &ret->text) && read_period(call, ret) &&
            call_query_integer(call, "limit", 1, LIMIT_MAX, &ret->limit);
 }
 

@@ -42,13 +42,6 @@ static void list_members(const struct reading *reading, char *ret_list, size_t s
         at += (size_t)snprintf(ret_list + at, size - at, " %s", reading->members[i].name);
 }
 
-static size_t count_characters(const char *text, size_t size)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < size; i++) count += !utf8_is_tail((unsigned char)text[i]);
-    return count;
-}
-
 static void take_text(struct reading *reading, struct body_member *member, const struct jsontext_token *value)
 {
     char expected[100];
@@ -67,7 +60,7 @@ static void take_text(struct reading *reading, struct body_member *member, const
     member->size = reading->texts->size - member->offset;
     (void)buffer_add(reading->texts, "", 1);
     const char *text = reading->texts->data + member->offset;
-    size_t characters = count_characters(text, member->size);
+    size_t characters = utf8_count(text, member->size);
     if (memchr(text, '\0', member->size) != NULL || characters < (size_t)member->min ||
         characters > (size_t)member->max)
         complain(reading, slice_of_text(member->name), value->text, expected);

@@ -52,8 +52,10 @@ MUST_CHECK bool call_query_text(struct call *call, const char *name, size_t min_
 /* One of the words, which are separated by single spaces. */
 MUST_CHECK bool call_query_choice(struct call *call, const char *name, const char *words,
                                   const char **ret_word);
-/* A UTC day or RFC 3339, as text that PostgreSQL reads as timestamptz; ret_text holds INSTANT_TEXT_SIZE. */
-MUST_CHECK bool call_query_time(struct call *call, const char *name, char *ret_text, bool *ret_given);
+/* A UTC day or RFC 3339, in µs. */
+MUST_CHECK bool call_query_time(struct call *call, const char *name, int64_t *ret_us);
+/* `from` and `to`, of which the first must not be behind the second. */
+MUST_CHECK bool call_query_period(struct call *call, int64_t *ret_from_us, int64_t *ret_to_us);
 /* "5s", "250ms": 0ms to 30s. */
 MUST_CHECK bool call_query_wait(struct call *call, const char *name, int64_t *ret_ms);
 /* A plain decimal: at most 30 digits before the point and 18 behind it. */

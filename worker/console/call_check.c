@@ -8,6 +8,7 @@
 #include "decimal.h"
 #include "instant.h"
 #include "utf8.h"
+#include "words.h"
 
 #define WAIT_MS_MAX          INT64_C(30000)
 #define DECIMAL_WHOLE_MAX    30
@@ -56,34 +57,17 @@ bool call_path_integer(struct call *call, size_t index, const char *name, int64_
     return check_integer(call, "path", name, call_path(call, index), min, max, ret_value);
 }
 
-static size_t count_characters(const char *text)
-{
-    size_t count = 0;
-    for (; *text != '\0'; text++) count += !utf8_is_tail((unsigned char)*text);
-    return count;
-}
-
 bool call_query_text(struct call *call, const char *name, size_t min_size, size_t max_size,
                      const char **ret_text)
 {
     char expected[100];
     const char *text = call_query(call, name);
     if (text == NULL) return true;
-    size_t size = count_characters(text);
+    size_t size = utf8_count(text, strlen(text));
     *ret_text = text;
     if (size >= min_size && size <= max_size) return true;
     (void)snprintf(expected, sizeof expected, "%zu to %zu characters", min_size, max_size);
     return refuse(call, "query", name, text, expected);
-}
-
-static bool is_among(const char *words, const char *word)
-{
-    size_t size = strlen(word);
-    for (const char *at = words; size > 0 && (at = strstr(at, word)) != NULL; at += size) {
-        bool begins = at == words || at[-1] == ' ';
-        if (begins && (at[size] == ' ' || at[size] == '\0')) return true;
-    }
-    return false;
 }
 
 bool call_query_choice(struct call *call, const char *name, const char *words, const char **ret_word)
@@ -92,7 +76,7 @@ bool call_query_choice(struct call *call, const char *name, const char *words, c
     const char *text = call_query(call, name);
     if (text == NULL) return true;
     *ret_word = text;
-    if (strchr(text, ' ') == NULL && is_among(words, text)) return true;
+    if (words_have_text(words, text)) return true;
     (void)snprintf(expected, sizeof expected, "one of: %s", words);
     return refuse(call, "query", name, text, expected);
 }
@@ -109,18 +93,24 @@ static bool has_time_form(const char *text)
     return zoned && text[4] == '-' && text[7] == '-' && text[10] == 'T' && text[13] == ':';
 }
 
-bool call_query_time(struct call *call, const char *name, char *ret_text, bool *ret_given)
+bool call_query_time(struct call *call, const char *name, int64_t *ret_us)
 {
     static const struct client_rules rules;
-    int64_t instant_us;
     const char *text = call_query(call, name);
     if (text == NULL) return true;
-    *ret_given = true;
-    if (!has_time_form(text) || instant_parse_text(slice_of_text(text), &rules, &instant_us) != INSTANT_OK)
-        return refuse(call, "query", name, text,
-                      "a day such as 2024-01-31 or a time such as 2024-01-31T12:00:00Z, from 1970 to 2199");
-    (void)instant_print(instant_us, ret_text);
-    return true;
+    return (has_time_form(text) && instant_parse_text(slice_of_text(text), &rules, ret_us) == INSTANT_OK) ||
+           refuse(call, "query", name, text,
+                  "a day such as 2024-01-31 or a time such as 2024-01-31T12:00:00Z, from 1970 to 2199");
+}
+
+bool call_query_period(struct call *call, int64_t *ret_from_us, int64_t *ret_to_us)
+{
+    char expected[100];
+    const char *to = call_query(call, "to");
+    if (!call_query_time(call, "from", ret_from_us) || !call_query_time(call, "to", ret_to_us)) return false;
+    if (call_query(call, "from") == NULL || to == NULL || *ret_from_us <= *ret_to_us) return true;
+    (void)snprintf(expected, sizeof expected, "a time that is not behind `to`, which is %s", to);
+    return refuse(call, "query", "from", call_query(call, "from"), expected);
 }
 
 bool call_query_wait(struct call *call, const char *name, int64_t *ret_ms)

@@ -5,7 +5,9 @@
 
 #include "console/answer_format.h"
 #include "console/call.h"
+#include "console/console.h"
 #include "console/event_reader.h"
+#include "console/progress.h"
 #include "console/routes.h"
 #include "console/rows_json.h"
 #include "instant.h"
@@ -63,22 +65,12 @@ static void add_csv(struct buffer *out, const struct rows *rows, size_t row)
 /* ---- lists -----------------------------------------------------------------------------------------------
  */
 
-/* A time of the query in µs; unchanged when it is not given. */
-static bool read_time(struct call *call, const char *name, int64_t *ret_us)
-{
-    static const struct client_rules rules;
-    char text[INSTANT_TEXT_SIZE];
-    bool given = false;
-    if (!call_query_time(call, name, text, &given)) return false;
-    return !given || instant_parse_text(slice_of_text(text), &rules, ret_us) == INSTANT_OK;
-}
-
 static bool read_filter(struct call *call, struct event_filter *ret_filter)
 {
     *ret_filter = (struct event_filter){.to_us = EVENT_TIME_END};
     return call_query_text(call, "client", 1, NAME_LENGTH_MAX, &ret_filter->client) &&
            call_query_text(call, "metric", 1, NAME_LENGTH_MAX, &ret_filter->metric) &&
-           read_time(call, "from", &ret_filter->from_us) && read_time(call, "to", &ret_filter->to_us) &&
+           call_query_period(call, &ret_filter->from_us, &ret_filter->to_us) &&
            call_query_decimal(call, "amount_min", &ret_filter->amount_min) &&
            call_query_decimal(call, "amount_max", &ret_filter->amount_max) &&
            call_query_uuid(call, "hash", &ret_filter->hash) &&
@@ -206,7 +198,7 @@ void handle_event(struct call *call)
     int64_t time_us = -1;
     struct rows *rows = NULL;
     struct buffer out = {0};
-    if (!call_path_uuid(call, 0, "hash", &hash) || !read_time(call, "event_time", &time_us) ||
+    if (!call_path_uuid(call, 0, "hash", &hash) || !call_query_time(call, "event_time", &time_us) ||
         !read_event(call, hash, time_us, &rows))
         return;
     if (rows == NULL || rows_count(rows) == 0) {
@@ -234,14 +226,29 @@ void handle_event(struct call *call)
     "  WHERE m.state = 'failed' AND s.topic = $1 AND s.consumer_group = $6 AND d.partition = $2::int4 " \
     "  AND d.message_offset = $3::int8) AS w ON true"
 
-static void answer_state(struct call *call, const struct rows *rows)
+/* Whether the log has come to the offset, as far as was seen a moment ago; PostgreSQL does not know. */
+static bool is_there(struct call *call, int32_t partition, int64_t offset)
+{
+    struct progress_snapshot snapshot;
+    bool there = true;
+    progress_read(call_console(call)->progress, &snapshot);
+    for (size_t i = 0; i < snapshot.count; i++) {
+        if (snapshot.partitions[i].partition == partition && snapshot.partitions[i].high >= 0)
+            there = offset < snapshot.partitions[i].high;
+    }
+    progress_snapshot_done(&snapshot);
+    return there;
+}
+
+static void answer_state(struct call *call, const struct rows *rows, bool there)
 {
     struct buffer out = {0};
+    bool waits = strcmp(rows_text(rows, 0, 3), "processing") == 0;
     json_open(&out, '{');
     json_cell_text(&out, "topic", (struct cell){rows, 0, 0});
     json_cell_raw(&out, "partition", (struct cell){rows, 0, 1});
     json_cell_raw(&out, "offset", (struct cell){rows, 0, 2});
-    json_cell_text(&out, "state", (struct cell){rows, 0, 3});
+    json_text(&out, "state", waits && !there ? "not_seen" : rows_text(rows, 0, 3));
     json_cell_origin(&out, "duplicate_of", (struct cell){rows, 0, 4});
     json_cell_text(&out, "reason", (struct cell){rows, 0, 7});
     json_cell_text(&out, "detail", (struct cell){rows, 0, 8});
@@ -268,14 +275,18 @@ void handle_message_state(struct call *call)
     const struct settings *settings = call_settings(call);
     const char *hash = NULL;
     char time[INSTANT_TEXT_SIZE];
-    bool timed = false;
-    int64_t number;
+    int64_t time_us = -1;
+    int64_t partition;
+    int64_t offset;
     struct rows *rows = NULL;
-    if (!call_path_integer(call, 0, "partition", 0, INT32_MAX, &number) ||
-        !call_path_integer(call, 1, "offset", 0, INT64_MAX, &number) ||
-        !call_query_uuid(call, "event_hash", &hash) || !call_query_time(call, "event_time", time, &timed))
+    if (!call_path_integer(call, 0, "partition", 0, INT32_MAX, &partition) ||
+        !call_path_integer(call, 1, "offset", 0, INT64_MAX, &offset) ||
+        !call_query_uuid(call, "event_hash", &hash) || !call_query_time(call, "event_time", &time_us))
         return;
-    if (hash != NULL && !timed && !find_time(call, hash, time)) return;
+    if (time_us >= 0)
+        (void)instant_print(time_us, time);
+    else if (hash != NULL && !find_time(call, hash, time))
+        return;
     const struct sql_parameter parameters[] = {sql_text(settings->topic),
                                                sql_text(call_path(call, 0)),
                                                sql_text(call_path(call, 1)),
@@ -283,6 +294,6 @@ void handle_message_state(struct call *call)
                                                sql_text(hash != NULL ? time : NULL),
                                                sql_text(settings->group)};
     if (!call_run(call, SESSION_READ, SQL_STATE, parameters, ARRAY_COUNT(parameters), &rows)) return;
-    answer_state(call, rows);
+    answer_state(call, rows, is_there(call, (int32_t)partition, offset));
     rows_free(rows);
 }

@@ -18,10 +18,14 @@
 #include "json.h"
 #include "simulate.h"
 
+#define ACKNOWLEDGE_MS INT64_C(1000) /* Kafka may take so much longer than is waited for the outcome */
+
 struct submit_call {
     struct call *call;
     int64_t wait_ms;
-    bool several; /* NDJSON: the answer is a list */
+    int64_t begun_ms;
+    bool several;  /* NDJSON: the answer is a list */
+    bool answered; /* before Kafka acknowledged it */
     struct buffer headers;
 };
 
@@ -33,7 +37,7 @@ static void refuse_body(struct call *call, const char *expected)
                                         .expected = expected});
 }
 
-/* The lines that are not empty, with or without a \r before their end. At most `max` are stored. */
+/* The lines that are not empty, without any \r before their end. At most `max` are stored. */
 static size_t split_lines(struct slice body, struct slice *lines, size_t max)
 {
     size_t count = 0;
@@ -41,7 +45,7 @@ static size_t split_lines(struct slice body, struct slice *lines, size_t max)
         const char *end = memchr(body.data, '\n', body.size);
         size_t size = end != NULL ? (size_t)(end - body.data) : body.size;
         struct slice line = slice_of(body.data, size);
-        if (size > 0 && line.data[size - 1] == '\r') line.size--;
+        while (line.size > 0 && line.data[line.size - 1] == '\r') line.size--;
         if (line.size > 0 && count++ < max) lines[count - 1] = line;
         body.data += end != NULL ? size + 1 : size;
         body.size -= end != NULL ? size + 1 : size;
@@ -132,10 +136,11 @@ static void end(struct parcel *parcel)
 {
     struct submit_call *submit = parcel->context;
     struct call *call = submit->call;
+    const bool answered = submit->answered;
     buffer_done(&submit->headers);
     free(submit);
     parcel_free(parcel);
-    call_done(call);
+    if (!answered) call_done(call);
     call_release(call);
 }
 
@@ -154,16 +159,34 @@ static void on_sent(struct parcel *parcel)
 {
     struct submit_call *submit = parcel->context;
     const struct fault *fault = parcel_fault(parcel);
-    if (fault != NULL) {
+    if (submit->answered) {
+        end(parcel);
+    } else if (fault != NULL) {
         call_fail_sending(submit->call, fault);
         end(parcel);
     } else if (submit->wait_ms > 0) {
         parcel->done = answer;
-        parcel->deadline_ms = clock_now_ms() + submit->wait_ms;
+        parcel->deadline_ms = submit->begun_ms + submit->wait_ms;
         outcomes_watch(submit->call->console->outcomes, parcel);
     } else {
         answer(parcel);
     }
+}
+
+/* Whoever waits for the outcome has said how long. What was sent stays here until Kafka did with it what it
+ * does: the call, whose bytes they are, is kept so long. */
+static void on_late(struct parcel *parcel)
+{
+    struct submit_call *submit = parcel->context;
+    struct fault fault;
+    fault_set(
+        &fault, STATUS_RETRY, "send",
+        "Kafka has not acknowledged this in %lld ms and may still take it; sending it again is safe: an "
+        "event is stored once",
+        (long long)(clock_now_ms() - submit->begun_ms));
+    submit->answered = true;
+    call_fail_sending(submit->call, &fault);
+    call_done(submit->call);
 }
 
 /* ---- the request --------------------------------------------------------------------------------------- */
@@ -201,9 +224,12 @@ static bool begin(struct call *call, int64_t wait_ms)
     if (parcel == NULL) return false;
     struct submit_call *submit = calloc(1, sizeof *submit);
     if (submit == NULL) abort();
-    *submit = (struct submit_call){.call = call, .wait_ms = wait_ms, .several = several};
+    *submit = (struct submit_call){
+        .call = call, .wait_ms = wait_ms, .begun_ms = clock_now_ms(), .several = several};
     parcel->context = submit;
     parcel->done = on_sent;
+    parcel->late = on_late;
+    if (wait_ms > 0) parcel->send_by_ms = submit->begun_ms + wait_ms + ACKNOWLEDGE_MS;
     if (!read_simulation(call, submit, parcel)) {
         discard(parcel, submit);
         return false;

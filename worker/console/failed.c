@@ -9,11 +9,9 @@
 #include "console/routes.h"
 #include "console/rows_json.h"
 #include "dead_letter_work.h"
-#include "headers.h"
 #include "instant.h"
 #include "json.h"
-#include "reject.h"
-#include "utf8.h"
+#include "letter_json.h"
 
 #define GROUPS_MAX      500
 #define PAGE_DEFAULT    50
@@ -50,21 +48,28 @@ struct filter_text {
     char to[INSTANT_TEXT_SIZE];
 };
 
+/* NULL below 0: not given. */
+static const char *time_text(int64_t time_us, char ret_text[INSTANT_TEXT_SIZE])
+{
+    if (time_us < 0) return NULL;
+    (void)instant_print(time_us, ret_text);
+    return ret_text;
+}
+
 static bool read_filter(struct call *call, struct filter_text *ret)
 {
-    bool has_from = false;
-    bool has_to = false;
+    int64_t from_us = -1;
+    int64_t to_us = -1;
     const char *state = "open";
     *ret = (struct filter_text){0};
     if (!call_query_choice(call, "reason", failed_reasons(), &ret->filter.reason) ||
         !call_query_text(call, "client", 0, NAME_LENGTH_MAX, &ret->filter.client) ||
         !call_query_choice(call, "state", "open retried resolved discarded all", &state) ||
-        !call_query_time(call, "from", ret->from, &has_from) ||
-        !call_query_time(call, "to", ret->to, &has_to))
+        !call_query_period(call, &from_us, &to_us))
         return false;
     ret->filter.state = strcmp(state, "all") != 0 ? state : NULL;
-    ret->filter.from = has_from ? ret->from : NULL;
-    ret->filter.to = has_to ? ret->to : NULL;
+    ret->filter.from = time_text(from_us, ret->from);
+    ret->filter.to = time_text(to_us, ret->to);
     return true;
 }
 
@@ -81,26 +86,11 @@ static bool refuse_cursor(struct call *call, const char *cursor)
 /* ---- one letter in a list --------------------------------------------------------------------------------
  */
 
-static void add_summary_members(struct buffer *out, const struct rows *rows, size_t row)
-{
-    json_cell_raw(out, "partition", (struct cell){rows, row, LETTER_PARTITION});
-    json_cell_raw(out, "offset", (struct cell){rows, row, LETTER_OFFSET});
-    json_cell_text(out, "reason", (struct cell){rows, row, LETTER_REASON});
-    json_cell_text(out, "detail", (struct cell){rows, row, LETTER_DETAIL});
-    json_cell_text(out, "sqlstate", (struct cell){rows, row, LETTER_SQLSTATE});
-    json_cell_text(out, "client_id", (struct cell){rows, row, LETTER_CLIENT});
-    json_cell_time(out, "failed_at", (struct cell){rows, row, LETTER_FAILED_AT});
-    json_cell_time(out, "message_time", (struct cell){rows, row, LETTER_MESSAGE_TIME});
-    json_cell_text(out, "state", (struct cell){rows, row, LETTER_STATE});
-    json_cell_text(out, "value_preview", (struct cell){rows, row, LETTER_PREVIEW});
-    json_cell_raw(out, "value_bytes", (struct cell){rows, row, LETTER_VALUE_BYTES});
-}
-
 static void add_summary(struct buffer *out, const char *name, const struct rows *rows, size_t row)
 {
     json_name(out, name);
     json_open(out, '{');
-    add_summary_members(out, rows, row);
+    letter_json_summary(out, rows, row);
     json_close(out, '}');
 }
 
@@ -254,7 +244,7 @@ void handle_failed_actions(struct call *call)
     json_open(&out, '{');
     json_name(&out, "actions");
     json_open(&out, '[');
-    for (size_t row = 0; row < count; row++) failed_add_action(&out, NULL, rows, row);
+    for (size_t row = 0; row < count; row++) letter_json_action(&out, NULL, rows, row);
     json_close(&out, ']');
     json_text(&out, "next_cursor", more ? rows_text(rows, count - 1, ACTION_ID) : NULL);
     json_close(&out, '}');
@@ -285,50 +275,10 @@ static bool ask_history(struct database *database, const struct letter_scope *sc
     return letter_history_read(database, scope, path->partition, path->offset, ret_rows, ret_fault);
 }
 
-/* As text where it is UTF-8, else null. */
-static void add_bytes(struct buffer *out, const char *name, struct slice bytes)
-{
-    bool readable = bytes.data != NULL && utf8_is_valid(bytes.data, bytes.size);
-    json_slice(out, name, readable ? bytes : slice_of(NULL, 0));
-}
-
-/* A name that is not UTF-8 is shown with its bytes escaped. */
-static void add_header(struct buffer *out, struct slice name, struct slice value)
-{
-    char escaped[400];
-    json_open(out, '{');
-    if (!utf8_is_valid(name.data, name.size))
-        name = slice_of(escaped, reject_escape(name, escaped, sizeof escaped));
-    json_slice(out, "name", name);
-    add_bytes(out, "value_text", value);
-    json_close(out, '}');
-}
-
-static void add_headers(struct buffer *out, struct slice headers)
-{
-    struct slice name;
-    struct slice value;
-    json_name(out, "headers");
-    json_open(out, '[');
-    while (headers.data != NULL && headers_next(&headers, &name, &value)) add_header(out, name, value);
-    json_close(out, ']');
-}
-
 static void add_letter(struct buffer *out, struct rows *rows, const struct rows *history)
 {
     json_open(out, '{');
-    add_summary_members(out, rows, 0);
-    json_cell_text(out, "event_hash", (struct cell){rows, 0, LETTER_HASH});
-    add_bytes(out, "key_text", rows_bytes(rows, 0, LETTER_KEY));
-    add_bytes(out, "value_text", rows_bytes(rows, 0, LETTER_VALUE));
-    json_cell_text(out, "value_base64", (struct cell){rows, 0, LETTER_VALUE_BASE64});
-    add_headers(out, rows_bytes(rows, 0, LETTER_HEADERS));
-    json_cell_origin(out, "stored_as", (struct cell){rows, 0, LETTER_STORED_TOPIC});
-    json_cell_time(out, "published_at", (struct cell){rows, 0, LETTER_PUBLISHED_AT});
-    json_name(out, "history");
-    json_open(out, '[');
-    for (size_t row = 0; row < rows_count(history); row++) failed_add_action(out, NULL, history, row);
-    json_close(out, ']');
+    letter_json_whole(out, rows, history);
     json_close(out, '}');
 }
 

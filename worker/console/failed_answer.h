@@ -1,11 +1,10 @@
-/* What the routes of /failed share: which letters are meant, and how they and actions look as JSON. */
+/* What the routes of /failed share: which letters are meant. */
 #ifndef WINNOW_FAILED_ANSWER_H
 #define WINNOW_FAILED_ANSWER_H
 
 #include <stdbool.h>
 
 #include "attr.h"
-#include "buffer.h"
 #include "console/call.h"
 #include "dead_letter_work.h"
 
@@ -20,8 +19,5 @@ MUST_CHECK bool failed_read_path(struct call *call, int64_t *ret_partition, int6
 
 /* Answers that there is no such letter. */
 void failed_refuse_unknown(struct call *call);
-
-/* Adds an action from rows of letter_action_column. */
-void failed_add_action(struct buffer *out, const char *name, const struct rows *rows, size_t row);
 
 #endif

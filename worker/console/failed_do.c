@@ -2,7 +2,6 @@
  * down before it is sent, so that nothing is sent that nobody knows of; where it went is added when Kafka has
  * it. What goes wrong in between leaves a letter "retried" that may be retried again, and open after a
  * minute: an event that is sent twice is stored once. */
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -159,40 +158,19 @@ static void send_parcel(struct call *call, struct parcel *parcel)
 /* ---- one -------------------------------------------------------------------------------------------------
  */
 
-struct outcome_wait {
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    bool done;
-};
-
-static void on_outcome(struct parcel *parcel)
-{
-    struct outcome_wait *wait = parcel->context;
-    (void)pthread_mutex_lock(&wait->mutex);
-    wait->done = true;
-    (void)pthread_cond_signal(&wait->changed);
-    (void)pthread_mutex_unlock(&wait->mutex);
-}
-
 /* Waits for the outcome, unless too many do so already. */
 static void await_outcome(struct call *call, struct parcel *parcel, int64_t wait_ms)
 {
     static atomic_int waiting;
-    struct outcome_wait wait = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct parcel_waiter waiter;
     if (wait_ms <= 0) return;
     if (atomic_fetch_add(&waiting, 1) < WAITING_MAX) {
-        parcel->context = &wait;
-        parcel->done = on_outcome;
+        parcel_wait_begin(&waiter, parcel);
         parcel->deadline_ms = clock_now_ms() + wait_ms;
         outcomes_watch(call_console(call)->outcomes, parcel);
-        (void)pthread_mutex_lock(&wait.mutex);
-        while (!wait.done) (void)pthread_cond_wait(&wait.changed, &wait.mutex);
-        (void)pthread_mutex_unlock(&wait.mutex);
-        parcel->context = NULL;
+        parcel_wait_end(&waiter);
     }
     (void)atomic_fetch_sub(&waiting, 1);
-    (void)pthread_mutex_destroy(&wait.mutex);
-    (void)pthread_cond_destroy(&wait.changed);
 }
 
 static void answer_retry(struct call *call, const struct parcel_item *item, int64_t action_id)

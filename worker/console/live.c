@@ -197,6 +197,13 @@ struct live *live_new(const struct settings *settings, struct progress *progress
     return live;
 }
 
+void live_end_all(struct live *live)
+{
+    (void)pthread_mutex_lock(&live->mutex);
+    while (live->listener_count > 0) end_listener(live, 0);
+    (void)pthread_mutex_unlock(&live->mutex);
+}
+
 void live_free(struct live *live)
 {
     if (live == NULL) return;

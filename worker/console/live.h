@@ -12,7 +12,10 @@ struct live;
 /* Everything is borrowed. */
 struct live *live_new(const struct settings *settings, struct progress *progress);
 
-/* Ends all streams. Takes NULL. */
+/* Ends all streams; who is still allowed to listen comes back. Any thread. */
+void live_end_all(struct live *live);
+
+/* Ends all streams for good. Takes NULL. */
 void live_free(struct live *live);
 
 #endif

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "buffer.h"
 #include "identity.h"
 #include "instant.h"
 #include "settings_table.h"
@@ -21,13 +20,6 @@ static const char ask_sql[] =
     "i.message_offset CROSS JOIN LATERAL analytics.message_state($5, i.partition, i.message_offset, i.hash, "
     "i.at, $6) AS m ORDER BY i.number";
 
-struct question {
-    struct buffer partitions;
-    struct buffer offsets;
-    struct buffer hashes;
-    struct buffer times;
-};
-
 static void begin_array(struct buffer *array)
 {
     buffer_clear(array);
@@ -41,7 +33,7 @@ static const char *end_array(struct buffer *array)
     return array->data;
 }
 
-static void add_item(struct question *question, const struct parcel_item *item)
+static void add_item(struct outcome_question *question, const struct parcel_item *item)
 {
     char hash[IDENTITY_TEXT_SIZE] = "NULL";
     char when[INSTANT_TEXT_SIZE] = "NULL";
@@ -66,8 +58,25 @@ static void keep_answer(struct parcel_item *item, const struct rows *rows, size_
     (void)snprintf(item->detail, sizeof item->detail, "%s", rows_text(rows, row, 6));
 }
 
-static bool run_question(struct database *database, const struct settings *settings,
-                         struct question *question, struct rows **ret_rows, struct fault *ret_fault)
+void outcome_question_make(struct outcome_question *question, struct parcel_item *const *items, size_t count)
+{
+    begin_array(&question->partitions);
+    begin_array(&question->offsets);
+    begin_array(&question->hashes);
+    begin_array(&question->times);
+    for (size_t i = 0; i < count; i++) add_item(question, items[i]);
+}
+
+void outcome_question_done(struct outcome_question *question)
+{
+    buffer_done(&question->partitions);
+    buffer_done(&question->offsets);
+    buffer_done(&question->hashes);
+    buffer_done(&question->times);
+}
+
+bool outcome_question_run(struct database *database, const struct settings *settings,
+                          struct outcome_question *question, struct rows **ret_rows, struct fault *ret_fault)
 {
     const struct sql_parameter parameters[] = {
         {.type = SQL_INT4_ARRAY, .data = end_array(&question->partitions)},
@@ -81,23 +90,23 @@ static bool run_question(struct database *database, const struct settings *setti
                         ret_fault);
 }
 
-bool outcome_ask(struct database *database, const struct settings *settings, struct parcel_item **items,
+void outcome_keep(const struct rows *rows, struct parcel_item *const *items)
+{
+    for (size_t row = 0; row < rows_count(rows); row++) {
+        struct parcel_item *item = items[rows_int(rows, row, 0) - 1];
+        if (item != NULL) keep_answer(item, rows, row);
+    }
+}
+
+bool outcome_ask(struct database *database, const struct settings *settings, struct parcel_item *const *items,
                  size_t count, struct fault *ret_fault)
 {
-    struct question question = {0};
+    struct outcome_question question = {0};
     struct rows *rows = NULL;
-    begin_array(&question.partitions);
-    begin_array(&question.offsets);
-    begin_array(&question.hashes);
-    begin_array(&question.times);
-    for (size_t i = 0; i < count; i++) add_item(&question, items[i]);
-    bool answered = run_question(database, settings, &question, &rows, ret_fault);
-    for (size_t row = 0; answered && row < rows_count(rows); row++)
-        keep_answer(items[rows_int(rows, row, 0) - 1], rows, row);
+    outcome_question_make(&question, items, count);
+    bool answered = outcome_question_run(database, settings, &question, &rows, ret_fault);
+    if (answered) outcome_keep(rows, items);
     rows_free(rows);
-    buffer_done(&question.partitions);
-    buffer_done(&question.offsets);
-    buffer_done(&question.hashes);
-    buffer_done(&question.times);
+    outcome_question_done(&question);
     return answered;
 }

@@ -14,18 +14,22 @@
 
 struct outcomes {
     const struct settings *settings;
-    pthread_t thread;
+    pthread_t asker;
+    pthread_t timer;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    struct parcel *arrived;
+    struct parcel *waiting; /* guarded, like all up to `ending` */
+    struct parcel_item
+        *asked[OUTCOME_ITEMS_MAX]; /* whose answer is not there yet; NULL: its parcel is done */
+    size_t count;
     bool ending;
 
-    struct parcel *waiting; /* the thread's own */
+    /* the asker's own */
     struct database *database;
     bool is_away; /* the database, and it was told */
-    struct parcel_item *asked[OUTCOME_ITEMS_MAX];
-    size_t count;
 };
+
+/* ---- with the mutex held ------------------------------------------------------------------------------- */
 
 /* Those that did not fit into the question come first in the next one. */
 static void turn(struct outcomes *outcomes, struct parcel **rest)
@@ -51,20 +55,6 @@ static void collect(struct outcomes *outcomes)
     turn(outcomes, link);
 }
 
-static void ask(struct outcomes *outcomes)
-{
-    struct fault fault;
-    collect(outcomes);
-    if (outcomes->count == 0) return;
-    bool answered =
-        session_keep(outcomes->settings, SESSION_OUTCOME, &outcomes->database, &fault) &&
-        outcome_ask(outcomes->database, outcomes->settings, outcomes->asked, outcomes->count, &fault);
-    if (!answered && !outcomes->is_away)
-        log_line(LOG_LEVEL_WARNING, "outcomes_unknown", "what became of submitted events is not known: %s",
-                 fault.text);
-    outcomes->is_away = !answered;
-}
-
 static bool is_known(const struct parcel *parcel)
 {
     for (size_t i = 0; i < parcel->count; i++) {
@@ -73,56 +63,136 @@ static bool is_known(const struct parcel *parcel)
     return true;
 }
 
-static void finish_some(struct outcomes *outcomes, bool ending)
+static void forget_asked(struct outcomes *outcomes, const struct parcel *parcel)
 {
+    for (size_t i = 0; i < outcomes->count; i++) {
+        if (outcomes->asked[i] != NULL && outcomes->asked[i]->parcel == parcel) outcomes->asked[i] = NULL;
+    }
+}
+
+/* Takes those out that are done, which may be asked for still. */
+static struct parcel *take_done(struct outcomes *outcomes)
+{
+    struct parcel *done = NULL;
     int64_t now_ms = clock_now_ms();
     for (struct parcel **link = &outcomes->waiting; *link != NULL;) {
         struct parcel *parcel = *link;
-        if (!ending && !is_known(parcel) && now_ms < parcel->deadline_ms) {
+        if (!outcomes->ending && !is_known(parcel) && now_ms < parcel->deadline_ms) {
             link = &parcel->next;
             continue;
         }
         *link = parcel->next;
-        parcel->done(parcel);
+        forget_asked(outcomes, parcel);
+        parcel->next = done;
+        done = parcel;
     }
+    return done;
 }
 
-static struct timespec in_a_moment(void)
+static struct timespec as_timespec(int64_t at_ms)
 {
-    int64_t at_ms = clock_now_ms() + ASK_EVERY_MS;
     return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = (at_ms % 1000) * 1000000};
 }
 
-/* Takes what arrived; sleeps while nothing waits, and a moment while something does. False at the end. */
-static bool take(struct outcomes *outcomes)
+static void wait_until_ms(struct outcomes *outcomes, int64_t at_ms)
 {
-    struct timespec moment = in_a_moment();
-    (void)pthread_mutex_lock(&outcomes->mutex);
-    while (outcomes->arrived == NULL && outcomes->waiting == NULL && !outcomes->ending)
-        (void)pthread_cond_wait(&outcomes->changed, &outcomes->mutex);
-    if (outcomes->waiting != NULL && !outcomes->ending)
-        while (pthread_cond_timedwait(&outcomes->changed, &outcomes->mutex, &moment) == 0 &&
-               !outcomes->ending)
-            continue;
-    for (struct parcel *parcel; (parcel = outcomes->arrived) != NULL;) {
-        outcomes->arrived = parcel->next;
-        parcel->next = outcomes->waiting;
-        outcomes->waiting = parcel;
+    struct timespec at = as_timespec(at_ms);
+    (void)pthread_cond_timedwait(&outcomes->changed, &outcomes->mutex, &at);
+}
+
+/* INT64_MAX: nothing waits. */
+static int64_t next_deadline_ms(const struct outcomes *outcomes)
+{
+    int64_t next_ms = INT64_MAX;
+    for (const struct parcel *parcel = outcomes->waiting; parcel != NULL; parcel = parcel->next) {
+        if (parcel->deadline_ms < next_ms) next_ms = parcel->deadline_ms;
     }
+    return next_ms;
+}
+
+/* ---- without it ---------------------------------------------------------------------------------------- */
+
+static void finish(struct parcel *done)
+{
+    while (done != NULL) {
+        struct parcel *next = done->next; /* it may be gone then */
+        done->done(done);
+        done = next;
+    }
+}
+
+/* NULL when there is no answer. */
+static struct rows *run_question(struct outcomes *outcomes, struct outcome_question *question)
+{
+    struct fault fault;
+    struct rows *rows = NULL;
+    bool answered = session_keep(outcomes->settings, SESSION_OUTCOME, &outcomes->database, &fault) &&
+                    outcome_question_run(outcomes->database, outcomes->settings, question, &rows, &fault);
+    if (!answered && !outcomes->is_away)
+        log_line(LOG_LEVEL_WARNING, "outcomes_unknown", "what became of submitted events is not known: %s",
+                 fault.text);
+    outcomes->is_away = !answered;
+    return rows;
+}
+
+/* ---- the threads --------------------------------------------------------------------------------------- */
+
+/* Sleeps while nothing waits, and until `next_ms` while something does. False at the end. */
+static bool make_question(struct outcomes *outcomes, int64_t next_ms, struct outcome_question *ret_question)
+{
+    (void)pthread_mutex_lock(&outcomes->mutex);
+    while (!outcomes->ending && outcomes->waiting == NULL)
+        (void)pthread_cond_wait(&outcomes->changed, &outcomes->mutex);
+    while (!outcomes->ending && clock_now_ms() < next_ms) wait_until_ms(outcomes, next_ms);
+    collect(outcomes);
+    outcome_question_make(ret_question, outcomes->asked, outcomes->count);
     bool goes_on = !outcomes->ending;
     (void)pthread_mutex_unlock(&outcomes->mutex);
     return goes_on;
 }
 
-static void *run(void *context)
+static void keep_answers(struct outcomes *outcomes, struct rows *rows)
+{
+    (void)pthread_mutex_lock(&outcomes->mutex);
+    if (rows != NULL) outcome_keep(rows, outcomes->asked);
+    outcomes->count = 0;
+    struct parcel *done = take_done(outcomes);
+    (void)pthread_mutex_unlock(&outcomes->mutex);
+    rows_free(rows);
+    finish(done);
+}
+
+static void *run_asker(void *context)
 {
     struct outcomes *outcomes = context;
-    while (take(outcomes)) {
-        ask(outcomes);
-        finish_some(outcomes, false);
+    struct outcome_question question = {0};
+    int64_t next_ms = 0;
+    while (make_question(outcomes, next_ms, &question)) {
+        next_ms = clock_now_ms() + ASK_EVERY_MS;
+        keep_answers(outcomes, run_question(outcomes, &question));
     }
-    finish_some(outcomes, true);
+    outcome_question_done(&question);
     database_close(outcomes->database);
+    return NULL;
+}
+
+static void *run_timer(void *context)
+{
+    struct outcomes *outcomes = context;
+    (void)pthread_mutex_lock(&outcomes->mutex);
+    while (!outcomes->ending) {
+        int64_t next_ms = next_deadline_ms(outcomes);
+        if (next_ms == INT64_MAX)
+            (void)pthread_cond_wait(&outcomes->changed, &outcomes->mutex);
+        else if (clock_now_ms() < next_ms)
+            wait_until_ms(outcomes, next_ms);
+        struct parcel *done = take_done(outcomes);
+        if (done == NULL) continue;
+        (void)pthread_mutex_unlock(&outcomes->mutex);
+        finish(done);
+        (void)pthread_mutex_lock(&outcomes->mutex);
+    }
+    (void)pthread_mutex_unlock(&outcomes->mutex);
     return NULL;
 }
 
@@ -137,7 +207,9 @@ struct outcomes *outcomes_new(const struct settings *settings)
         abort();
     (void)pthread_condattr_destroy(&attributes);
     outcomes->settings = settings;
-    if (pthread_create(&outcomes->thread, NULL, run, outcomes) != 0) abort();
+    if (pthread_create(&outcomes->asker, NULL, run_asker, outcomes) != 0 ||
+        pthread_create(&outcomes->timer, NULL, run_timer, outcomes) != 0)
+        abort();
     return outcomes;
 }
 
@@ -146,9 +218,9 @@ void outcomes_watch(struct outcomes *outcomes, struct parcel *parcel)
     (void)pthread_mutex_lock(&outcomes->mutex);
     bool watched = !outcomes->ending;
     if (watched) {
-        parcel->next = outcomes->arrived;
-        outcomes->arrived = parcel;
-        (void)pthread_cond_signal(&outcomes->changed);
+        parcel->next = outcomes->waiting;
+        outcomes->waiting = parcel;
+        (void)pthread_cond_broadcast(&outcomes->changed);
     }
     (void)pthread_mutex_unlock(&outcomes->mutex);
     if (!watched) parcel->done(parcel);
@@ -158,14 +230,17 @@ void outcomes_stop(struct outcomes *outcomes)
 {
     (void)pthread_mutex_lock(&outcomes->mutex);
     outcomes->ending = true;
-    (void)pthread_cond_signal(&outcomes->changed);
+    struct parcel *done = take_done(outcomes);
+    (void)pthread_cond_broadcast(&outcomes->changed);
     (void)pthread_mutex_unlock(&outcomes->mutex);
-    (void)pthread_join(outcomes->thread, NULL);
+    finish(done);
+    (void)pthread_join(outcomes->timer, NULL);
 }
 
 void outcomes_free(struct outcomes *outcomes)
 {
     if (outcomes == NULL) return;
+    (void)pthread_join(outcomes->asker, NULL);
     (void)pthread_mutex_destroy(&outcomes->mutex);
     (void)pthread_cond_destroy(&outcomes->changed);
     free(outcomes);

@@ -54,6 +54,36 @@ void parcel_free(struct parcel *parcel)
     free(parcel);
 }
 
+static void on_done(struct parcel *parcel)
+{
+    struct parcel_waiter *waiter = parcel->context;
+    (void)pthread_mutex_lock(&waiter->mutex);
+    waiter->done = true;
+    (void)pthread_cond_signal(&waiter->changed);
+    (void)pthread_mutex_unlock(&waiter->mutex);
+}
+
+void parcel_wait_begin(struct parcel_waiter *waiter, struct parcel *parcel)
+{
+    *waiter = (struct parcel_waiter){.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    parcel->context = waiter;
+    parcel->done = on_done;
+}
+
+void parcel_wait_end(struct parcel_waiter *waiter)
+{
+    (void)pthread_mutex_lock(&waiter->mutex);
+    while (!waiter->done) (void)pthread_cond_wait(&waiter->changed, &waiter->mutex);
+    (void)pthread_mutex_unlock(&waiter->mutex);
+    parcel_wait_drop(waiter);
+}
+
+void parcel_wait_drop(struct parcel_waiter *waiter)
+{
+    (void)pthread_mutex_destroy(&waiter->mutex);
+    (void)pthread_cond_destroy(&waiter->changed);
+}
+
 const struct fault *parcel_fault(const struct parcel *parcel)
 {
     for (size_t i = 0; i < parcel->count; i++) {

@@ -2,6 +2,7 @@
 #ifndef WINNOW_PARCEL_H
 #define WINNOW_PARCEL_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,6 +61,8 @@ struct parcel {
     size_t count;
     size_t bytes;                        /* of all values, for the limit on what is under way */
     void (*done)(struct parcel *parcel); /* every item is reported, or its outcome known */
+    void (*late)(struct parcel *parcel); /* not every item is reported at send_by_ms: done() comes still */
+    int64_t send_by_ms;                  /* by clock_now_ms(); 0: late() is not called */
     void *context;
     int64_t deadline_ms; /* of outcomes, by clock_now_ms() */
 
@@ -69,6 +72,16 @@ struct parcel {
 
 struct parcel *parcel_new(size_t count); /* owned by the caller; all zero */
 void parcel_free(struct parcel *parcel); /* takes NULL; the values are not the parcel's */
+
+/* For a thread that waits until a parcel is done: begin, hand the parcel over, end. */
+struct parcel_waiter {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool done;
+};
+void parcel_wait_begin(struct parcel_waiter *waiter, struct parcel *parcel); /* takes `done` and `context` */
+void parcel_wait_end(struct parcel_waiter *waiter);                          /* waits */
+void parcel_wait_drop(struct parcel_waiter *waiter);                         /* the parcel was not taken */
 
 /* "not_seen", … ; the same the other way round. */
 const char *message_state_name(enum message_state state);

@@ -8,14 +8,12 @@
 #include "base64.h"
 #include "console/call_state.h"
 #include "console/console.h"
+#include "console/message_json.h"
 #include "console/progress.h"
 #include "console/routes.h"
-#include "headers.h"
 #include "instant.h"
 #include "json.h"
 #include "kafka_reader.h"
-#include "reject.h"
-#include "utf8.h"
 
 #define READ_TIMEOUT_MS 5000
 #define TURN_TIMEOUT_S  3
@@ -42,12 +40,6 @@ void raw_free(struct raw *raw)
     free(raw);
 }
 
-static void add_text(struct buffer *out, const char *name, struct slice bytes)
-{
-    bool readable = bytes.data != NULL && utf8_is_valid(bytes.data, bytes.size);
-    json_slice(out, name, readable ? bytes : slice_of(NULL, 0));
-}
-
 static void add_base64(struct buffer *out, const char *name, struct slice bytes)
 {
     struct buffer text = {0};
@@ -56,24 +48,6 @@ static void add_base64(struct buffer *out, const char *name, struct slice bytes)
                bytes.data == NULL ? slice_of(NULL, 0)
                                   : slice_of(text.data != NULL ? text.data : "", text.size));
     buffer_done(&text);
-}
-
-/* A name that is not UTF-8 is shown escaped. */
-static void add_headers(struct buffer *out, struct slice headers)
-{
-    struct slice name;
-    struct slice value;
-    json_name(out, "headers");
-    json_open(out, '[');
-    while (headers_next(&headers, &name, &value)) {
-        char shown[REJECT_DETAIL_SIZE];
-        (void)reject_escape(name, shown, sizeof shown);
-        json_open(out, '{');
-        json_text(out, "name", shown);
-        add_text(out, "value_text", value);
-        json_close(out, '}');
-    }
-    json_close(out, ']');
 }
 
 static void add_time(struct buffer *out, int64_t timestamp_ms)
@@ -91,10 +65,10 @@ static void print_record(void *context, const struct record *record)
     json_int(out, "partition", record->partition);
     json_int(out, "offset", record->offset);
     add_time(out, record->timestamp_ms);
-    add_text(out, "key_text", record->key);
-    add_text(out, "value_text", record->value);
+    json_message_text(out, "key_text", record->key);
+    json_message_text(out, "value_text", record->value);
     add_base64(out, "value_base64", record->value);
-    add_headers(out, record->headers);
+    json_message_headers(out, record->headers);
 }
 
 static bool read_message(struct raw *raw, int32_t partition, int64_t offset, struct buffer *out,

@@ -9,54 +9,60 @@
 #define JSON   "application/json"
 #define NDJSON "application/x-ndjson"
 
+/* A body that means nothing: some clients send an empty object. */
+#define PASSED_OVER (KIB * 16)
+
 const struct route routes[] = {
-    {"GET", "/livez", ROUTE_INLINE, ROLE_NONE, false, handle_livez, "", NULL, 0},
-    {"GET", "/openapi.json", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, 0},
-    {"GET", "/docs", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, 0},
-    {"GET", "/docs.js", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, 0},
-    {"GET", "/docs.css", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, 0},
+    {"GET", "/livez", ROUTE_INLINE, ROLE_NONE, false, handle_livez, "", NULL, PASSED_OVER},
+    {"GET", "/openapi.json", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, PASSED_OVER},
+    {"GET", "/docs", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, PASSED_OVER},
+    {"GET", "/docs.js", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, PASSED_OVER},
+    {"GET", "/docs.css", ROUTE_INLINE, ROLE_NONE, false, handle_document, "", NULL, PASSED_OVER},
     {"POST", "/api/v1/events", ROUTE_LATER, ROLE_SUBMITTER, true, handle_submit, "wait", JSON " " NDJSON,
      4 * MIB},
     {"POST", "/api/v1/explain", ROUTE_WORK, ROLE_VIEWER, false, handle_explain, "", JSON, 2 * MIB},
-    {"GET", "/api/v1/status", ROUTE_WORK, ROLE_VIEWER, false, handle_status, "", NULL, 0},
-    {"GET", "/api/v1/completeness", ROUTE_WORK, ROLE_VIEWER, false, handle_completeness, "", NULL, 0},
-    {"GET", "/api/v1/workers", ROUTE_WORK, ROLE_VIEWER, false, handle_workers, "", NULL, 0},
+    {"GET", "/api/v1/status", ROUTE_WORK, ROLE_VIEWER, false, handle_status, "", NULL, PASSED_OVER},
+    {"GET", "/api/v1/completeness", ROUTE_WORK, ROLE_VIEWER, false, handle_completeness, "", NULL,
+     PASSED_OVER},
+    {"GET", "/api/v1/workers", ROUTE_WORK, ROLE_VIEWER, false, handle_workers, "", NULL, PASSED_OVER},
     {"GET", "/api/v1/messages/{partition}/{offset}/raw", ROUTE_WORK, ROLE_VIEWER, false, handle_raw, "", NULL,
-     0},
-    {"GET", "/api/v1/live", ROUTE_LIVE, ROLE_VIEWER, false, handle_live, "sample", NULL, 0},
+     PASSED_OVER},
+    {"GET", "/api/v1/live", ROUTE_LIVE, ROLE_VIEWER, false, handle_live, "sample", NULL, PASSED_OVER},
     {"POST", "/api/v1/faults/database-outage", ROUTE_WORK, ROLE_OPERATOR, true, handle_outage, "", JSON,
      64 * KIB},
-    {"GET", "/api/v1/session", ROUTE_INLINE, ROLE_VIEWER, false, handle_session, "", NULL, 0},
+    {"GET", "/api/v1/session", ROUTE_INLINE, ROLE_VIEWER, false, handle_session, "", NULL, PASSED_OVER},
     {"GET", "/api/v1/events", ROUTE_WORK, ROLE_VIEWER, false, handle_events,
-     "client metric from to amount_min amount_max hash q limit cursor format", NULL, 0},
-    {"GET", "/api/v1/events/{hash}", ROUTE_WORK, ROLE_VIEWER, false, handle_event, "event_time", NULL, 0},
+     "client metric from to amount_min amount_max hash q limit cursor format", NULL, PASSED_OVER},
+    {"GET", "/api/v1/events/{hash}", ROUTE_WORK, ROLE_VIEWER, false, handle_event, "event_time", NULL,
+     PASSED_OVER},
     {"GET", "/api/v1/messages/{partition}/{offset}", ROUTE_WORK, ROLE_VIEWER, false, handle_message_state,
-     "event_hash event_time", NULL, 0},
+     "event_hash event_time", NULL, PASSED_OVER},
     {"GET", "/api/v1/aggregates", ROUTE_WORK, ROLE_VIEWER, false, handle_aggregates,
-     "by client metric from to q limit format", NULL, 0},
+     "by client metric from to q limit format", NULL, PASSED_OVER},
     {"GET", "/api/v1/failed", ROUTE_WORK, ROLE_VIEWER, false, handle_failed_groups,
-     "reason client state from to", NULL, 0},
+     "reason client state from to", NULL, PASSED_OVER},
     {"GET", "/api/v1/failed/items", ROUTE_WORK, ROLE_VIEWER, false, handle_failed_items,
-     "reason client state from to limit cursor", NULL, 0},
+     "reason client state from to limit cursor", NULL, PASSED_OVER},
     {"GET", "/api/v1/failed/actions", ROUTE_WORK, ROLE_VIEWER, false, handle_failed_actions, "limit cursor",
-     NULL, 0},
+     NULL, PASSED_OVER},
     {"POST", "/api/v1/failed/retry", ROUTE_WORK, ROLE_OPERATOR, true, handle_failed_group_retry, "", JSON,
      MIB / 64},
     {"POST", "/api/v1/failed/discard", ROUTE_WORK, ROLE_OPERATOR, true, handle_failed_group_discard, "", JSON,
      MIB / 64},
     {"GET", "/api/v1/failed/{partition}/{offset}", ROUTE_WORK, ROLE_VIEWER, false, handle_failed_item, "",
-     NULL, 0},
+     NULL, PASSED_OVER},
     {"POST", "/api/v1/failed/{partition}/{offset}/retry", ROUTE_WORK, ROLE_OPERATOR, true,
      handle_failed_retry, "wait", JSON, 4 * MIB},
     {"POST", "/api/v1/failed/{partition}/{offset}/discard", ROUTE_WORK, ROLE_OPERATOR, true,
      handle_failed_discard, "", JSON, MIB / 64},
     {"POST", "/api/v1/failed/{partition}/{offset}/undo", ROUTE_WORK, ROLE_OPERATOR, true, handle_failed_undo,
-     "", NULL, 0},
+     "", NULL, PASSED_OVER},
 };
 const size_t route_count = sizeof routes / sizeof routes[0];
 
 /* Anything else that is asked for is a file of the page, or not there. */
-static const struct route page_route = {"GET", "/", ROUTE_INLINE, ROLE_NONE, false, handle_page, "", NULL, 0};
+static const struct route page_route = {"GET",       "/", ROUTE_INLINE, ROLE_NONE,  false,
+                                        handle_page, "",  NULL,         PASSED_OVER};
 
 /* Compares segment by segment; what stands for a {…} must not be empty. */
 static bool matches(const char *pattern, struct slice path, struct slice captures[ROUTE_CAPTURES_MAX])

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "console/admission.h"
 #include "console/call_state.h"
+#include "console/cors.h"
 #include "console/work.h"
 #include "log.h"
 
@@ -160,11 +161,17 @@ static void add_headers(const struct call *call, struct MHD_Response *response)
          "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
         {"X-Content-Type-Options", "nosniff"},
         {"Referrer-Policy", "no-referrer"},
-        {"Cross-Origin-Resource-Policy", "same-origin"},
         {"Cross-Origin-Opener-Policy", "same-origin"},
     };
     bool cached = false;
+    const char *origin = cors_origin(call);
     for (size_t i = 0; i < ARRAY_COUNT(always); i++) add_header(response, always[i][0], always[i][1]);
+    add_header(response, "Cross-Origin-Resource-Policy", origin != NULL ? "cross-origin" : "same-origin");
+    if (cors_is_on(call)) add_header(response, "Vary", "Origin");
+    if (origin != NULL) {
+        add_header(response, "Access-Control-Allow-Origin", origin);
+        add_header(response, "Access-Control-Expose-Headers", CORS_EXPOSED);
+    }
     if (call->media_type != NULL) add_header(response, "Content-Type", call->media_type);
     for (size_t i = 0; i < call->header_count; i++) {
         cached |= strcmp(call->header_names[i], "Cache-Control") == 0;
@@ -410,14 +417,16 @@ static int listen_at(const struct listen_address *address)
 
 static struct MHD_Daemon *start(struct server *server, int fd)
 {
+    const struct console *console = server->console; /* on a loopback address all come from one */
+    int64_t per_address = console->loopback_only ? 0 : console->settings->connections_per_address;
     return MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
         NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-        server, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        SILENCE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_END);
+        server, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)per_address, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 }
 
 bool server_open(struct console *console, const struct listen_address *address, struct server **ret_server,

@@ -12,6 +12,7 @@
 #define UNDER_WAY_BYTES_MAX ((size_t)16 * 1024 * 1024)
 #define RENEW_AFTER_MS      INT64_C(1000)
 #define END_WITHIN_MS       INT64_C(10000)
+#define LOOK_EVERY_MS       INT64_C(100)
 
 struct submitter {
     struct settings settings; /* a copy with properties of its own; the texts are borrowed */
@@ -29,6 +30,7 @@ struct submitter {
     struct normalizer *normalizer;
     struct parcel_item *sent; /* and not reported */
     int64_t made_ms;
+    int64_t looked_ms; /* for those that are late */
 };
 
 /* ---- in the submitter's thread ------------------------------------------------------------------------- */
@@ -162,6 +164,20 @@ static bool take(struct submitter *submitter, struct parcel **ret_first)
     return goes_on;
 }
 
+/* Those that have waited too long for Kafka are told of it; they go on waiting. */
+static void tell_late(struct submitter *submitter)
+{
+    int64_t now_ms = clock_now_ms();
+    if (now_ms < submitter->looked_ms + LOOK_EVERY_MS) return;
+    submitter->looked_ms = now_ms;
+    for (struct parcel_item *item = submitter->sent; item != NULL; item = item->next_sent) {
+        struct parcel *parcel = item->parcel;
+        if (parcel->send_by_ms == 0 || now_ms < parcel->send_by_ms) continue;
+        parcel->send_by_ms = 0;
+        parcel->late(parcel);
+    }
+}
+
 static void *run(void *context)
 {
     struct submitter *submitter = context;
@@ -172,6 +188,7 @@ static void *run(void *context)
             first = next;
         }
         if (submitter->sent != NULL) (void)producer_serve(submitter->producer, 1);
+        tell_late(submitter);
         end_fatal_producer(submitter);
     }
     end_producer(submitter);
@@ -238,36 +255,15 @@ bool submitter_send(struct submitter *submitter, struct parcel *parcel)
     return room;
 }
 
-struct waiting {
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    bool done;
-};
-
-static void on_done(struct parcel *parcel)
-{
-    struct waiting *waiting = parcel->context;
-    (void)pthread_mutex_lock(&waiting->mutex);
-    waiting->done = true;
-    (void)pthread_cond_signal(&waiting->changed);
-    (void)pthread_mutex_unlock(&waiting->mutex);
-}
-
 bool submitter_send_and_wait(struct submitter *submitter, struct parcel *parcel)
 {
-    struct waiting *waiting = calloc(1, sizeof *waiting);
-    if (waiting == NULL || pthread_mutex_init(&waiting->mutex, NULL) != 0 ||
-        pthread_cond_init(&waiting->changed, NULL) != 0)
-        abort();
-    parcel->context = waiting;
-    parcel->done = on_done;
+    struct parcel_waiter waiter;
+    parcel_wait_begin(&waiter, parcel);
     bool sent = submitter_send(submitter, parcel);
-    (void)pthread_mutex_lock(&waiting->mutex);
-    while (sent && !waiting->done) (void)pthread_cond_wait(&waiting->changed, &waiting->mutex);
-    (void)pthread_mutex_unlock(&waiting->mutex);
-    (void)pthread_mutex_destroy(&waiting->mutex);
-    (void)pthread_cond_destroy(&waiting->changed);
-    free(waiting);
+    if (sent)
+        parcel_wait_end(&waiter);
+    else
+        parcel_wait_drop(&waiter);
     return sent;
 }
 

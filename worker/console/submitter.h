@@ -17,8 +17,9 @@ struct submitter;
 MUST_CHECK bool submitter_new(const struct settings *settings, struct submitter **ret_submitter,
                               struct fault *ret_fault);
 
-/* Sends the items in their order; then, in the submitter's thread, parcel->done(). Values, keys and headers
- * are borrowed until then. False when too much is under way (16 MiB); then nothing was taken. */
+/* Sends the items in their order; then, in the submitter's thread, parcel->done(), and before, when that
+ * takes too long, parcel->late(). Values, keys and headers are borrowed until it is done. False when too much
+ * is under way (16 MiB); then nothing was taken. */
 MUST_CHECK bool submitter_send(struct submitter *submitter, struct parcel *parcel);
 
 /* The same for a thread that may wait. False when too much is under way. parcel->done is not used. */

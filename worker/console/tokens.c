@@ -1,6 +1,7 @@
 #include "console/tokens.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,15 @@ struct token {
     uint8_t digest[DIGEST_SIZE];
 };
 
-struct tokens {
-    struct token *all;
+struct token_list {
+    struct token *all; /* owned */
     size_t count;
+};
+
+struct tokens {
+    char *path;
+    pthread_mutex_t mutex; /* guards the list */
+    struct token_list list;
 };
 
 static const char *const role_names[] = {
@@ -75,7 +82,7 @@ static const char *read_line(char *line, struct token *ret_token, bool *ret_foun
     return NULL;
 }
 
-static bool read_all(FILE *file, const char *path, struct tokens *tokens)
+static bool read_all(FILE *file, const char *path, struct token_list *ret_list)
 {
     char *line = NULL;
     size_t capacity = 0;
@@ -87,56 +94,84 @@ static bool read_all(FILE *file, const char *path, struct tokens *tokens)
         if (expected != NULL) /* without what was found: it may be a token, put there by mistake */
             (void)fprintf(stderr, "winnow console: %s:%zu: expected %s\n", path, number, expected);
         if (expected != NULL || !found) continue;
-        tokens->all = reallocarray(tokens->all, tokens->count + 1, sizeof *tokens->all);
-        if (tokens->all == NULL) abort();
-        tokens->all[tokens->count++] = token;
+        ret_list->all = reallocarray(ret_list->all, ret_list->count + 1, sizeof *ret_list->all);
+        if (ret_list->all == NULL) abort();
+        ret_list->all[ret_list->count++] = token;
     }
     free(line);
     return expected == NULL;
 }
 
-struct tokens *tokens_read(const char *path)
+/* The caller frees the list, also after a failure. */
+static bool read_file(const char *path, struct token_list *ret_list)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL) {
         (void)fprintf(stderr, "winnow console: cannot read the tokens in %s: %s\n", path, strerror(errno));
-        return NULL;
+        return false;
     }
-    struct tokens *tokens = calloc(1, sizeof *tokens);
-    if (tokens == NULL) abort();
-    bool good = read_all(file, path, tokens);
+    bool good = read_all(file, path, ret_list);
     if (good && ferror(file) != 0) {
         (void)fprintf(stderr, "winnow console: cannot read the tokens in %s\n", path);
         good = false;
-    } else if (good && tokens->count == 0) {
+    } else if (good && ret_list->count == 0) {
         (void)fprintf(stderr, "winnow console: %s holds no token, expected a line: name role SHA-256\n",
                       path);
         good = false;
     }
     (void)fclose(file);
-    if (good) return tokens;
+    return good;
+}
+
+struct tokens *tokens_read(const char *path)
+{
+    struct tokens *tokens = calloc(1, sizeof *tokens);
+    if (tokens == NULL || pthread_mutex_init(&tokens->mutex, NULL) != 0) abort();
+    tokens->path = strdup(path);
+    if (tokens->path == NULL) abort();
+    if (read_file(path, &tokens->list)) return tokens;
     tokens_free(tokens);
     return NULL;
+}
+
+bool tokens_reload(struct tokens *tokens)
+{
+    struct token_list read = {0};
+    bool good = read_file(tokens->path, &read);
+    if (good) {
+        (void)pthread_mutex_lock(&tokens->mutex);
+        const struct token_list before = tokens->list;
+        tokens->list = read;
+        (void)pthread_mutex_unlock(&tokens->mutex);
+        read = before;
+    }
+    free(read.all);
+    return good;
 }
 
 void tokens_free(struct tokens *tokens)
 {
     if (tokens == NULL) return;
-    free(tokens->all);
+    (void)pthread_mutex_destroy(&tokens->mutex);
+    free(tokens->list.all);
+    free(tokens->path);
     free(tokens);
 }
 
-bool tokens_find(const struct tokens *tokens, struct slice token, enum role *ret_role,
+bool tokens_find(struct tokens *tokens, struct slice token, enum role *ret_role,
                  char ret_name[TOKEN_NAME_SIZE])
 {
     uint8_t digest[DIGEST_SIZE];
     const struct token *found = NULL;
     digest_of(token, digest);
-    for (size_t i = 0; i < tokens->count; i++) {
-        if (digest_equals(tokens->all[i].digest, digest)) found = &tokens->all[i];
+    (void)pthread_mutex_lock(&tokens->mutex);
+    for (size_t i = 0; i < tokens->list.count; i++) {
+        if (digest_equals(tokens->list.all[i].digest, digest)) found = &tokens->list.all[i];
     }
-    if (found == NULL) return false;
-    *ret_role = found->role;
-    memcpy(ret_name, found->name, TOKEN_NAME_SIZE);
-    return true;
+    if (found != NULL) {
+        *ret_role = found->role;
+        memcpy(ret_name, found->name, TOKEN_NAME_SIZE);
+    }
+    (void)pthread_mutex_unlock(&tokens->mutex);
+    return found != NULL;
 }

@@ -19,10 +19,12 @@ struct tokens;
 
 /* Reads the file. NULL after one clear line on standard error that names the line of the file. */
 struct tokens *tokens_read(const char *path);
+/* Reads the file again. False after the same line; what was read before then stays. Any thread. */
+MUST_CHECK bool tokens_reload(struct tokens *tokens);
 void tokens_free(struct tokens *tokens); /* takes NULL */
 
 /* Looks at every entry, whichever matches, so that the time tells nothing. False when no entry does. */
-MUST_CHECK bool tokens_find(const struct tokens *tokens, struct slice token, enum role *ret_role,
+MUST_CHECK bool tokens_find(struct tokens *tokens, struct slice token, enum role *ret_role,
                             char ret_name[TOKEN_NAME_SIZE]);
 
 /* "viewer", "submitter", "operator". */

@@ -18,18 +18,44 @@ $(UNITS): $(SYSTEMD)/hardening.conf $(BUILD)/systemd/prefix
 $(BUILD)/systemd/prefix: FORCE
 	$(call write_if_changed,$(PREFIX))
 
-# ---- what is installed: SOURCE:MODE:PLACE, the place below the prefix. Configuration is not: it is the operator's.
-INSTALLED = $(BUILD)/winnow:755:bin/winnow \
-    $(foreach unit,$(UNITS),$(unit):644:lib/systemd/system/$(notdir $(unit))) \
-    $(SYSTEMD)/winnow.sysusers:644:lib/sysusers.d/winnow.conf \
-    README.md:644:share/doc/winnow/README.md \
-    $(SYSTEMD)/secrets.conf:644:share/doc/winnow/examples/secrets.conf
+# ---- the manual and completion, as the program prints them; reproducible builds bring a date of their own
+PRINTED := $(addprefix $(BUILD)/printed/,winnow.1 winnow.conf.5 winnow.bash _winnow winnow.fish)
 
-.PHONY: install uninstall
-install: $(BUILD)/winnow $(UNITS) ## copy program, units, … below DESTDIR= PREFIX=/usr/local
+$(BUILD)/printed/winnow.1:      printed_by := manual 1
+$(BUILD)/printed/winnow.conf.5: printed_by := manual 5
+$(BUILD)/printed/winnow.bash:   printed_by := completion bash
+$(BUILD)/printed/_winnow:       printed_by := completion zsh
+$(BUILD)/printed/winnow.fish:   printed_by := completion fish
+$(PRINTED): $(BUILD)/winnow
+	@mkdir -p $(@D)
+	$(call Q,PRINT,$@)SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)} \
+	  $(BUILD)/winnow $(printed_by) > $@
+
+# ---- what is installed: SOURCE:MODE:PLACE. Configuration is not: it is the operator's.
+DOCDIR    ?= $(PREFIX)/share/doc/winnow
+UNITDIR   ?= $(PREFIX)/lib/systemd/system
+INSTALLED = $(BUILD)/winnow:755:$(PREFIX)/bin/winnow \
+    $(foreach unit,$(UNITS),$(unit):644:$(UNITDIR)/$(notdir $(unit))) \
+    $(SYSTEMD)/winnow.sysusers:644:$(PREFIX)/lib/sysusers.d/winnow.conf \
+    $(BUILD)/printed/winnow.1:644:$(PREFIX)/share/man/man1/winnow.1 \
+    $(BUILD)/printed/winnow.conf.5:644:$(PREFIX)/share/man/man5/winnow.conf.5 \
+    $(BUILD)/printed/winnow.bash:644:$(PREFIX)/share/bash-completion/completions/winnow \
+    $(BUILD)/printed/_winnow:644:$(PREFIX)/share/zsh/site-functions/_winnow \
+    $(BUILD)/printed/winnow.fish:644:$(PREFIX)/share/fish/vendor_completions.d/winnow.fish \
+    README.md:644:$(DOCDIR)/README.md \
+    worker/OPERATIONS.md:644:$(DOCDIR)/OPERATIONS.md \
+    $(SYSTEMD)/secrets.conf:644:$(DOCDIR)/examples/secrets.conf
+
+.PHONY: install uninstall deb
+install: $(BUILD)/winnow $(UNITS) $(PRINTED) ## copy program, units, manual, completion below DESTDIR= PREFIX=/usr/local
 	@set -e; for file in $(INSTALLED); do IFS=: read -r from mode place <<<"$$file"; \
-	  $(INSTALL) -D -m "$$mode" "$$from" "$(DESTDIR)$(PREFIX)/$$place"; echo "  $(DESTDIR)$(PREFIX)/$$place"; done
+	  $(INSTALL) -D -m "$$mode" "$$from" "$(DESTDIR)$$place"; echo "  $(DESTDIR)$$place"; done
 
 uninstall: ## remove what install has copied; same DESTDIR= PREFIX=
-	@for file in $(INSTALLED); do rm -fv "$(DESTDIR)$(PREFIX)/$${file##*:}"; done
-	@rmdir -p --ignore-fail-on-non-empty "$(DESTDIR)$(PREFIX)/share/doc/winnow/examples" 2>/dev/null || true
+	@for file in $(INSTALLED); do rm -fv "$(DESTDIR)$${file##*:}"; done
+	@rmdir -p --ignore-fail-on-non-empty "$(DESTDIR)$(DOCDIR)/examples" 2>/dev/null || true
+
+deb: ## a Debian package, build/winnow_*.deb, of the program as it is built
+	@tests/lib/deps.sh deb
+	@$(MAKE) $(BUILD)/winnow
+	@bash $(PACKAGING)/deb.sh '$(VERSION)' '$(BUILD)'

@@ -98,6 +98,8 @@ class Postgres:
         argv = [f"{self._programs}/postgres", "-D", self.data, "-p", str(self.port), "-k", self.socket_directory,
                 "-h", "127.0.0.1"]
         for name, value in self._settings.items():
+            if value is None:  # as the server has it by itself, and as ALTER SYSTEM can change it
+                continue
             argv += ["-c", f"{name}={str(value).strip(chr(39))}"]
         if not self.log_path.exists():
             self.log_path.touch()
@@ -168,6 +170,11 @@ class Postgres:
         """With the password. port: another one, of a proxy that leads here."""
         return (f"host=127.0.0.1 port={port or self.port} dbname={database} user={user} "
                 f"password={password if password is not None else self.password}")
+
+    @property
+    def user(self):
+        """Whom the server runs as; None: as we do."""
+        return self._user
 
     def psql(self, database):
         """What a person types to look around."""

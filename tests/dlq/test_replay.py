@@ -1,0 +1,325 @@
+"""winnow dlq replay: what is sent, and what becomes of it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from winnow_test import letters, pool
+from winnow_test.poll import wait_until
+
+
+def topic(bench):
+    """(partition, offset) → message, of the whole topic."""
+    return {(message.partition(), message.offset()): message for message in bench.broker.read_topic("events")}
+
+
+def replays_of(bench, names):
+    """id → the messages that are its replays."""
+    found = {name: [] for name in names}
+    for message in topic(bench).values():
+        original = letters.last_header(message, "winnow-replay-of")
+        if original is not None and original.decode() in found:
+            found[original.decode()].append(message)
+    return found
+
+
+def place(name):
+    return tuple(int(part) for part in name.split("/")[1:])
+
+
+# ---- one ----
+
+def test_one(bench, client):
+    (name,) = bench.fail(client, valid_later=True, timestamp_ms=1700000000123)
+    result = bench.dlq("replay", name, "--as", "alice", "--note", "mended")
+    assert (result.exit_code, result.error) == (0, "")
+    assert result.out == "sent 1 of 1: 1 stored\n"
+    assert bench.states([name]) == ["resolved"] and bench.stored(client) == [0]
+    assert bench.actions([name]) == [("retry", "alice", "mended", True, None)]
+    (again,) = replays_of(bench, [name])[name]
+    before = topic(bench)[place(name)]
+    assert (again.key(), again.value(), again.partition()) == (before.key(), before.value(), before.partition())
+    assert again.timestamp()[1] == before.timestamp()[1] == 1700000000123
+
+
+def test_headers_are_kept_and_told(bench, client):
+    kept = [("trace", b"1"), ("trace", None), ("binary", b"\xff\x00")]
+    (name,) = bench.fail(client, valid_later=True, headers=kept)
+    assert bench.dlq("replay", name).exit_code == 0
+    (again,) = replays_of(bench, [name])[name]
+    headers = letters.headers_of(again)
+    assert headers[:3] == kept
+    assert [header for header, _ in headers[3:]] == ["winnow-replay", "winnow-replay-of", "winnow-replay-attempt"]
+    assert headers[5][1] == b"1"
+
+
+def test_event_without_a_time_of_its_own_keeps_its_hash(bench, client):
+    value = json.dumps({"client": client, "metric": "m", "amount": 1}).encode()
+    (name,) = bench.fail_values([value], simulated=True, timestamp_ms=1600000000000)
+    wanted = bench.database.value("SELECT event_hash FROM winnow.dead_letter WHERE client_id = %s", (client,))
+    assert bench.dlq("replay", name).exit_code == 0
+    assert bench.database.rows("SELECT event_hash, event_time::text FROM winnow.event WHERE client_id = %s", (client,)) == [
+        (wanted, "2020-09-13 12:26:40+00")]
+
+
+def test_stored_already_ends_as_a_duplicate_and_is_resolved(bench, client):
+    (name,) = bench.fail(client, valid_later=True)
+    value = topic(bench)[place(name)].value()
+    from winnow_test.produce import send
+    send(bench.broker.brokers, "events", [value])
+    wait_until(lambda: bench.stored(client), 30, "it is stored")
+    # the database had refused it: the view knows without a replay
+    assert bench.states([name]) == ["resolved"]
+    (other,) = bench.fail_values([b'{"client":"%s","metric":"sale","amount":"zero"}' % client.encode()])
+    result = bench.dlq("replay", other, "--edit-with", "-", stdin=value)
+    assert (result.exit_code, result.out) == (0, "sent 1 of 1: 1 duplicate, stored before\n")
+    assert bench.states([other]) == ["resolved"]
+    assert bench.database.value("SELECT resolved FROM analytics.failed_events WHERE partition = %s AND message_offset = %s",
+                                place(other))
+    assert bench.database.value("SELECT resolved FROM analytics.message_state('events', %s, %s)", place(other))
+
+
+def test_resolved_is_not_sent_again(bench, client):
+    (name,) = bench.fail(client, valid_later=True)
+    assert bench.dlq("replay", name).exit_code == 0
+    result = bench.dlq("replay", name)
+    assert result.exit_code == 1
+    assert "sent 0 of 1\nleft out 1: 1 in the hands of somebody else, or no longer open\n" in result.out
+    assert len(replays_of(bench, [name])[name]) == 1
+
+
+def test_edit_with_an_editor(bench, client, tmp_path):
+    (name,) = bench.fail(client)
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\nsed -i 's/x0/12.5/' \"$1\"; echo >> \"$1\"\n")
+    editor.chmod(0o755)
+    run = subprocess.run(
+        [str(pool.BINARY), "dlq", "replay", "--edit", name], capture_output=True, text=True, check=False,
+        env={**bench.environment(), "EDITOR": str(editor), "VISUAL": "", "TMPDIR": str(tmp_path)}, timeout=60)
+    assert (run.returncode, run.stdout) == (0, "sent 1 of 1: 1 stored\n"), run.stderr
+    assert [float(amount) for amount in bench.stored(client)] == [12.5]
+    assert bench.actions([name])[0][0] == "edited_retry"
+    assert [path.name for path in tmp_path.iterdir()] == ["editor"]
+
+
+def test_edit_that_changes_nothing_or_does_not_help(bench, client, tmp_path):
+    (name,) = bench.fail(client)
+    environment = {**bench.environment(), "VISUAL": "true"}
+    program = str(pool.BINARY)
+    run = subprocess.run([program, "dlq", "replay", "--edit", name], capture_output=True, text=True, check=False,
+                         env=environment, timeout=60)
+    assert run.returncode == 1 and "nothing was changed, and nothing sent" in run.stderr
+    run = subprocess.run([program, "dlq", "replay", "--edit", name], capture_output=True, text=True, check=False,
+                         env={**environment, "VISUAL": "false"}, timeout=60)
+    assert run.returncode == 64 and "the editor false did not end well" in run.stderr
+    still = tmp_path / "still_wrong.json"
+    still.write_text('{"client":"a","metric":"m","amount":"?"}\n')
+    result = bench.dlq("replay", name, "--edit-with", still)
+    assert result.exit_code == 1
+    assert "left out 1: 1 would fail again by today's rules" in result.out and "amount_invalid" in result.out
+    assert bench.actions([name]) == []
+
+
+# ---- many ----
+
+def test_filter_sends_all_that_can_succeed(bench, client):
+    good = bench.fail(client, 30, valid_later=True)
+    bad = bench.fail(client, 5)
+    result = bench.dlq("replay", "--client", client, "--yes", "--as", "bob")
+    assert result.exit_code == 1
+    assert result.out.splitlines()[:2] == [
+        "sent 30 of 35: 30 stored",
+        "left out 5: 5 would fail again by today's rules (--edit mends one, --even-rejected sends them)"]
+    assert set(bench.states(good)) == {"resolved"} and set(bench.states(bad)) == {"open"}
+    assert bench.stored(client) == list(range(30))
+    assert {len(found) for found in replays_of(bench, good).values()} == {1}
+    again = bench.dlq("replay", "--client", client, "--reason", "database_rejected", "--yes")
+    assert (again.exit_code, again.out) == (0, "sent 0 of 0\n")
+
+
+def test_sum_as_json(bench, client):
+    bench.fail(client, 3, valid_later=True)
+    bench.fail(client, 2)
+    result = bench.dlq("replay", "--client", client, "--yes", "--json", "--even-rejected")
+    found = json.loads(result.out)
+    assert result.exit_code == 1
+    assert (found["looked_at"], found["sent"], found["stored"], found["failed_again"]) == (5, 5, 3, 2)
+    assert found["sent"] == sum(found[name] for name in ("stored", "duplicate", "failed_again", "not_stored",
+                                                         "not_processed_yet"))
+
+
+def test_dry_run_sends_nothing(bench, client):
+    good, bad = bench.fail(client, valid_later=True), bench.fail(client)
+    before = len(topic(bench))
+    result = bench.dlq("replay", "--client", client, "--dry-run")
+    assert (result.exit_code, result.error) == (0, "")
+    lines = result.out.splitlines()
+    partition = place(good[0])[0]
+    assert lines[0].startswith(f"{good[0]}  send to partition {partition}, key {client}, ")
+    assert lines[0].endswith(f"attempt 1: client {client}, metric sale, amount 0, 2024-01-01T00:00:00Z")
+    assert lines[1].startswith(f"{bad[0]}  leave out: would fail again: amount_invalid: ")
+    assert lines[2] == "would send 1 of 2; nothing was sent"
+    assert len(topic(bench)) == before and bench.actions(good + bad) == []
+
+
+def test_group_needs_a_yes(bench, client):
+    names = bench.fail(client, 2, valid_later=True)
+    result = bench.dlq("replay", "--client", client)
+    assert (result.exit_code, result.out) == (64, "")
+    assert f"Send up to 2 dead letters to events again (open, client {client})?" in result.error and "--yes" in result.error
+    assert bench.actions(names) == []
+
+
+def test_limit_takes_the_oldest(bench, client):
+    names = bench.fail(client, 1, valid_later=True) + bench.fail(client, 2, valid_later=True)
+    result = bench.dlq("replay", "--client", client, "--yes", "--limit", "1")
+    assert result.out == "sent 1 of 1: 1 stored\n"
+    assert bench.actions(names[:1]) and bench.actions(names[1:]) == []
+
+
+def test_rate(bench, client):
+    bench.fail(client, 30, valid_later=True)
+    begun = time.monotonic()
+    result = bench.dlq("replay", "--client", client, "--yes", "--rate", "20/s")
+    assert result.out == "sent 30 of 30: 30 stored\n"
+    assert 1.2 < time.monotonic() - begun < 10
+
+
+def test_loop_guard(bench, client):
+    name = bench.fail(client)[0]
+    for attempt in (1, 2, 3):
+        before = topic(bench)
+        result = bench.dlq("replay", name, "--even-rejected")
+        assert result.exit_code == 1 and result.out.startswith("sent 1 of 1: 1 failed again"), attempt
+        (found,) = [message for key, message in topic(bench).items() if key not in before]
+        assert letters.last_header(found, "winnow-replay-attempt") == b"%d" % attempt
+        name = f"events/{found.partition()}/{found.offset()}"  # it is a dead letter of its own now
+    result = bench.dlq("replay", name, "--even-rejected")
+    assert result.exit_code == 1
+    assert "sent 0 of 1\nleft out 1: 1 sent again 3 times already (--max-attempts 4 sends them once more)\n" in result.out
+    result = bench.dlq("replay", "--client", client, "--even-rejected", "--yes")
+    assert result.out.startswith("sent 0 of 1\n")
+    assert bench.dlq("replay", name, "--even-rejected", "--max-attempts", "4").out.startswith("sent 1 of 1")
+
+
+def test_two_runs_beside_each_other_share_the_work(bench, client):
+    names = bench.fail(client, 300, valid_later=True)
+    runs = [bench.start("replay", "--client", client, "--yes", "--json", "--rate", "400/s") for _ in range(3)]
+    sums = [json.loads(run.communicate(timeout=60)[0].splitlines()[-1]) for run in runs]
+    assert sum(found["sent"] for found in sums) == 300
+    assert {len(found) for found in replays_of(bench, names).values()} == {1}
+    assert bench.stored(client) == list(range(300))
+
+
+# ---- in the middle ----
+
+def kill_when(bench, run, condition):
+    wait_until(lambda: run.poll() is not None or condition(), 20, "the moment to kill has come", interval_s=0.001)
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+
+
+def test_killed_ten_times_and_exact_at_the_end(bench, client):
+    names = bench.fail(client, 600, valid_later=True)
+    killed = 0
+    for attempt in range(10):
+        before = bench.database.value("SELECT coalesce(max(action_id), 0) FROM winnow.dead_letter_action")
+        run = bench.start("replay", "--client", client, "--yes", "--rate", "150/s", "--wait", "0")
+
+        def taken():
+            return bench.database.value(
+                "SELECT count(*) FROM winnow.dead_letter_action WHERE action_id > %s AND replay_id IS NOT NULL",
+                (before,)) > 0
+        wait_until(lambda: run.poll() is not None or taken(), 20, "it has taken some", interval_s=0)
+        if attempt % 3:  # at another moment of its work each time
+            time.sleep(0.003 * attempt)
+        killed += run.poll() is None
+        run.send_signal(signal.SIGKILL)
+        run.communicate()
+    assert killed == 10
+    result = bench.dlq("replay", "--client", client, "--yes", timeout_s=90)
+    assert result.exit_code == 0, result
+    assert set(bench.states(names)) == {"resolved"}
+    assert bench.stored(client) == list(range(600))
+    counts = {name: len(found) for name, found in replays_of(bench, names).items()}
+    assert {name: count for name, count in counts.items() if count != 1} == {}
+    assert bench.database.value("SELECT count(*) FROM winnow.dead_letter_action AS a JOIN winnow.dead_letter AS d "
+                                "USING (stream_id, partition, message_offset) WHERE d.client_id = %s "
+                                "AND a.sent_offset IS NULL AND a.error IS NULL", (client,)) == 0
+
+
+def test_interrupted_ends_in_order(bench, client):
+    bench.fail(client, 100, valid_later=True)
+    run = bench.start("replay", "--client", client, "--yes", "--rate", "20/s")
+    wait_until(lambda: bench.stored(client), 20, "some are stored")
+    run.send_signal(signal.SIGINT)
+    out = run.communicate(timeout=20)[0]
+    assert run.returncode == 75
+    assert re.search(r"sent \d+ of \d+: \d+ stored", out) and "the same command goes on" in out
+    assert bench.database.value("SELECT count(*) FROM winnow.dead_letter_retry WHERE outcome = 'in_doubt'") == 0
+
+
+# ---- faults ----
+
+def test_brokers_down(bench, client):
+    (name,) = bench.fail(client, valid_later=True)
+    result = bench.dlq("replay", name, brokers="127.0.0.1:1")
+    assert result.exit_code == 69
+    assert "winnow dlq replay: " in result.error and bench.actions([name]) == []
+
+
+def test_kafka_refuses_one(bench, client):
+    (name,) = bench.fail(client, valid_later=True)
+    bench.broker.command("error produce MSG_SIZE_TOO_LARGE 1")
+    result = bench.dlq("replay", name)
+    assert result.exit_code == 1, result
+    assert "sent 0 of 1\n1 not taken by Kafka: open as before\nthe first of these: " in result.out
+    assert bench.states([name]) == ["open"]
+    assert bench.dlq("replay", name).out == "sent 1 of 1: 1 stored\n"
+
+
+def test_nobody_reads(bench, client):
+    (name,) = bench.fail(client, valid_later=True)
+    bench.pool.send_signal(signal.SIGSTOP)
+    workers = bench.pool.worker_pids()
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        result = bench.dlq("replay", name, "--wait", "1")
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+        bench.pool.send_signal(signal.SIGCONT)
+    assert result.exit_code == 75
+    assert result.out == "sent 1 of 1: 1 not processed yet (is a pool running? see: winnow status)\n"
+    wait_until(lambda: bench.states([name]) == ["resolved"], 30, "it is stored in the end")
+
+
+@pytest.mark.parametrize("arguments, found", [
+    (("--edit",), "--edit: found a filter, expected one ID"),
+    (("--edit", "events/0/1", "events/0/2"), "--edit: found several IDs, expected one ID"),
+    (("--rate", "fast"), "--rate: found fast, expected messages a second, such as 50/s"),
+    (("--limit", "0"), "--limit: found 0, expected a number from 1 on"),
+    (("--max-attempts", "x"), "--max-attempts: found x, expected a number from 1 on"),
+    (("--wait", "-1"), "--wait: found -1, expected seconds"),
+    (("events/0/1", "other/0/1"), "ID: found other/0/1, expected ids of one topic"),
+    (("events/0/1", "--client", "a"), "found events/0/1, expected either ids or a filter"),
+    (("events/0",), "ID: found events/0, expected topic/partition/offset"),
+    (("events/x/1",), "ID: found events/x/1, expected topic/partition/offset"),
+    (("events/0/1x",), "ID: found events/0/1x, expected topic/partition/offset"),
+])
+def test_bad_arguments(bench, arguments, found):
+    result = bench.dlq("replay", *arguments)
+    assert (result.exit_code, result.out) == (64, "")
+    assert found in result.error and len(result.error.splitlines()) == 1
+
+
+def test_unknown_id(bench):
+    result = bench.dlq("replay", "events/0/999999")
+    assert (result.exit_code, result.out) == (1, "")
+    assert "events/0/999999 is no dead letter of group winnow; see: winnow dlq list --each" in result.error

@@ -1,0 +1,148 @@
+"""Servers with something wrong on purpose, winnow doctor beside them, and a shell in which its mends are run as they are
+printed. The names that a mend uses and that only an installed system has (kafka-topics.sh, sudo, systemctl …) are small
+scripts on PATH."""
+
+import json
+import os
+import subprocess
+
+from winnow_test import pool
+from winnow_test.kafka import Kafka, jars_directory
+from winnow_test.poll import wait_until
+from winnow_test.process import ROOT, free_port
+
+KAFKA_TOOLS = {"kafka-topics.sh": "org.apache.kafka.tools.TopicCommand",
+               "kafka-configs.sh": "kafka.admin.ConfigCommand",
+               "kafka-acls.sh": "org.apache.kafka.tools.AclCommand",
+               "kafka-consumer-groups.sh": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"}
+PASSWORD = "correct horse"  # of Kafka's users winnow and reader
+ADMIN_PASSWORD = "battery staple"
+
+
+class GuardedKafka(Kafka):
+    """Kafka with an authorizer: who comes by the plain listener may do everything, and by the other one, `guarded`, the
+    user winnow may do what ACLs let it."""
+
+    def _write_properties(self, settings):
+        guarded_port = free_port()
+        self.guarded = f"127.0.0.1:{guarded_port}"
+        direct = f"PLAINTEXT://127.0.0.1:{self.port}"
+        super()._write_properties({
+            "listeners": f"{direct},GUARDED://{self.guarded},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"{direct},GUARDED://{self.guarded}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.guarded.plain.sasl.jaas.config":
+                "org.apache.kafka.common.security.plain.PlainLoginModule required "
+                f'user_admin="{ADMIN_PASSWORD}" user_winnow="{PASSWORD}" user_reader="{PASSWORD}";',
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS;User:admin",
+            **settings})
+
+
+def write_scripts(directory):
+    """The commands of mends, in a directory for PATH."""
+    scripts = {
+        name: f'exec java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto '
+              f'-Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "{jars_directory()}/*" {main_class} "$@"'
+        for name, main_class in KAFKA_TOOLS.items()}
+    scripts["sudo"] = 'exec "$@"'
+    # Servers are children of the test, which starts them when it sees the request.
+    scripts["systemctl"] = ('echo "$*" > "$CLINIC/request.new" && mv "$CLINIC/request.new" "$CLINIC/request"\n'
+                            'until [ -e "$CLINIC/answer" ]; do read -rt 0.05 <> <(:) || :; done; rm "$CLINIC/answer"')
+    scripts["timedatectl"] = 'head -c 8 /dev/zero > "$CLOCK_SHIM_FILE.new" && cat "$CLOCK_SHIM_FILE.new" > "$CLOCK_SHIM_FILE"'
+    for name, text in scripts.items():
+        path = directory / name
+        path.write_text(f"#!/bin/bash\n{text}\n")
+        path.chmod(0o755)
+
+
+class Report:
+    """What winnow doctor --json said."""
+
+    def __init__(self, done):
+        self.exit_code = done.returncode
+        self.error = done.stderr
+        try:
+            self.whole = json.loads(done.stdout)
+        except ValueError:
+            raise AssertionError(f"no JSON: {done.stdout}{done.stderr}") from None
+        self.checks = {check["check"]: check for check in self.whole["checks"]}
+
+    def __getitem__(self, name):
+        return self.checks[name]
+
+    def bad(self):
+        """Checks that failed or warn, in order."""
+        return [name for name, check in self.checks.items() if check["verdict"] in ("fail", "warn")]
+
+    def __repr__(self):
+        return "\n".join(f"{check['verdict']:5} {name:22} {check['found']}\n      $ {check['mend']}"
+                         for name, check in self.checks.items() if check["verdict"] != "ok") or "all is well"
+
+
+class Patient:
+    """A topic and a database of its own, and the environment of a shell that winnow doctor and its mends run in."""
+
+    def __init__(self, directory, kafka, postgres, settings):
+        self.directory = directory
+        self.kafka = kafka
+        self.postgres = postgres
+        self.starters = {"start kafka": kafka.start, "start postgresql": postgres.start,
+                         "restart postgresql": postgres.restart}
+        self.environment = {**pool.environment(settings), "CLINIC": str(directory), "TERM": "dumb",
+                            "PATH": f"{ROOT / 'build'}:{directory / 'bin'}:{os.environ['PATH']}"}
+
+    def set(self, **settings):
+        for name, value in settings.items():
+            self.environment[f"WINNOW_{name.upper()}"] = str(value)
+
+    def run(self, *arguments):
+        return subprocess.run([pool.BINARY, *map(str, arguments)], env=self.environment, cwd=self.directory,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+
+    def doctor(self, *arguments):
+        return Report(self.run("doctor", "--json", "--timeout", "3", *arguments))
+
+    def shell(self, command, stdin=""):
+        """Runs the command in a shell whose exports last."""
+        after = self.directory / "environment"
+        process = subprocess.Popen(["bash", "-c", f"{command}\ncode=$?; env -0 > {after}; exit $code"],
+                                   env=self.environment, cwd=self.directory, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process.stdin.write(stdin)
+        process.stdin.close()
+        wait_until(lambda: self._serve() or process.poll() is not None, 60, f"the end of: {command}", interval_s=0.05)
+        out = process.stdout.read()
+        assert process.returncode == 0, f"{command}\n{out}"
+        self.environment = dict(line.split("=", 1) for line in after.read_text().split("\0") if line)
+        return out
+
+    def _serve(self):
+        request = self.directory / "request"
+        if request.exists():
+            wanted = request.read_text().strip()
+            request.unlink()
+            self.starters[wanted]()
+            (self.directory / "answer").touch()
+
+    def heal(self, *expected, stdin=""):
+        """Carries out what the doctor says, one mend after the other, until nothing is left. The checks that were bad, in
+        this order, must be those expected, and each must be ok after its mend."""
+        healed = []
+        report = self.doctor()
+        while report.bad():
+            name = report.bad()[0]
+            assert len(healed) < len(expected), f"expected {expected}, found {name} too\n{report!r}"
+            assert name == expected[len(healed)], f"expected {expected}\n{report!r}"
+            assert report[name]["mend"], f"{name} has no mend\n{report!r}"
+            self.shell(report[name]["mend"], stdin)
+            healed.append(name)
+            after = self.doctor()
+            assert after[name]["verdict"] == "ok" or name in expected[len(healed):], \
+                f"not mended by {report[name]['mend']}\n{after!r}"
+            report = after
+        assert healed == list(expected), f"expected {expected}\n{report!r}"
+        assert report.exit_code == 0
+        return report
+

@@ -1,0 +1,214 @@
+/* winnow doctor: one line for each thing that can be wrong, and the command that mends it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "database_conninfo.h"
+#include "doctor/examination.h"
+#include "doctor/mend.h"
+#include "exit_code.h"
+#include "log.h"
+#include "print_json.h"
+#include "reject.h"
+#include "settings_load.h"
+#include "signals.h"
+
+#define TIMEOUT_S     5
+#define TIMEOUT_S_MAX 60
+
+static const char *json_asked;
+static const char *strict_asked;
+static const char *timeout_text;
+
+static const struct command_option options[] = {
+    {0, "json", NULL, "print one object of JSON", &json_asked},
+    {0, "strict", NULL, "exit code 1 for warnings too", &strict_asked},
+    {0, "timeout", "SECONDS", "how long a check may wait for an answer; 5", &timeout_text},
+    {0},
+};
+
+const struct command_usage usage_doctor = {
+    .synopsis = "winnow doctor [options]",
+    .summary = "find out what is wrong, and what mends it",
+    .description =
+        "Looks at everything that a pool with these settings needs, from the brokers to the disk, and writes "
+        "nothing. One line a check: ok, warn, fail, or skip with what it needs; below it the command that "
+        "mends "
+        "it.\n"
+        "Exit code 0: nothing failed; 1: something did; 78: the configuration is wrong.",
+    .example = "winnow doctor -b localhost:9092 -t events -d dbname=winnow",
+    .options = options,
+    .settings = WORKER_SETTINGS,
+};
+
+struct report {
+    size_t counts[CHECK_SKIP + 1];
+    bool configuration_failed;
+};
+
+/* Control characters are shown and not sent to the terminal. */
+static void print_text(const char *before, const char *text)
+{
+    char shown[2 * FOUND_SIZE];
+    (void)reject_escape(slice_of_text(text), shown, sizeof shown);
+    (void)printf("%s%s\n", before, shown);
+}
+
+static void print_finding(const struct check *check, const struct finding *finding)
+{
+    char head[40];
+    (void)snprintf(head, sizeof head, "%-5s %-20s  ", verdict_name(finding->verdict), check->name);
+    print_text(head, finding->found);
+    if (finding->mend[0] != '\0') (void)printf("      $ %s\n", finding->mend);
+    (void)fflush(stdout); /* errors are told at the end of the process */
+}
+
+static void print_finding_json(const struct check *check, const struct finding *finding, bool first)
+{
+    (void)fputs(first ? "{\"checks\":[\n" : ",\n", stdout);
+    (void)printf("{\"check\":\"%s\",\"verdict\":\"%s\",\"found\":", check->name,
+                 verdict_name(finding->verdict));
+    print_json_string(stdout, slice_of_text(finding->found));
+    (void)fputs(",\"mend\":", stdout);
+    if (finding->mend[0] == '\0')
+        (void)fputs("null", stdout);
+    else
+        print_json_string(stdout, slice_of_text(finding->mend));
+    (void)fputs("}", stdout);
+}
+
+static void tell(void *context, const struct check *check, const struct finding *finding)
+{
+    struct report *report = context;
+    size_t before = 0;
+    for (size_t i = 0; i <= CHECK_SKIP; i++) before += report->counts[i];
+    report->counts[finding->verdict]++;
+    if (finding->verdict == CHECK_FAIL && strcmp(check->name, "configuration") == 0)
+        report->configuration_failed = true;
+    if (json_asked != NULL)
+        print_finding_json(check, finding, before == 0);
+    else
+        print_finding(check, finding);
+}
+
+static void print_sum(const struct report *report)
+{
+    const size_t *counts = report->counts;
+    if (json_asked != NULL)
+        (void)printf("],\n\"ok\":%zu,\"warnings\":%zu,\"failed\":%zu,\"skipped\":%zu}\n", counts[CHECK_OK],
+                     counts[CHECK_WARN], counts[CHECK_FAIL], counts[CHECK_SKIP]);
+    else
+        (void)printf("%zu ok, %zu warnings, %zu failed, %zu skipped\n", counts[CHECK_OK], counts[CHECK_WARN],
+                     counts[CHECK_FAIL], counts[CHECK_SKIP]);
+}
+
+static int verdict_of(const struct report *report)
+{
+    if (report->configuration_failed) return EXIT_BAD_CONFIG;
+    bool bad = report->counts[CHECK_FAIL] > 0 || (strict_asked != NULL && report->counts[CHECK_WARN] > 0);
+    return bad ? EXIT_FINDING : EXIT_DRAINED;
+}
+
+static void add_flag(struct buffer *out, const char *flag, const char *value)
+{
+    char word[MEND_SIZE];
+    mend_quote(value, word, sizeof word);
+    setting_add(out, " %s %s", flag, word);
+}
+
+/* The flag as it was given, but without secrets. */
+static void repeat_flag(const struct setting *setting, const struct settings *settings, struct buffer *out)
+{
+    char flag[SETTING_TEXT_SIZE];
+    struct buffer value = {0};
+    setting_print_flag(setting, flag);
+    setting_print(setting, settings, &value);
+    (void)buffer_add(&value, "", 1);
+    char *conninfo = setting->has_secret ? conninfo_for(value.data, NULL, NULL) : NULL;
+    add_flag(out, flag, conninfo != NULL ? conninfo : value.data);
+    free(conninfo);
+    buffer_done(&value);
+}
+
+/* "winnow.ini:12" → "winnow.ini" */
+static void repeat_file(const struct settings_load *load, struct buffer *out)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const struct origin *origin = &load->origins[i];
+        if (origin->kind != ORIGIN_FILE || origin->place == NULL) continue;
+        char path[4096];
+        const char *end = strrchr(origin->place, ':');
+        (void)snprintf(path, sizeof path, "%.*s", (int)(end == NULL ? 0 : end - origin->place),
+                       origin->place);
+        add_flag(out, "-c", path);
+        return;
+    }
+}
+
+/* What has to be given again to the commands of mends: the file, and the flags; only that of the database to
+ * those who take no other. */
+static struct buffer repeat_flags(const struct settings_load *load, bool database_only)
+{
+    struct buffer out = {0};
+    repeat_file(load, &out);
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        bool wanted = !database_only || setting_table[i].has_secret;
+        if (wanted && load->origins[i].kind == ORIGIN_FLAG)
+            repeat_flag(&setting_table[i], &load->settings, &out);
+    }
+    (void)buffer_add(&out, "", 1);
+    return out;
+}
+
+static bool read_timeout(int *ret_timeout_ms)
+{
+    char *end;
+    *ret_timeout_ms = TIMEOUT_S * 1000;
+    if (timeout_text == NULL) return true;
+    errno = 0;
+    long seconds = strtol(timeout_text, &end, 10);
+    if (end == timeout_text || *end != '\0' || errno != 0 || seconds < 1 || seconds > TIMEOUT_S_MAX) {
+        (void)fprintf(stderr, "winnow doctor: --timeout: found %s, expected seconds from 1 to %d\n",
+                      timeout_text, TIMEOUT_S_MAX);
+        return false;
+    }
+    *ret_timeout_ms = (int)seconds * 1000;
+    return true;
+}
+
+static int examine(const struct settings_load *load)
+{
+    struct report report = {0};
+    struct examination examination = {.settings = &load->settings};
+    if (!read_timeout(&examination.timeout_ms)) return EXIT_BAD_USAGE;
+    struct buffer migrate = repeat_flags(load, true);
+    struct buffer pool = repeat_flags(load, false);
+    examination.flags_migrate = migrate.data;
+    examination.flags_pool = pool.data;
+    log_init_quiet(load->settings.log_level, "doctor");
+    examination_run(&examination, tell, &report);
+    examination_done(&examination);
+    print_sum(&report);
+    buffer_done(&migrate);
+    buffer_done(&pool);
+    return verdict_of(&report);
+}
+
+int command_doctor(int argc, char **argv)
+{
+    struct settings_load load;
+    int rest;
+    int exit_code;
+    signals_init(false);
+    if (!settings_load_read(&usage_doctor, argc, argv, &load, &rest, &exit_code)) return exit_code;
+    if (rest < argc) {
+        (void)fprintf(stderr, "winnow doctor: found %s after the options, expected nothing\n", argv[rest]);
+        exit_code = EXIT_BAD_USAGE;
+    } else {
+        exit_code = examine(&load);
+    }
+    settings_load_done(&load);
+    return exit_code;
+}

@@ -1,0 +1,355 @@
+/* The brokers, the topics, the group. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "doctor/examination.h"
+#include "doctor/mend.h"
+#include "kafka_properties.h"
+#include "library_versions.h"
+
+#define ADDRESS_SIZE 300
+
+void examine_configuration(struct examination *examination, struct finding *ret_finding)
+{
+    struct fault fault = {0};
+    const struct settings *settings = examination->settings;
+    bool names_service = false;
+    if (settings->brokers == NULL || settings->topic == NULL) {
+        const char *missing = settings->brokers == NULL ? "brokers" : "topic";
+        finding_add(ret_finding, CHECK_FAIL, "no %s given (-%c)", missing, missing[0]);
+        mend_run(ret_finding, "export WINNOW_%s",
+                 settings->brokers == NULL ? "BROKERS=localhost:9092" : "TOPIC=events");
+        return;
+    }
+    if (!kafka_check_properties(settings, &fault) ||
+        !database_check_conninfo(settings->database, &names_service, &fault) ||
+        !kafka_admin_open(settings, &examination->kafka, &fault)) {
+        finding_add(ret_finding, CHECK_FAIL, "%s", fault.text);
+        mend_run(ret_finding, "winnow config print");
+        return;
+    }
+    finding_add(ret_finding, CHECK_OK, "topic %s, group %s, dead letters to %s", settings->topic,
+                settings->group, settings->dead_letter_topic);
+}
+
+void examine_libraries(struct examination *examination, struct finding *ret_finding)
+{
+    char text[128];
+    struct library_versions versions = library_versions_read();
+    const struct library_fault *fault = library_fault_find(&versions, examination->settings);
+    library_versions_print(&versions, text, sizeof text);
+    finding_add(ret_finding, CHECK_OK, "%s", text);
+    if (fault == NULL) return;
+    finding_add(ret_finding, CHECK_WARN, "%s", fault->text);
+    mend_run(ret_finding, "sudo apt-get install --only-upgrade %s", fault->package);
+}
+
+/* ---- brokers ------------------------------------------------------------------------------------------ */
+
+/* librdkafka's own words, without the times in them. */
+static void clean(const char *text, char *ret_text, size_t size)
+{
+    const char *end = strstr(text, " (after ");
+    (void)snprintf(ret_text, size, "%.*s", (int)(end == NULL ? strlen(text) : (size_t)(end - text)), text);
+}
+
+static void tell_broker(struct finding *finding, enum verdict verdict, const char *address,
+                        const struct fault *fault)
+{
+    char text[FAULT_TEXT_SIZE];
+    clean(fault->text, text, sizeof text);
+    finding_add(finding, verdict, "%s: %s", address, text);
+}
+
+/* Of the list of settings: cuts out the address at the given place. */
+static bool next_address(const char **at, char ret_address[ADDRESS_SIZE])
+{
+    *at += strspn(*at, ", ");
+    size_t size = strcspn(*at, ", ");
+    (void)snprintf(ret_address, ADDRESS_SIZE, "%.*s", (int)size, *at);
+    *at += size;
+    return size > 0;
+}
+
+static void mend_broker(struct finding *finding, const struct fault *fault, const char *address)
+{
+    if (fault->status == STATUS_STOP)
+        mend_run(finding,
+                 "winnow config print   # security.protocol, sasl.* and ssl.* as the brokers ask for them");
+    else
+        mend_run(finding, "sudo systemctl start kafka   # on %.*s", (int)strcspn(address, ":"), address);
+}
+
+void examine_brokers(struct examination *examination, struct finding *ret_finding)
+{
+    int asked = 0;
+    int answering = 0;
+    char address[ADDRESS_SIZE];
+    struct fault fault;
+    struct finding bad = {.verdict = CHECK_OK};
+    int share_ms = examination->timeout_ms / 2;
+    for (const char *at = examination->settings->brokers; next_address(&at, address); asked++) {
+        if (kafka_broker_answers(examination->settings, address, share_ms, &fault)) {
+            answering++;
+            continue;
+        }
+        tell_broker(&bad, CHECK_WARN, address, &fault);
+        mend_broker(&bad, &fault, address);
+    }
+    if (answering > 0 &&
+        !kafka_admin_cluster(examination->kafka, examination->timeout_ms, &examination->cluster, &fault)) {
+        tell_broker(&bad, CHECK_FAIL, examination->settings->brokers, &fault);
+    }
+    *ret_finding = bad;
+    if (answering == 0) ret_finding->verdict = CHECK_FAIL;
+    if (answering > 0)
+        finding_add(ret_finding, CHECK_OK, "%d of %d answer%s, cluster %s", answering, asked,
+                    answering == 1 ? "s" : "", examination->cluster.id);
+}
+
+/* Clients are sent on to the addresses that brokers tell of themselves. */
+void examine_advertised(struct examination *examination, struct finding *ret_finding)
+{
+    const struct kafka_cluster *cluster = &examination->cluster;
+    struct fault fault;
+    size_t answering = 0;
+    for (size_t i = 0; i < cluster->broker_count; i++) {
+        const char *address = cluster->address[i];
+        if (kafka_broker_answers(examination->settings, address, examination->timeout_ms / 2, &fault)) {
+            answering++;
+            continue;
+        }
+        tell_broker(ret_finding, CHECK_FAIL, address, &fault);
+        mend_broker(ret_finding, &fault, address);
+    }
+    if (answering == cluster->broker_count)
+        finding_add(ret_finding, CHECK_OK, "each broker answers where it says it is: %s%s",
+                    cluster->address[0], cluster->broker_count > 1 ? ", …" : "");
+    else
+        finding_add(ret_finding, CHECK_FAIL,
+                    "brokers that are up there must advertise (advertised.listeners) an "
+                    "address that can be reached from here");
+}
+
+/* ---- topics ------------------------------------------------------------------------------------------- */
+
+/* "--topic NAME" */
+static void option_of(const char *option, const char *name, char ret_text[ADDRESS_SIZE])
+{
+    (void)snprintf(ret_text, ADDRESS_SIZE, "%s %s", option, name);
+}
+
+static void mend_missing_topic(const struct examination *examination, struct finding *finding,
+                               const char *topic, int64_t partitions, const char *more)
+{
+    mend_kafka(examination, finding, "kafka-topics.sh", "--create --topic %s --partitions %" PRId64 "%s",
+               topic, partitions, more);
+}
+
+static bool find_topic(struct examination *examination, const char *topic, const char *operation,
+                       struct kafka_topic_view *ret_view, struct finding *ret_finding)
+{
+    struct fault fault;
+    char resource[ADDRESS_SIZE];
+    option_of("--topic", topic, resource);
+    if (kafka_admin_topic(examination->kafka, topic, examination->timeout_ms, ret_view, &fault)) return true;
+    finding_add(ret_finding, CHECK_FAIL, "%s", fault.text);
+    (void)mend_denial(examination, ret_finding, &fault, operation, resource);
+    return false;
+}
+
+void examine_topic(struct examination *examination, struct finding *ret_finding)
+{
+    const char *topic = examination->settings->topic;
+    struct kafka_topic_view *view = &examination->topic;
+    if (!find_topic(examination, topic, "--operation Read --operation Describe", view, ret_finding)) {
+        if (ret_finding->mend[0] == '\0')
+            mend_missing_topic(examination, ret_finding, topic, examination->settings->workers, "");
+        return;
+    }
+    finding_add(ret_finding, CHECK_OK, "%s: %" PRId32 " partition%s, %" PRId32 " cop%s of each", topic,
+                view->partitions, view->partitions == 1 ? "" : "s", view->replicas,
+                view->replicas == 1 ? "y" : "ies");
+    if (view->leaderless > 0) {
+        finding_add(ret_finding, CHECK_FAIL,
+                    "%" PRId32 " of them without a leader, the first is %" PRId32 ": their brokers are down",
+                    view->leaderless, view->first_leaderless);
+        mend_kafka(examination, ret_finding, "kafka-topics.sh",
+                   "--describe --topic %s --unavailable-partitions", topic);
+    } else if (view->under_replicated > 0) {
+        finding_add(ret_finding, CHECK_WARN, "%" PRId32 " of them with a copy that is behind or away",
+                    view->under_replicated);
+        mend_kafka(examination, ret_finding, "kafka-topics.sh",
+                   "--describe --topic %s --under-replicated-partitions", topic);
+    }
+}
+
+void examine_workers(struct examination *examination, struct finding *ret_finding)
+{
+    int32_t partitions = examination->topic.partitions;
+    int64_t workers = examination->settings->workers;
+    if (workers <= partitions) {
+        finding_add(ret_finding, CHECK_OK, "%" PRId64 " worker%s for %" PRId32 " partition%s", workers,
+                    workers == 1 ? "" : "s", partitions, partitions == 1 ? "" : "s");
+        return;
+    }
+    finding_add(ret_finding, CHECK_WARN,
+                "%" PRId64 " workers for %" PRId32 " partition%s: %" PRId64 " of them have nothing to do",
+                workers, partitions, partitions == 1 ? "" : "s", workers - partitions);
+    mend_run(ret_finding, "export WINNOW_WORKERS=%" PRId32, partitions);
+}
+
+/* ---- how topics are set ------------------------------------------------------------------------------- */
+
+static bool read_config(struct examination *examination, const char *topic, struct kafka_config **ret_config,
+                        struct finding *ret_finding)
+{
+    struct fault fault;
+    char resource[ADDRESS_SIZE];
+    option_of("--topic", topic, resource);
+    if (kafka_admin_topic_config(examination->kafka, topic, examination->timeout_ms, ret_config, &fault))
+        return true;
+    bool denied = mend_denial(examination, ret_finding, &fault, "--operation DescribeConfigs", resource);
+    if (denied)
+        finding_add(ret_finding, CHECK_SKIP, "this login may not see how topic %s is set", topic);
+    else
+        finding_add(ret_finding, CHECK_SKIP, "the brokers do not tell how topic %s is set: %s", topic,
+                    fault.text);
+    return false;
+}
+
+void examine_topic_settings(struct examination *examination, struct finding *ret_finding)
+{
+    const char *topic = examination->settings->topic;
+    struct kafka_config *config = NULL;
+    if (!read_config(examination, topic, &config, ret_finding)) return;
+    examination->topic_config = config;
+    const char *cleanup = kafka_config_text(config, "cleanup.policy");
+    finding_add(ret_finding, CHECK_OK, "cleanup.policy %s, retention.ms %s, %s", cleanup,
+                kafka_config_text(config, "retention.ms"),
+                kafka_config_text(config, "message.timestamp.type"));
+    if (strcmp(kafka_config_text(config, "unclean.leader.election.enable"), "true") == 0) {
+        finding_add(
+            ret_finding, CHECK_WARN,
+            "unclean.leader.election.enable=true: when brokers fail, acknowledged messages can be lost");
+        mend_config(examination, ret_finding, topic, "unclean.leader.election.enable=false");
+    }
+    if (strstr(cleanup, "compact") != NULL) {
+        finding_add(ret_finding, CHECK_FAIL,
+                    "compaction deletes all but the last message of a key, and the key is the client");
+        mend_config(examination, ret_finding, topic, "cleanup.policy=delete");
+    }
+}
+
+void examine_dead_letter_topic(struct examination *examination, struct finding *ret_finding)
+{
+    struct kafka_topic_view view;
+    const char *topic = examination->settings->dead_letter_topic;
+    if (!find_topic(examination, topic, "--operation Write --operation Describe", &view, ret_finding)) {
+        if (ret_finding->mend[0] == '\0')
+            mend_missing_topic(examination, ret_finding, topic, 1,
+                               " --config message.timestamp.type=LogAppendTime");
+        return;
+    }
+    finding_add(ret_finding, CHECK_OK, "%s: %" PRId32 " partition%s", topic, view.partitions,
+                view.partitions == 1 ? "" : "s");
+}
+
+static bool is_kept_by_time(const struct kafka_config *config)
+{
+    return strcmp(kafka_config_text(config, "message.timestamp.type"), "LogAppendTime") != 0 &&
+           kafka_config_number(config, "retention.ms") >= 0;
+}
+
+void examine_dead_letter_settings(struct examination *examination, struct finding *ret_finding)
+{
+    const char *topic = examination->settings->dead_letter_topic;
+    struct kafka_config *config = NULL;
+    if (!read_config(examination, topic, &config, ret_finding)) return;
+    examination->dead_letter_config = config;
+    int64_t room = kafka_config_number(config, "max.message.bytes");
+    int64_t source_room = kafka_config_number(examination->topic_config, "max.message.bytes");
+    finding_add(ret_finding, CHECK_OK, "%s, retention.ms %s",
+                kafka_config_text(config, "message.timestamp.type"),
+                kafka_config_text(config, "retention.ms"));
+    if (source_room > room) {
+        finding_add(ret_finding, CHECK_WARN,
+                    "max.message.bytes %" PRId64 " is less than the %" PRId64
+                    " of %s: the largest letters are refused",
+                    room, source_room, examination->settings->topic);
+        char setting[64];
+        (void)snprintf(setting, sizeof setting, "max.message.bytes=%" PRId64, source_room + INT64_C(65536));
+        mend_config(examination, ret_finding, topic, setting);
+    }
+    if (is_kept_by_time(config)) {
+        finding_add(
+            ret_finding, CHECK_WARN,
+            "letters keep their own timestamps, so that a retention by time deletes old ones at once");
+        mend_config(examination, ret_finding, topic, "message.timestamp.type=LogAppendTime");
+    }
+    if (strstr(kafka_config_text(config, "cleanup.policy"), "compact") != NULL) {
+        finding_add(ret_finding, CHECK_FAIL, "a compacted topic refuses messages without a key");
+        mend_config(examination, ret_finding, topic, "cleanup.policy=delete");
+    }
+}
+
+/* ---- permissions -------------------------------------------------------------------------------------- */
+
+static void tell_members(struct examination *examination, const struct kafka_group_view *view,
+                         struct finding *ret_finding)
+{
+    const char *group = examination->settings->group;
+    finding_add(ret_finding, CHECK_OK, "%s: %zu member%s%s%s", group, view->member_count,
+                view->member_count == 1 ? "" : "s", view->assignor[0] != '\0' ? ", " : "", view->assignor);
+    bool suits = view->assignor[0] == '\0' || strcmp(view->assignor, "range") == 0 ||
+                 strcmp(view->assignor, "roundrobin") == 0;
+    if (view->foreign_count > 0) {
+        finding_add(ret_finding, suits ? CHECK_WARN : CHECK_FAIL,
+                    "%zu of them is no worker of winnow (%s) and takes partitions that nobody stores then",
+                    view->foreign_count, view->foreign);
+        mend_kafka(examination, ret_finding, "kafka-consumer-groups.sh", "--describe --members --group %s",
+                   group);
+    }
+    if (!suits)
+        finding_add(ret_finding, CHECK_FAIL, "workers cannot join a group that shares out by %s",
+                    view->assignor);
+}
+
+void examine_group(struct examination *examination, struct finding *ret_finding)
+{
+    struct fault fault;
+    struct kafka_group_view view;
+    char resource[ADDRESS_SIZE];
+    option_of("--group", examination->settings->group, resource);
+    if (kafka_admin_group(examination->kafka, examination->settings->group, examination->timeout_ms, &view,
+                          &fault)) {
+        tell_members(examination, &view, ret_finding);
+        return;
+    }
+    if (mend_denial(examination, ret_finding, &fault, "--operation Read", resource))
+        finding_add(ret_finding, CHECK_FAIL, "may not use group %s", examination->settings->group);
+    else
+        finding_add(ret_finding, CHECK_SKIP, "the brokers do not tell who is in group %s: %s",
+                    examination->settings->group, fault.text);
+}
+
+void examine_write_permission(struct examination *examination, struct finding *ret_finding)
+{
+    struct fault fault;
+    char resource[ADDRESS_SIZE];
+    option_of("--topic", examination->settings->dead_letter_topic, resource);
+    if (kafka_producer_id_given(examination->settings, examination->timeout_ms, &fault)) {
+        finding_add(ret_finding, CHECK_OK,
+                    "the brokers let this login write idempotently; that it may to %s shows when the first "
+                    "letter goes",
+                    examination->settings->dead_letter_topic);
+        return;
+    }
+    if (mend_denial(examination, ret_finding, &fault, "--operation Write", resource))
+        finding_add(ret_finding, CHECK_FAIL, "may write to no topic, nor to %s",
+                    examination->settings->dead_letter_topic);
+    else
+        finding_add(ret_finding, CHECK_FAIL, "no id for an idempotent producer: %s", fault.text);
+}

@@ -1,0 +1,147 @@
+#include "doctor/mend.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "database_conninfo.h"
+#include "kafka_admin.h"
+
+#define WORDS_SIZE (MEND_SIZE / 2)
+
+static const char plain_characters[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/:,=@%+";
+
+static void add_quoted_character(char character, char *ret_word, size_t size, size_t *length)
+{
+    const char *escaped = character == '\'' ? "'\\''" : NULL;
+    size_t needed = escaped != NULL ? strlen(escaped) : 1;
+    if (*length + needed + 2 > size) return; /* room for the closing quote and the NUL */
+    if (escaped != NULL)
+        memcpy(ret_word + *length, escaped, needed);
+    else
+        ret_word[*length] = character;
+    *length += needed;
+}
+
+void mend_quote(const char *text, char *ret_word, size_t size)
+{
+    if (text[0] != '\0' && text[strspn(text, plain_characters)] == '\0') {
+        (void)snprintf(ret_word, size, "%s", text);
+        return;
+    }
+    size_t length = 0;
+    ret_word[length++] = '\'';
+    for (const char *at = text; *at != '\0'; at++) add_quoted_character(*at, ret_word, size, &length);
+    ret_word[length++] = '\'';
+    ret_word[length] = '\0';
+}
+
+static bool needs_login(const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->kafka_count; i++) {
+        if (strcmp(settings->kafka[i].name, "security.protocol") == 0)
+            return strcasecmp(settings->kafka[i].value, "plaintext") != 0;
+    }
+    return false;
+}
+
+void mend_kafka(const struct examination *examination, struct finding *finding, const char *tool,
+                const char *format, ...)
+{
+    char brokers[WORDS_SIZE];
+    va_list values;
+    mend_quote(examination->settings->brokers, brokers, sizeof brokers);
+    int size = snprintf(finding->mend, sizeof finding->mend, "%s --bootstrap-server %s%s ", tool, brokers,
+                        needs_login(examination->settings) ? " --command-config admin.properties" : "");
+    if (size < 0 || (size_t)size >= sizeof finding->mend) return;
+    va_start(values, format);
+    (void)vsnprintf(finding->mend + size, sizeof finding->mend - (size_t)size, format, values);
+    va_end(values);
+}
+
+void mend_config(const struct examination *examination, struct finding *finding, const char *topic,
+                 const char *setting)
+{
+    mend_kafka(examination, finding, "kafka-configs.sh",
+               "--alter --entity-type topics --entity-name %s --add-config %s", topic, setting);
+}
+
+static void acl(const struct examination *examination, struct finding *finding, const char *operation,
+                const char *resource)
+{
+    const char *user = "ANONYMOUS";
+    char principal[256];
+    const struct settings *settings = examination->settings;
+    for (size_t i = 0; i < settings->kafka_count; i++) {
+        if (strcmp(settings->kafka[i].name, "sasl.username") == 0) user = settings->kafka[i].value;
+    }
+    mend_quote(user, principal, sizeof principal);
+    mend_kafka(examination, finding, "kafka-acls.sh", "--add --allow-principal User:%s %s %s", principal,
+               operation, resource);
+}
+
+bool mend_denial(const struct examination *examination, struct finding *finding, const struct fault *fault,
+                 const char *operation, const char *resource)
+{
+    if (!kafka_fault_is_denial(fault)) return false;
+    acl(examination, finding, operation, resource);
+    return true;
+}
+
+void mend_psql(const struct examination *examination, struct finding *finding, const char *user,
+               const char *database, const char *format, ...)
+{
+    char sql[WORDS_SIZE];
+    char sql_word[WORDS_SIZE];
+    char address_word[WORDS_SIZE];
+    va_list values;
+    va_start(values, format);
+    (void)vsnprintf(sql, sizeof sql, format, values);
+    va_end(values);
+    char *address = conninfo_for(examination->settings->database, user, database);
+    mend_quote(sql, sql_word, sizeof sql_word);
+    mend_quote(address, address_word, sizeof address_word);
+    free(address);
+    mend_run(finding, "psql -d %s -c %s", address_word, sql_word);
+}
+
+void mend_psql_also(struct finding *finding, const char *sql)
+{
+    char word[WORDS_SIZE];
+    size_t size = strlen(finding->mend);
+    mend_quote(sql, word, sizeof word);
+    (void)snprintf(finding->mend + size, sizeof finding->mend - size, " -c %s", word);
+}
+
+void mend_server_setting(const struct examination *examination, struct finding *finding, const char *name,
+                         const char *value, const char *source)
+{
+    char *database = conninfo_value(examination->settings->database, "dbname");
+    char *user = conninfo_value(examination->settings->database, "user");
+    if (strcmp(source, "database") == 0) {
+        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER DATABASE \"%s\" RESET %s", database,
+                  name);
+    } else if (strcmp(source, "user") == 0) {
+        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER ROLE \"%s\" RESET %s", user, name);
+    } else if (strcmp(source, "database user") == 0) {
+        mend_psql(examination, finding, SUPERUSER, "postgres",
+                  "ALTER ROLE \"%s\" IN DATABASE \"%s\" RESET %s", user, database, name);
+    } else if (strcmp(source, "client") == 0) {
+        mend_run(finding, "unset PGOPTIONS   # and take options=… out of -d");
+    } else {
+        mend_psql(examination, finding, SUPERUSER, NULL, "ALTER SYSTEM SET %s = %s", name, value);
+        mend_psql_also(finding, "SELECT pg_reload_conf()");
+    }
+    free(database);
+    free(user);
+}
+
+void mend_run(struct finding *finding, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    (void)vsnprintf(finding->mend, sizeof finding->mend, format, values);
+    va_end(values);
+}

@@ -1,0 +1,43 @@
+/* Commands that mend what a check has found: whole lines for a POSIX shell, with everything in them that can
+ * be known, and no secret. */
+#ifndef WINNOW_MEND_H
+#define WINNOW_MEND_H
+
+#include "attr.h"
+#include "doctor/examination.h"
+
+#define SUPERUSER "postgres" /* whom the server's own mends are for */
+
+/* The text as one word of a shell. */
+void mend_quote(const char *text, char *ret_word, size_t size);
+
+/* "kafka-topics.sh --bootstrap-server B --create …". The tools need the login of one who may, when the
+ * brokers ask for one: they get it from admin.properties in the working directory. */
+void mend_kafka(const struct examination *examination, struct finding *finding, const char *tool,
+                const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* Sets a topic's "name=value". */
+void mend_config(const struct examination *examination, struct finding *finding, const char *topic,
+                 const char *setting);
+
+/* When the fault says that an ACL is missing: gives it to our login, and returns true. `operation` is
+ * "--operation Read", `resource` "--topic NAME". */
+bool mend_denial(const struct examination *examination, struct finding *finding, const struct fault *fault,
+                 const char *operation, const char *resource);
+
+/* psql -d '…' -c '…' as the user given (NULL: as the one of the settings), in the database given (NULL: the
+ * same). */
+void mend_psql(const struct examination *examination, struct finding *finding, const char *user,
+               const char *database, const char *format, ...) PRINTF_LIKE(5, 6);
+
+/* Adds one more statement to that. */
+void mend_psql_also(struct finding *finding, const char *sql);
+
+/* Sets or resets a setting of the server where it was set (pg_settings.source). */
+void mend_server_setting(const struct examination *examination, struct finding *finding, const char *name,
+                         const char *value, const char *source);
+
+/* Any other command. */
+void mend_run(struct finding *finding, const char *format, ...) PRINTF_LIKE(2, 3);
+
+#endif

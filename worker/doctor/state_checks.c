@@ -1,0 +1,168 @@
+/* What winnow's own tables say of the pool's work. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "doctor/examination.h"
+#include "doctor/mend.h"
+
+#define LETTER_AGE_S_MAX 60 /* until a letter that is not published is a finding */
+
+bool ask_stream(struct examination *examination, struct finding *finding, const char *sql,
+                struct rows **ret_rows)
+{
+    struct fault fault;
+    const struct sql_parameter parameters[] = {sql_text(examination->settings->group),
+                                               sql_text(examination->settings->topic)};
+    if (database_run(examination->database, "doctor", sql, parameters, ARRAY_COUNT(parameters), ret_rows,
+                     &fault))
+        return true;
+    finding_add(finding, CHECK_FAIL, "%s", fault.text);
+    return false;
+}
+
+/* ---- partitions of the table of events ---------------------------------------------------------------- */
+
+void examine_months(struct examination *examination, struct finding *ret_finding)
+{
+    static const char sql[] = "SELECT to_char(m, 'YYYY-MM'), (to_regclass('winnow.event_' "
+                              "|| "
+                              "to_char(m, '\"y\"YYYY\"m\"MM')) IS NOT NULL)::int, (SELECT count(*) FROM "
+                              "winnow.stream) "
+                              "FROM generate_series(date_trunc('month', now()), "
+                              "date_trunc('month', now()) + interval '2 months', "
+                              "interval '1 month') "
+                              "AS m ORDER BY m";
+    struct rows *rows = NULL;
+    if (!ask_database(examination, ret_finding, sql, &rows)) return;
+    size_t months = rows_count(rows);
+    for (size_t row = months; row > 0; row--) {
+        if (rows_int(rows, row - 1, 1) == 1) continue;
+        if (ret_finding->verdict == CHECK_OK)
+            finding_add(ret_finding, CHECK_WARN, "the pool makes them hourly, if it runs; missing are");
+        finding_add(ret_finding, row == 1 ? CHECK_FAIL : CHECK_WARN, "%s", rows_text(rows, row - 1, 0));
+    }
+    if (ret_finding->verdict == CHECK_OK) {
+        finding_add(ret_finding, CHECK_OK, "made up to %s", rows_text(rows, months - 1, 0));
+    } else if (rows_int(rows, 0, 2) == 0) {
+        *ret_finding = (struct finding){.verdict = CHECK_OK};
+        finding_add(ret_finding, CHECK_OK, "none yet: the pool makes them when it starts");
+    } else {
+        mend_psql(examination, ret_finding, NULL, NULL, "SELECT winnow.ensure_event_months_ahead()");
+    }
+    rows_free(rows);
+}
+
+/* Those that stand there although their month is within reach; older and later ones belong there. A month
+ * without a partition of its own has its events, if any, in the DEFAULT one. */
+void examine_default(struct examination *examination, struct finding *ret_finding)
+{
+    static const char sql[] =
+        "SELECT count(*), to_char(min(m), 'YYYY-MM'), "
+        "pg_relation_size('winnow.event_default') FROM generate_series("
+        "date_trunc('month', now()) - interval '10 years', "
+        "date_trunc('month', now()) + interval '2 months', "
+        "interval '1 month') "
+        "AS m WHERE to_regclass('winnow.event_' || to_char(m, "
+        "'\"y\"YYYY\"m\"MM')) IS NULL AND EXISTS (SELECT FROM winnow.event AS e WHERE e.bucket "
+        ">= m "
+        "AND e.bucket < (m + interval '1 month'))";
+    struct rows *rows = NULL;
+    if (!ask_database(examination, ret_finding, sql, &rows)) return;
+    if (rows_int(rows, 0, 0) == 0) {
+        finding_add(ret_finding, CHECK_OK,
+                    rows_int(rows, 0, 2) == 0 ? "empty" : "holds only months that are far off");
+    } else {
+        finding_add(ret_finding, CHECK_WARN,
+                    "holds events of %" PRId64
+                    " months that should have partitions of their own, the first is %s",
+                    rows_int(rows, 0, 0), rows_text(rows, 0, 1));
+        mend_psql(examination, ret_finding, examination->owner, NULL,
+                  "SELECT m, winnow.ensure_event_month(m) FROM (SELECT DISTINCT date_trunc('month', bucket "
+                  "AT TIME ZONE "
+                  "'UTC')::date AS m FROM winnow.event_default) AS months");
+    }
+    rows_free(rows);
+}
+
+/* ---- progress ----------------------------------------------------------------------------------------- */
+
+/* Offsets are kept for one cluster; those of another mean other messages. */
+void examine_cluster(struct examination *examination, struct finding *ret_finding)
+{
+    struct rows *rows = NULL;
+    const struct settings *settings = examination->settings;
+    if (!ask_stream(examination, ret_finding,
+                    "SELECT cluster_id FROM winnow.stream WHERE consumer_group = $1 AND topic "
+                    "= $2",
+                    &rows))
+        return;
+    if (rows_count(rows) == 0) {
+        finding_add(ret_finding, CHECK_OK, "nothing has been read yet by group %s from topic %s",
+                    settings->group, settings->topic);
+    } else if (strcmp(rows_text(rows, 0, 0), examination->cluster.id) == 0) {
+        finding_add(ret_finding, CHECK_OK, "the one that was read from before");
+    } else {
+        char group[300];
+        char word[300];
+        finding_add(
+            ret_finding, CHECK_FAIL,
+            "this is cluster %s, and group %s has read from %s before: its offsets mean other messages",
+            examination->cluster.id, settings->group, rows_text(rows, 0, 0));
+        (void)snprintf(group, sizeof group, "%s-2", settings->group);
+        mend_quote(group, word, sizeof word);
+        mend_run(ret_finding, "export WINNOW_GROUP=%s   # reads this cluster from its beginning", word);
+    }
+    rows_free(rows);
+}
+
+void examine_halted(struct examination *examination, struct finding *ret_finding)
+{
+    static const char sql[] =
+        "SELECT partition, halt_reason, halt_detail FROM analytics.processing_status WHERE consumer_group "
+        "= $1 AND topic = $2 AND state = "
+        "'halted' "
+        "ORDER BY partition";
+    struct rows *rows = NULL;
+    const struct settings *settings = examination->settings;
+    if (!ask_stream(examination, ret_finding, sql, &rows)) return;
+    if (rows_count(rows) == 0) {
+        finding_add(ret_finding, CHECK_OK, "no partition is halted");
+    } else {
+        finding_add(ret_finding, CHECK_FAIL, "%zu halted and read nothing, the first is %s: %s: %s",
+                    rows_count(rows), rows_text(rows, 0, 0), rows_text(rows, 0, 1), rows_text(rows, 0, 2));
+        mend_psql(
+            examination, ret_finding, examination->owner, NULL,
+            "SELECT partition, winnow.resume_partition(topic, partition, consumer_group) FROM "
+            "analytics.processing_status WHERE state = 'halted' AND topic = '%s' AND consumer_group = '%s'",
+            settings->topic, settings->group);
+    }
+    rows_free(rows);
+}
+
+void examine_dead_letters(struct examination *examination, struct finding *ret_finding)
+{
+    static const char sql[] =
+        "SELECT count(*), date_part('epoch', now() - "
+        "min(d.failed_at))::bigint, coalesce(max(d.publish_error), '') FROM "
+        "winnow.dead_letter AS d "
+        "JOIN winnow.stream AS s USING (stream_id) WHERE d.published_at IS NULL AND s.consumer_group "
+        "= $1 AND s.topic = $2";
+    struct rows *rows = NULL;
+    if (!ask_stream(examination, ret_finding, sql, &rows)) return;
+    int64_t count = rows_int(rows, 0, 0);
+    const char *error = rows_text(rows, 0, 2);
+    if (count == 0) {
+        finding_add(ret_finding, CHECK_OK, "all are in their topic");
+    } else if (rows_int(rows, 0, 1) <= LETTER_AGE_S_MAX) {
+        finding_add(ret_finding, CHECK_OK, "%" PRId64 " are on their way to their topic", count);
+    } else {
+        finding_add(ret_finding, CHECK_WARN,
+                    "%" PRId64 " are not in their topic yet, the oldest since %" PRId64 " s%s%s", count,
+                    rows_int(rows, 0, 1), error[0] != '\0' ? ": " : "", error);
+        if (error[0] == '\0') finding_add(ret_finding, CHECK_WARN, "no pool has tried: is one running?");
+        mend_run(ret_finding, "winnow pool%s", examination->flags_pool);
+    }
+    rows_free(rows);
+}

@@ -1,0 +1,388 @@
+#include "kafka_admin.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "kafka_client.h"
+
+#define SLICE_MS      200
+#define PATIENCE_MS   1000 /* with a broker that cannot be reached: a second address of its name may do */
+#define STATISTICS_MS "100"
+
+struct kafka_admin {
+    rd_kafka_t *client;
+    const char *client_id; /* how members of ours call themselves */
+};
+
+static const char *client_id_of(const struct settings *settings)
+{
+    const char *id = "winnow";
+    for (size_t i = 0; i < settings->kafka_count; i++) {
+        if (strcmp(settings->kafka[i].name, "client.id") == 0) id = settings->kafka[i].value;
+    }
+    return id;
+}
+
+bool kafka_admin_open(const struct settings *settings, struct kafka_admin **ret_admin,
+                      struct fault *ret_fault)
+{
+    rd_kafka_t *client = NULL;
+    if (!kafka_reader_client_new(settings, &client, ret_fault)) return false;
+    struct kafka_admin *admin = calloc(1, sizeof *admin);
+    if (admin == NULL) abort();
+    admin->client = client;
+    admin->client_id = client_id_of(settings);
+    *ret_admin = admin;
+    return true;
+}
+
+void kafka_admin_free(struct kafka_admin *admin)
+{
+    if (admin == NULL) return;
+    rd_kafka_destroy(admin->client);
+    free(admin);
+}
+
+/* ---- brokers ------------------------------------------------------------------------------------------ */
+
+/* In slices, so that nobody waits for the whole time when it is known that nothing will come. */
+static bool ask_in_slices(rd_kafka_t *client, int timeout_ms, struct fault *ret_fault)
+{
+    int64_t begin_ms = clock_now_ms();
+    for (;;) {
+        const struct rd_kafka_metadata *metadata = NULL;
+        int64_t left_ms = begin_ms + timeout_ms - clock_now_ms();
+        int slice_ms = left_ms < SLICE_MS ? (int)left_ms : SLICE_MS;
+        rd_kafka_resp_err_t err = rd_kafka_metadata(client, 0, NULL, &metadata, slice_ms < 1 ? 1 : slice_ms);
+        if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            rd_kafka_metadata_destroy(metadata);
+            return true;
+        }
+        bool silent = err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR__TRANSPORT;
+        bool hopeless = kafka_has_trouble() && clock_now_ms() - begin_ms >= PATIENCE_MS;
+        if (silent && !hopeless && left_ms > SLICE_MS) continue;
+        kafka_fault(ret_fault, "broker", err, "no answer");
+        return false;
+    }
+}
+
+bool kafka_broker_answers(const struct settings *settings, const char *address, int timeout_ms,
+                          struct fault *ret_fault)
+{
+    char brokers[300];
+    struct settings alone = *settings;
+    rd_kafka_t *client = NULL;
+    (void)snprintf(brokers, sizeof brokers, "%s", address);
+    alone.brokers = brokers;
+    kafka_forget_trouble();
+    if (!kafka_reader_client_new(&alone, &client, ret_fault)) return false;
+    bool answers = ask_in_slices(client, timeout_ms, ret_fault);
+    rd_kafka_destroy(client);
+    return answers;
+}
+
+static void copy_cluster(rd_kafka_t *client, const struct rd_kafka_metadata *metadata, int timeout_ms,
+                         struct kafka_cluster *cluster)
+{
+    char *id = rd_kafka_clusterid(client, timeout_ms);
+    (void)snprintf(cluster->id, sizeof cluster->id, "%s", id == NULL ? "" : id);
+    if (id != NULL) rd_kafka_mem_free(client, id);
+    for (int i = 0; i < metadata->broker_cnt && cluster->broker_count < KAFKA_BROKERS_MAX; i++)
+        (void)snprintf(cluster->address[cluster->broker_count++], sizeof cluster->address[0], "%s:%d",
+                       metadata->brokers[i].host, metadata->brokers[i].port);
+}
+
+bool kafka_admin_cluster(struct kafka_admin *admin, int timeout_ms, struct kafka_cluster *ret_cluster,
+                         struct fault *ret_fault)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t err = rd_kafka_metadata(admin->client, 0, NULL, &metadata, timeout_ms);
+    *ret_cluster = (struct kafka_cluster){0};
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        kafka_fault(ret_fault, "brokers", err, "the brokers do not answer");
+        return false;
+    }
+    copy_cluster(admin->client, metadata, timeout_ms, ret_cluster);
+    rd_kafka_metadata_destroy(metadata);
+    return true;
+}
+
+bool kafka_fault_is_denial(const struct fault *fault)
+{
+    return fault->code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+           fault->code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+           fault->code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+}
+
+/* ---- topics ------------------------------------------------------------------------------------------- */
+
+static void view_partition(struct kafka_topic_view *view, const struct rd_kafka_metadata_partition *partition)
+{
+    if (partition->leader < 0 && view->leaderless++ == 0) view->first_leaderless = partition->id;
+    view->under_replicated += partition->isr_cnt < partition->replica_cnt;
+    if (view->replicas == 0 || partition->replica_cnt < view->replicas)
+        view->replicas = partition->replica_cnt;
+}
+
+bool kafka_admin_topic(struct kafka_admin *admin, const char *topic, int timeout_ms,
+                       struct kafka_topic_view *ret_view, struct fault *ret_fault)
+{
+    int32_t count = 0;
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (!kafka_partition_count(admin->client, topic, timeout_ms, &count, ret_fault)) return false;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(admin->client, topic, NULL);
+    rd_kafka_resp_err_t err = handle == NULL
+                                  ? rd_kafka_last_error()
+                                  : rd_kafka_metadata(admin->client, 0, handle, &metadata, timeout_ms);
+    bool told = err == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1;
+    *ret_view = (struct kafka_topic_view){.partitions = count};
+    for (int i = 0; told && i < metadata->topics[0].partition_cnt; i++)
+        view_partition(ret_view, &metadata->topics[0].partitions[i]);
+    if (!told) kafka_fault(ret_fault, "topic", err, topic);
+    if (metadata != NULL) rd_kafka_metadata_destroy(metadata);
+    if (handle != NULL) rd_kafka_topic_destroy(handle);
+    return told;
+}
+
+bool kafka_admin_range(struct kafka_admin *admin, const char *topic, int32_t partition, int timeout_ms,
+                       int64_t *ret_low, int64_t *ret_high, struct fault *ret_fault)
+{
+    return kafka_watermarks(admin->client, topic, partition, timeout_ms, ret_low, ret_high, ret_fault);
+}
+
+/* ---- answers to the operator's requests --------------------------------------------------------------- */
+
+/* A request under way: the queue that its answer comes to, and its options. */
+struct request {
+    rd_kafka_queue_t *queue;
+    rd_kafka_AdminOptions_t *options;
+};
+
+static struct request request_new(rd_kafka_t *client, rd_kafka_admin_op_t operation, int timeout_ms)
+{
+    char text[256];
+    struct request request = {.queue = rd_kafka_queue_new(client),
+                              .options = rd_kafka_AdminOptions_new(client, operation)};
+    if (rd_kafka_AdminOptions_set_request_timeout(request.options, timeout_ms, text, sizeof text) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        abort(); /* outside 0 to an hour */
+    return request;
+}
+
+/* The answer, owned by the caller; NULL with the fault. */
+static rd_kafka_event_t *request_wait(struct request *request, const char *site, int timeout_ms,
+                                      struct fault *ret_fault)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(request->queue, timeout_ms + SLICE_MS);
+    rd_kafka_resp_err_t err = event == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        kafka_fault(ret_fault, site, err, event == NULL ? NULL : rd_kafka_event_error_string(event));
+        ret_fault->code = err;
+        if (event != NULL) rd_kafka_event_destroy(event);
+        event = NULL;
+    }
+    return event;
+}
+
+static void request_done(struct request *request)
+{
+    rd_kafka_AdminOptions_destroy(request->options);
+    rd_kafka_queue_destroy(request->queue);
+}
+
+struct kafka_config {
+    rd_kafka_event_t *event; /* owns the entries */
+    const rd_kafka_ConfigEntry_t **entries;
+    size_t count;
+};
+
+/* Takes the event over. */
+static bool take_config(rd_kafka_event_t *event, struct kafka_config **ret_config, struct fault *ret_fault)
+{
+    size_t count = 0;
+    const rd_kafka_ConfigResource_t **resources =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+    rd_kafka_resp_err_t err =
+        count == 1 ? rd_kafka_ConfigResource_error(resources[0]) : RD_KAFKA_RESP_ERR__BAD_MSG;
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        kafka_fault(ret_fault, "topic configuration", err, NULL);
+        ret_fault->code = err;
+        rd_kafka_event_destroy(event);
+        return false;
+    }
+    struct kafka_config *config = calloc(1, sizeof *config);
+    if (config == NULL) abort();
+    config->event = event;
+    config->entries = rd_kafka_ConfigResource_configs(resources[0], &config->count);
+    *ret_config = config;
+    return true;
+}
+
+bool kafka_admin_topic_config(struct kafka_admin *admin, const char *topic, int timeout_ms,
+                              struct kafka_config **ret_config, struct fault *ret_fault)
+{
+    struct request request = request_new(admin->client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms);
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_DescribeConfigs(admin->client, &resource, 1, request.options, request.queue);
+    rd_kafka_ConfigResource_destroy(resource);
+    rd_kafka_event_t *event = request_wait(&request, "topic configuration", timeout_ms, ret_fault);
+    request_done(&request);
+    return event != NULL && take_config(event, ret_config, ret_fault);
+}
+
+const char *kafka_config_text(const struct kafka_config *config, const char *name)
+{
+    for (size_t i = 0; config != NULL && i < config->count; i++) {
+        const char *value = rd_kafka_ConfigEntry_value(config->entries[i]);
+        if (value != NULL && strcmp(rd_kafka_ConfigEntry_name(config->entries[i]), name) == 0) return value;
+    }
+    return "";
+}
+
+int64_t kafka_config_number(const struct kafka_config *config, const char *name)
+{
+    const char *text = kafka_config_text(config, name);
+    return text[0] == '\0' ? -1 : strtoll(text, NULL, 10);
+}
+
+void kafka_config_free(struct kafka_config *config)
+{
+    if (config == NULL) return;
+    rd_kafka_event_destroy(config->event);
+    free(config);
+}
+
+/* ---- groups ------------------------------------------------------------------------------------------- */
+
+static void view_member(struct kafka_group_view *view, const char *our_id,
+                        const rd_kafka_MemberDescription_t *member)
+{
+    const char *client_id = rd_kafka_MemberDescription_client_id(member);
+    const char *host = rd_kafka_MemberDescription_host(member);
+    view->member_count++;
+    if (client_id != NULL && strcmp(client_id, our_id) == 0) return;
+    if (view->foreign_count++ > 0) return;
+    if (host != NULL && host[0] == '/') host++;
+    (void)snprintf(view->foreign, sizeof view->foreign, "%s at %s", client_id == NULL ? "?" : client_id,
+                   host == NULL ? "?" : host);
+}
+
+static bool view_group(const rd_kafka_ConsumerGroupDescription_t *group, const char *our_id,
+                       struct kafka_group_view *view, struct fault *ret_fault)
+{
+    const rd_kafka_error_t *error = rd_kafka_ConsumerGroupDescription_error(group);
+    const char *assignor = rd_kafka_ConsumerGroupDescription_partition_assignor(group);
+    if (error != NULL) {
+        kafka_fault(ret_fault, "group", rd_kafka_error_code(error), NULL);
+        ret_fault->code = rd_kafka_error_code(error);
+        return false;
+    }
+    *view = (struct kafka_group_view){0};
+    (void)snprintf(view->state, sizeof view->state, "%s",
+                   rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupDescription_state(group)));
+    (void)snprintf(view->assignor, sizeof view->assignor, "%s", assignor == NULL ? "" : assignor);
+    for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++)
+        view_member(view, our_id, rd_kafka_ConsumerGroupDescription_member(group, i));
+    return true;
+}
+
+bool kafka_admin_group(struct kafka_admin *admin, const char *group, int timeout_ms,
+                       struct kafka_group_view *ret_view, struct fault *ret_fault)
+{
+    size_t count = 0;
+    struct request request = request_new(admin->client, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout_ms);
+    rd_kafka_DescribeConsumerGroups(admin->client, &group, 1, request.options, request.queue);
+    rd_kafka_event_t *event = request_wait(&request, "group", timeout_ms, ret_fault);
+    request_done(&request);
+    if (event == NULL) return false;
+    const rd_kafka_ConsumerGroupDescription_t **groups = rd_kafka_DescribeConsumerGroups_result_groups(
+        rd_kafka_event_DescribeConsumerGroups_result(event), &count);
+    bool told = count == 1 && view_group(groups[0], admin->client_id, ret_view, ret_fault);
+    if (count != 1)
+        fault_set(ret_fault, STATUS_RETRY, "group", "the brokers answered about %zu groups", count);
+    rd_kafka_event_destroy(event);
+    return told;
+}
+
+/* ---- the producer's id -------------------------------------------------------------------------------- */
+
+struct id_watch {
+    bool given;
+    rd_kafka_resp_err_t refusal;
+    char text[256];
+};
+
+/* librdkafka tells it in its statistics alone. */
+static bool is_assigned(const char *json)
+{
+    static const char name[] = "\"idemp_state\":";
+    const char *at = strstr(json, name);
+    if (at == NULL) return false;
+    at += strlen(name);
+    at += strspn(at, " ");
+    return strncmp(at, "\"Assigned\"", 10) == 0;
+}
+
+static int on_statistics(rd_kafka_t *client, char *json, size_t size, void *opaque)
+{
+    struct id_watch *watch = opaque;
+    (void)client;
+    (void)size;
+    watch->given |= is_assigned(json);
+    return 0;
+}
+
+static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
+{
+    struct id_watch *watch = opaque;
+    char text[256];
+    rd_kafka_resp_err_t err = (rd_kafka_resp_err_t)code;
+    if (err == RD_KAFKA_RESP_ERR__FATAL) {
+        err = rd_kafka_fatal_error(client, text, sizeof text);
+        reason = text;
+    }
+    bool decisive = err == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
+                    err == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION ||
+                    err == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE;
+    if (!decisive) return;
+    watch->refusal = err;
+    (void)snprintf(watch->text, sizeof watch->text, "%s", reason);
+}
+
+static rd_kafka_t *new_producer(const struct settings *settings, struct id_watch *watch,
+                                struct fault *ret_fault)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = NULL;
+    if (!kafka_conf_new(settings, KAFKA_PRODUCER, &conf, ret_fault)) return NULL;
+    (void)rd_kafka_conf_set(conf, "statistics.interval.ms", STATISTICS_MS, text, sizeof text);
+    rd_kafka_conf_set_stats_cb(conf, on_statistics);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_opaque(conf, watch);
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    if (client == NULL) {
+        fault_set(ret_fault, STATUS_STOP, "kafka configuration", "%s", text);
+        rd_kafka_conf_destroy(conf);
+    }
+    return client;
+}
+
+bool kafka_producer_id_given(const struct settings *settings, int timeout_ms, struct fault *ret_fault)
+{
+    struct id_watch watch = {0};
+    rd_kafka_t *client = new_producer(settings, &watch, ret_fault);
+    if (client == NULL) return false;
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    while (!watch.given && watch.refusal == RD_KAFKA_RESP_ERR_NO_ERROR && clock_now_ms() < deadline_ms)
+        (void)rd_kafka_poll(client, SLICE_MS);
+    rd_kafka_destroy(client);
+    if (watch.given) return true;
+    bool refused = watch.refusal != RD_KAFKA_RESP_ERR_NO_ERROR;
+    kafka_fault(ret_fault, "producer", refused ? watch.refusal : RD_KAFKA_RESP_ERR__TIMED_OUT,
+                refused ? watch.text : NULL);
+    ret_fault->code = watch.refusal;
+    return false;
+}
