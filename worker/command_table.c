@@ -24,6 +24,7 @@ const struct command command_table[] = {
     {.name = "dlq", .usage = &usage_dlq, .subcommands = dlq_table},
     {.name = "console", .run = command_console, .usage = &usage_console},
     {.name = "resume", .run = command_resume, .usage = &usage_resume},
+    {.name = "retain", .run = command_retain, .usage = &usage_retain},
     {.name = "seek", .run = command_seek, .usage = &usage_seek},
     {.name = "worker", .run = command_worker, .usage = &usage_worker},
     {.name = "config", .run = command_config, .usage = &usage_config},
