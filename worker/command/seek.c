@@ -25,7 +25,7 @@ static const struct command_option own_options[] = {
     {0, "to-earliest", NULL, "to where the log begins", &earliest_asked},
     {0, "to-latest", NULL, "to where the log ends now", &latest_asked},
     {0, "to-offset", "OFFSET", "to this offset", &offset_text},
-    {0, "to-datetime", "TIME", "to the first message as young as 2024-01-31T12:00:00Z", &time_text},
+    {0, "to-datetime", "TIME", "to the first message of this time or later", &time_text},
     {0, "shift-by", "COUNT", "so many offsets on, or back (-100)", &shift_text},
     {0, "execute", NULL, "do it; without it only tell what would be done", &execute_asked},
     {0, "dry-run", NULL, "only tell what would be done (the default)", &dry_asked},
@@ -37,8 +37,8 @@ const struct command_usage usage_seek = {
     .synopsis = "winnow seek [options] [TOPIC[/PARTITION,...]]",
     .summary = "move the next offset of partitions",
     .description =
-        "Moves where partitions are read on, while workers run: forward, what lies between is in the "
-        "account as skipped; back, it is read again, and what is stored is a duplicate.",
+        "Moves partitions while workers run: forward, what lies between is skipped; back, it is read "
+        "again, and what is stored is a duplicate.",
     .example = "winnow seek events/3 --shift-by -1000 --execute",
     .options = own_options,
     .settings = "brokers topic group database statement_timeout_ms log_level",
