@@ -64,6 +64,21 @@ void machine_say(struct machine *machine, enum note_level level, const char *nam
     va_end(values);
 }
 
+bool machine_place(const struct machine *machine, size_t index, struct machine_place *ret_place)
+{
+    if (index >= machine->partition_count) return false;
+    const struct partition *partition = &machine->partitions[index];
+    *ret_place = (struct machine_place){
+        .partition = partition->number,
+        .cursor = partition->cursor,
+        .read_end = partition->silence.end,
+        .running = partition->state == PARTITION_RUNNING,
+        .halted = partition->state == PARTITION_HALTED,
+        .all_written = partition->committed == partition->cursor,
+    };
+    return true;
+}
+
 void machine_restart(struct machine *machine)
 {
     machine->start_due = true;

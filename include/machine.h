@@ -170,6 +170,16 @@ struct machine_counters {
     uint64_t stalled;  /* times that a partition was silent though there was more to read */
 };
 
+/* Where an assigned partition is. */
+struct machine_place {
+    int32_t partition;
+    int64_t cursor;   /* the next offset to take */
+    int64_t read_end; /* what reading reached, by the source's word (INPUT_END); -1: not told */
+    bool running;     /* claimed, and read */
+    bool halted;
+    bool all_written; /* everything that was taken is in the database */
+};
+
 struct machine;
 
 struct machine *machine_new(const struct machine_options *options); /* owned by the caller */
@@ -180,5 +190,8 @@ void machine_free(struct machine *machine);                         /* takes NUL
 MUST_CHECK struct action machine_step(struct machine *machine, const struct input *input, int64_t now_ms);
 
 const struct machine_counters *machine_counters(const struct machine *machine);
+
+/* The assigned partition of that index, in the order of their numbers; false behind the last one. */
+MUST_CHECK bool machine_place(const struct machine *machine, size_t index, struct machine_place *ret_place);
 
 #endif

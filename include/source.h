@@ -31,6 +31,13 @@ MUST_CHECK bool source_first_offset(struct source *source, int32_t partition, in
 MUST_CHECK bool source_ends(struct source *source, const int32_t *partitions, size_t count,
                             const struct log_end **ret_ends);
 
+/* Where the partition's log ended by the latest fetch that was answered; -1: not known. Asks nobody. */
+int64_t source_known_end(const struct source *source, int32_t partition);
+
+/* Whether the source cannot be reached: it said so, and nothing has come since. Only then it is asked, every
+ * five seconds, for a third of one at most. */
+bool source_is_away(struct source *source);
+
 /* Tells the source's lag monitors what is durable: at once, but once a second at most, and when the
  * partitions are given back. A hint: errors are ignored. */
 void source_ack(struct source *source, const struct receipt *receipt);

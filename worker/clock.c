@@ -15,6 +15,13 @@ int64_t clock_now_ms(void)
     return now_ms(CLOCK_MONOTONIC);
 }
 
+int64_t clock_now_us(void)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) abort();
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 int64_t clock_wall_ms(void)
 {
     return now_ms(CLOCK_REALTIME);

@@ -7,6 +7,9 @@
 /* Milliseconds of a clock that only goes forward (CLOCK_MONOTONIC): for deadlines. */
 int64_t clock_now_ms(void);
 
+/* The same in microseconds: for durations that may be short. */
+int64_t clock_now_us(void);
+
 /* Milliseconds since 1970 (CLOCK_REALTIME): for people, and for message timestamps. */
 int64_t clock_wall_ms(void);
 

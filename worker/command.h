@@ -11,7 +11,7 @@
 #define WORKER_SETTINGS \
     "brokers topic group database workers dead_letter_topic batch_rows batch_bytes batch_age_ms " \
     "statement_timeout_ms drain_timeout_ms stall_timeout_ms event_bytes_max breaker_window breaker_percent " \
-    "control_socket log_level log_format allow_fault_injection"
+    "control_socket metrics_listen log_level log_format allow_fault_injection"
 
 /* Its `run` gets the arguments behind the name and returns an exit code (exit_code.h); argv[0] is the name,
  * of a subcommand both words ("dlq replay"), for messages. */

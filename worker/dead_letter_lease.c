@@ -1,5 +1,7 @@
 #include "dead_letter_lease.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "array.h"
@@ -17,6 +19,12 @@
 static const char wanted_sql[] =
     "SELECT EXISTS (SELECT FROM winnow.dead_letter AS d WHERE d.stream_id = " OUR_STREAM " AND " IS_FREE
     ")::int";
+
+/* $3 the most that are counted. The oldest come first in the index. */
+static const char waiting_sql[] =
+    "SELECT count(*), coalesce(floor(extract(epoch FROM min(w.failed_at)) * 1000)::bigint, 0) FROM ("
+    " SELECT d.failed_at FROM winnow.dead_letter AS d WHERE d.stream_id = " OUR_STREAM
+    " AND d.published_at IS NULL ORDER BY d.failed_at LIMIT $3) AS w";
 
 /* Rows are locked before their sizes are summed up: a window function and FOR UPDATE do not go together.
  * Those that are locked and not leased are free again when the statement ends. */
@@ -82,6 +90,23 @@ bool lease_is_wanted(struct database *database, const struct settings *settings,
                       ret_fault))
         return false;
     *ret_wanted = rows_count(rows) == 1 && rows_int(rows, 0, 0) == 1;
+    rows_free(rows);
+    return true;
+}
+
+bool lease_count_waiting(struct database *database, const struct settings *settings, int64_t most,
+                         int64_t *ret_count, int64_t *ret_oldest_ms, struct fault *ret_fault)
+{
+    char most_text[24];
+    (void)snprintf(most_text, sizeof most_text, "%" PRId64, most);
+    const struct sql_parameter parameters[] = {
+        sql_text(settings->group), sql_text(settings->topic), {.type = SQL_INT8, .data = most_text}};
+    struct rows *rows = NULL;
+    if (!database_run(database, "dead letters", waiting_sql, parameters, ARRAY_COUNT(parameters), &rows,
+                      ret_fault))
+        return false;
+    *ret_count = rows_int(rows, 0, 0);
+    *ret_oldest_ms = rows_int(rows, 0, 1);
     rows_free(rows);
     return true;
 }

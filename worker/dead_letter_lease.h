@@ -46,6 +46,11 @@ struct lease {
 MUST_CHECK bool lease_is_wanted(struct database *database, const struct settings *settings, bool *ret_wanted,
                                 struct fault *ret_fault);
 
+/* How many letters of this group and topic wait, leased ones too, counted up to `most`, and when the oldest
+ * was stored, in milliseconds since 1970; 0: none waits. */
+MUST_CHECK bool lease_count_waiting(struct database *database, const struct settings *settings, int64_t most,
+                                    int64_t *ret_count, int64_t *ret_oldest_ms, struct fault *ret_fault);
+
 /* Takes the oldest letters that nobody has on lease: at most LEASE_LETTERS_MAX, and none beyond the one that
  * reaches 4 MiB. A value over 12 MiB is left out (OMIT_VALUE). *lease must be empty. */
 MUST_CHECK bool lease_take(struct database *database, const struct settings *settings, struct lease *lease,

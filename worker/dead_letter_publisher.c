@@ -34,10 +34,12 @@
 #define SEND_MS              INT64_C(20000) /* of a lease of 30 s */
 #define MARK_PAUSE_MS        INT64_C(500)
 #define STATEMENT_TIMEOUT_MS 10000
+#define COUNT_PAUSE_MS       INT64_C(4000)  /* between looks at how many letters wait */
 #define PRODUCER_IDLE_MS     INT64_C(60000) /* an unused producer is closed after that */
 
 struct publisher {
     const struct settings *settings;
+    struct metrics *metrics;
     pthread_t thread;
     int wake_fd;
     _Atomic bool stopping;
@@ -52,6 +54,7 @@ struct publisher {
     bool trouble_told;    /* at a level that a person reads */
     struct lease lease;
     struct buffer headers;
+    int64_t counted_ms; /* when waiting letters were counted last; 0: never */
 };
 
 /* ---- telling ------------------------------------------------------------------------------------------ */
@@ -257,10 +260,27 @@ static enum round publish_lease(struct publisher *publisher, struct fault *ret_f
     return ROUND_TROUBLE;
 }
 
+/* For the metrics, now and then. */
+static bool count_waiting(struct publisher *publisher, struct fault *ret_fault)
+{
+    int64_t now_ms = clock_now_ms();
+    int64_t count = 0;
+    int64_t oldest_ms = 0;
+    if (publisher->counted_ms != 0 && now_ms - publisher->counted_ms < COUNT_PAUSE_MS) return true;
+    if (!lease_count_waiting(publisher->database, publisher->settings, UNPUBLISHED_MAX, &count, &oldest_ms,
+                             ret_fault))
+        return false;
+    publisher->counted_ms = now_ms;
+    metrics_set(&publisher->metrics->unpublished, count);
+    metrics_set(&publisher->metrics->unpublished_oldest_ms, oldest_ms);
+    metrics_set(&publisher->metrics->unpublished_at_ms, clock_wall_ms());
+    return true;
+}
+
 static enum round play_round(struct publisher *publisher, struct fault *ret_fault)
 {
     bool wanted = false;
-    if (!open_database(publisher, ret_fault) ||
+    if (!open_database(publisher, ret_fault) || !count_waiting(publisher, ret_fault) ||
         !lease_is_wanted(publisher->database, publisher->settings, &wanted, ret_fault))
         return ROUND_TROUBLE;
     if (!wanted) return ROUND_EMPTY;
@@ -337,11 +357,12 @@ static void start_thread(struct publisher *publisher)
     if (pthread_sigmask(SIG_SETMASK, &before, NULL) != 0) abort();
 }
 
-struct publisher *publisher_start(const struct settings *settings)
+struct publisher *publisher_start(const struct settings *settings, struct metrics *metrics)
 {
     struct publisher *publisher = calloc(1, sizeof *publisher);
     if (publisher == NULL) abort();
     publisher->settings = settings;
+    publisher->metrics = metrics;
     publisher->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (publisher->wake_fd < 0) abort();
     atomic_init(&publisher->stop_deadline_ms, INT64_MAX);

@@ -10,12 +10,14 @@
 #include <stdint.h>
 
 #include "attr.h"
+#include "metrics.h"
 #include "settings.h"
 
 struct publisher;
 
-/* Starts the thread. Settings must outlive it. Aborts when no thread can be made. */
-struct publisher *publisher_start(const struct settings *settings);
+/* Starts the thread. Settings and metrics must outlive it; the metrics hear how many letters wait. Aborts
+ * when no thread can be made. */
+struct publisher *publisher_start(const struct settings *settings, struct metrics *metrics);
 
 /* There may be something to publish: call after a batch with dead letters. Never blocks. */
 void publisher_poke(struct publisher *publisher);

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <syslog.h>
 
 #include "clock.h"
+#include "headers.h"
 #include "kafka_properties.h"
 #include "kafka_trouble.h"
 #include "log.h"
@@ -58,6 +60,8 @@ static bool is_due(const char *kind, int64_t now_ms)
     return true;
 }
 
+static _Atomic int64_t lost_ms; /* when a client last said that it reaches no broker; 0: never */
+
 /* Called by librdkafka in any of its threads. */
 static void on_log(const rd_kafka_t *client, int severity, const char *kind, const char *line)
 {
@@ -65,6 +69,7 @@ static void on_log(const rd_kafka_t *client, int severity, const char *kind, con
     bool loud = false;
     if (severity <= LOG_ERR) {
         int64_t now_ms = clock_now_ms();
+        if (strstr(text, "brokers are down") != NULL) atomic_store(&lost_ms, now_ms);
         (void)pthread_mutex_lock(&trouble.mutex);
         /* "all brokers are down" says less than what came before it */
         if (strstr(text, "brokers are down") == NULL || trouble.heard_ms == 0) {
@@ -399,6 +404,22 @@ bool kafka_watermarks(rd_kafka_t *client, const char *topic, int32_t partition, 
     return true;
 }
 
+bool kafka_is_away(rd_kafka_t *client, const char *topic, bool heard)
+{
+    static int64_t heard_ms;
+    static int64_t asked_ms;
+    int32_t count;
+    struct fault fault;
+    int64_t now_ms = clock_now_ms();
+    if (heard) heard_ms = now_ms;
+    if (atomic_load(&lost_ms) <= heard_ms) return false;
+    if (now_ms - asked_ms < AWAY_PAUSE_MS) return true;
+    asked_ms = now_ms;
+    if (!kafka_partition_count(client, topic, AWAY_TIMEOUT_MS, &count, &fault)) return true;
+    heard_ms = clock_now_ms();
+    return false;
+}
+
 /* Fills in the ends that were told. False when none was: 2.0.2 keeps all it has heard to itself when one
  * leader is silent, or refuses one partition. */
 static bool ask_ends(rd_kafka_t *client, const char *topic, struct log_end *ends, size_t count,
@@ -433,8 +454,22 @@ static bool ask_ends_one_by_one(rd_kafka_t *client, const char *topic, struct lo
     return known;
 }
 
+struct slice kafka_headers(const rd_kafka_message_t *message, struct buffer *headers)
+{
+    rd_kafka_headers_t *found = NULL;
+    if (rd_kafka_message_headers(message, &found) != RD_KAFKA_RESP_ERR_NO_ERROR) return slice_of(NULL, 0);
+    buffer_clear(headers);
+    const char *name = NULL;
+    const void *value = NULL;
+    size_t size = 0;
+    for (size_t i = 0; rd_kafka_header_get_all(found, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++)
+        headers_add(headers, slice_of_text(name), slice_of(value, size));
+    return slice_of(headers->data, headers->size);
+}
+
 /* From the client's memory: nothing but the answer to a fetch changes it. */
-static int64_t fetched_end(rd_kafka_t *client, const char *topic, int32_t partition)
+int64_t kafka_fetched_end(rd_kafka_t *client, const char *topic, int32_t partition)
 {
     int64_t low = 0;
     int64_t high = 0;
@@ -447,7 +482,7 @@ bool kafka_log_ends(rd_kafka_t *client, const char *topic, struct log_end *ends,
     int64_t deadline_ms = clock_now_ms() + timeout_ms;
     for (size_t i = 0; i < count; i++) {
         ends[i].offset = -1;
-        ends[i].fetched = fetched_end(client, topic, ends[i].partition);
+        ends[i].fetched = kafka_fetched_end(client, topic, ends[i].partition);
     }
     return ask_ends(client, topic, ends, count, timeout_ms / 2) ||
            ask_ends_one_by_one(client, topic, ends, count, deadline_ms);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "attr.h"
+#include "buffer.h"
 #include "machine.h"
 #include "settings.h"
 #include "status.h"
@@ -42,6 +43,20 @@ MUST_CHECK bool kafka_partition_count(rd_kafka_t *client, const char *topic, int
                                       int32_t *ret_count, struct fault *ret_fault);
 MUST_CHECK bool kafka_watermarks(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms,
                                  int64_t *ret_low, int64_t *ret_high, struct fault *ret_fault);
+
+/* The headers of a message, encoded (headers.h), in the buffer; data NULL when it has none. */
+struct slice kafka_headers(const rd_kafka_message_t *message, struct buffer *headers);
+
+/* Where the partition's log ended by the latest fetch that was answered, from the client's memory; -1: not
+ * known. */
+int64_t kafka_fetched_end(rd_kafka_t *client, const char *topic, int32_t partition);
+
+/* Whether this process reaches no broker: a client of it said so, and nothing was `heard` since the last
+ * call. Only then the topic is asked for, every AWAY_PAUSE_MS, for AWAY_TIMEOUT_MS at most. For one thread.
+ */
+#define AWAY_PAUSE_MS   5000
+#define AWAY_TIMEOUT_MS 300
+bool kafka_is_away(rd_kafka_t *client, const char *topic, bool heard);
 
 /* Fills in the ends of the partitions that are named in them. False when no leader told any. */
 MUST_CHECK bool kafka_log_ends(rd_kafka_t *client, const char *topic, struct log_end *ends, size_t count,

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "clock.h"
-#include "headers.h"
 #include "kafka_client.h"
 
 struct kafka_reader {
@@ -46,20 +45,6 @@ bool kafka_searcher_open(const struct settings *settings, struct kafka_reader **
            open_on(client, settings, ret_reader, ret_fault);
 }
 
-static struct slice encode_headers(struct kafka_reader *reader, const rd_kafka_message_t *message)
-{
-    rd_kafka_headers_t *headers;
-    const char *name;
-    const void *value;
-    size_t size;
-    buffer_clear(&reader->headers);
-    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return slice_of(NULL, 0);
-    for (size_t i = 0;
-         rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-        headers_add(&reader->headers, slice_of_text(name), slice_of(value, size));
-    return slice_of(reader->headers.data, reader->headers.size);
-}
-
 static struct record record_of(struct kafka_reader *reader, const rd_kafka_message_t *message)
 {
     return (struct record){
@@ -68,7 +53,7 @@ static struct record record_of(struct kafka_reader *reader, const rd_kafka_messa
         .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
         .key = slice_of(message->key, message->key_len),
         .value = slice_of(message->payload, message->len),
-        .headers = encode_headers(reader, message),
+        .headers = kafka_headers(message, &reader->headers),
     };
 }
 

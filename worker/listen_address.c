@@ -1,9 +1,12 @@
 #include "listen_address.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static bool read_port(const char *text, uint16_t *ret_port)
 {
@@ -42,4 +45,35 @@ bool listen_address_read(const char *text, struct listen_address *ret_address)
     if (!is_address(ret_address->host) || bracketed != (strchr(ret_address->host, ':') != NULL)) return false;
     ret_address->loopback = is_loopback(ret_address->host);
     return true;
+}
+
+static socklen_t make_address(const struct listen_address *address, struct sockaddr_storage *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    if (strchr(address->host, ':') == NULL) {
+        struct sockaddr_in *four = (struct sockaddr_in *)ret;
+        *four = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(address->port)};
+        if (inet_pton(AF_INET, address->host, &four->sin_addr) != 1) abort(); /* was read before */
+        return sizeof *four;
+    }
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)ret;
+    *six = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(address->port)};
+    if (inet_pton(AF_INET6, address->host, &six->sin6_addr) != 1) abort();
+    return sizeof *six;
+}
+
+int listen_address_open(const struct listen_address *address, int backlog)
+{
+    struct sockaddr_storage at;
+    const int on = 1;
+    socklen_t size = make_address(address, &at);
+    int fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        bind(fd, (struct sockaddr *)&at, size) == 0 && listen(fd, backlog) == 0)
+        return fd;
+    int error = errno;
+    (void)close(fd);
+    errno = error;
+    return -1;
 }

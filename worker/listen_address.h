@@ -17,4 +17,8 @@ struct listen_address {
 /* False when the text is none. */
 MUST_CHECK bool listen_address_read(const char *text, struct listen_address *ret_address);
 
+/* A socket that listens there and does not block, with room for so many who wait; -1 with errno. The caller
+ * closes it. libmicrohttpd would only say that it failed, not why. */
+MUST_CHECK int listen_address_open(const struct listen_address *address, int backlog);
+
 #endif

@@ -49,6 +49,13 @@ const struct log_event log_events[] = {
      "three workers died with the same message in hand; it becomes a dead letter unread",
      "keep the message from `winnow.dead_letter` (reason crashed_worker) and report it"},
     {"message_suspected", WARNING, "a worker died with this message in hand", NOTHING},
+    {"metrics_http", DEBUG, "a request for the metrics was cut or made no sense", NOTHING},
+    {"metrics_listening", INFO, "where the pool answers /metrics, /livez and /readyz", NOTHING},
+    {"metrics_not_listening", WARNING,
+     "another process has the address; at the default address the pool runs without /metrics, at one that "
+     "was "
+     "asked for it ends",
+     "`metrics_listen`: an address of its own, or off"},
     {"no_control_socket", WARNING, "the pool could not make its socket; it takes signals only",
      "what the line says, or set `control_socket`"},
     {"no_partitions", WARNING, "there are more workers than partitions; this one is idle",
@@ -124,6 +131,8 @@ const struct log_event log_events[] = {
      "mend the file as the line before says, then HUP again"},
     {"tokens_reloaded", INFO, "the console has read its file of tokens again", NOTHING},
     {"unexpected_argument", ERROR, "there was something behind the options", "take it away"},
+    {"upkeep_failed", WARNING, "the console could not keep the database quick to ask; its answers stay right",
+     "look at the database if it lasts"},
     {"waiting_for_database", WARNING, "the worker cannot begin before the database answers",
      "look at the database if it lasts"},
     {"worker_done", INFO, "a worker ended in good order; what it had counted", NOTHING},

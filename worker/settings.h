@@ -18,6 +18,8 @@ struct kafka_property {
     char *value;
 };
 
+#define METRICS_LISTEN_DEFAULT "127.0.0.1:8078"
+
 struct settings {
     char *brokers;            /* -b, WINNOW_BROKERS: host:port[,…]; no default */
     char *topic;              /* -t, WINNOW_TOPIC; no default */
@@ -36,6 +38,7 @@ struct settings {
     int64_t drain_timeout_ms; /* 10000: after SIGTERM, until a process ends itself */
     int64_t statement_timeout_ms; /* 30000 */
     char *control_socket;         /* of the pool, control_path.h; "" by default */
+    char *metrics_listen;         /* of the pool: an address, or "off"; NULL: METRICS_LISTEN_DEFAULT */
     char *log_level;              /* error, warning, info, debug */
     char *log_format;             /* auto: journal where standard error is the journal, else logfmt; json */
     char *listen;                 /* of the console: 127.0.0.1:8077 */

@@ -63,6 +63,12 @@ const char *check_listen(const char *text)
                : "an address and a port, such as 127.0.0.1:8077 or [::1]:8077";
 }
 
+const char *check_metrics_listen(const char *text)
+{
+    bool good = strcmp(text, "off") == 0 || check_listen(text) == NULL;
+    return good ? NULL : "off, or an address and a port, such as 127.0.0.1:8078 or [::1]:8078";
+}
+
 /* scheme://host[:port] in lower case, and nothing behind it. */
 static bool origin_is_good(const char *origin, size_t size)
 {

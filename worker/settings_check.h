@@ -8,6 +8,7 @@ const char *check_topic(const char *text); /* Kafka's rule for names of topics *
 const char *check_group(const char *text);
 const char *check_database(const char *text);
 const char *check_listen(const char *text);
+const char *check_metrics_listen(const char *text); /* the same, or "off" */
 const char *check_path(const char *text);
 const char *check_origins(const char *text); /* of web sites, as browsers send them */
 

@@ -37,7 +37,7 @@ struct setting {
     bool needs_restart; /* a pool that reads its file again goes on with the old value */
 };
 
-#define SETTING_COUNT         25
+#define SETTING_COUNT         26
 #define SETTING_PASSWORD_FILE "database_password_file"
 #define SETTING_TEXT_SIZE     64 /* bytes that hold any flag or variable, with the terminating NUL */
 

@@ -15,6 +15,7 @@
 #include "database.h"
 #include "instant.h"
 #include "log.h"
+#include "metrics.h"
 #include "sink_statements.h"
 #include "stuck_sessions.h"
 
@@ -33,6 +34,7 @@ struct receipt {
 
 struct sink {
     const struct settings *settings;
+    struct metrics *metrics;
     char *cluster_id;
     char owner[OWNER_SIZE];
     struct database *database;
@@ -41,16 +43,18 @@ struct sink {
     struct receipt receipt;
     struct write write; /* in flight */
     struct fault fault; /* of the write */
+    int64_t sent_us;    /* when it was */
     bool writing;
     int16_t stream_id;
     int64_t months_ms[MONTH_COUNT]; /* when to ask for its partition again; 0: now, INT64_MAX: never */
 };
 
-struct sink *sink_open(const struct settings *settings, const char *cluster_id)
+struct sink *sink_open(const struct settings *settings, const char *cluster_id, struct metrics *metrics)
 {
     struct sink *sink = calloc(1, sizeof(*sink));
     if (sink == NULL) abort();
     sink->settings = settings;
+    sink->metrics = metrics;
     sink->apply.may_simulate = setting_is_on(settings->allow_fault_injection);
     sink->cluster_id = strdup(cluster_id);
     if (sink->cluster_id == NULL) abort();
@@ -90,6 +94,16 @@ static struct sql_parameter number_parameter(struct number_text *scratch, uint32
     return (struct sql_parameter){.type = type, .data = scratch->text};
 }
 
+/* Counts what went wrong on the way out. */
+static bool done(struct sink *sink, bool good, const struct fault *fault)
+{
+    if (!good) {
+        bool alive = sink->database != NULL && database_is_alive(sink->database);
+        metrics_database_fault(sink->metrics, fault, alive);
+    }
+    return good;
+}
+
 /* Finds or makes the stream's row. Another cluster's offsets mean nothing to this one. */
 static bool open_stream(struct sink *sink, struct fault *ret_fault)
 {
@@ -127,15 +141,16 @@ bool sink_connect(struct sink *sink, struct fault *ret_fault)
         .application_name = "winnow worker",
         .statement_timeout_ms = sink->settings->statement_timeout_ms,
     };
-    if (!database_open(&options, &sink->database, ret_fault)) return false;
+    if (!database_open(&options, &sink->database, ret_fault)) return done(sink, false, ret_fault);
     /* Who steers a partition tells at once: one that has nothing to write would not notice for long. */
     if (open_stream(sink, ret_fault) &&
         database_run(sink->database, "listen", "LISTEN winnow_steering", NULL, 0, NULL, ret_fault) &&
         database_prepare(sink->database, "apply", SQL_APPLY, apply_types, APPLY_PARAMETER_COUNT, ret_fault)) {
+        metrics_database_up(sink->metrics);
         return true;
     }
     disconnect(sink);
-    return false;
+    return done(sink, false, ret_fault);
 }
 
 /* The claim's partitions as a binary int4[]. */
@@ -165,10 +180,41 @@ static void read_claim(struct rows *rows, size_t row, struct claim *ret_claim)
     }
 }
 
+/* What became of the partitions' messages so far, whoever read them. */
+static bool read_counts(struct sink *sink, const struct sql_parameter *parameters, size_t claimed,
+                        struct fault *ret_fault)
+{
+    struct rows *rows = NULL;
+    if (!database_run(sink->database, "count", SQL_COUNTS, parameters, 2, &rows, ret_fault)) return false;
+    for (size_t row = 0; row < rows_count(rows); row++) {
+        int64_t outcomes[OUTCOME_COUNT];
+        for (unsigned i = 0; i < OUTCOME_COUNT; i++) outcomes[i] = rows_int(rows, row, 1 + i);
+        for (size_t i = 0; i < claimed; i++) {
+            if (sink->claims[i].partition == rows_int(rows, row, 0))
+                metrics_claimed(sink->metrics, &sink->claims[i], outcomes, rows_text(rows, row, 4));
+        }
+    }
+    rows_free(rows);
+    return true;
+}
+
 /* lock_timeout, or a statement_timeout that is shorter. */
 static bool waited_in_vain(const struct fault *fault)
 {
     return strcmp(fault->sqlstate, "55P03") == 0 || strcmp(fault->sqlstate, "57014") == 0;
+}
+
+/* The claimed rows, of which the sink keeps a copy. */
+static size_t keep_claims(struct sink *sink, struct rows *rows, size_t count)
+{
+    free(sink->claims);
+    sink->claims = calloc(count == 0 ? 1 : count, sizeof(*sink->claims));
+    if (sink->claims == NULL) abort();
+    size_t claimed = rows_count(rows);
+    assert(claimed <= count);
+    for (size_t i = 0; i < claimed; i++) read_claim(rows, i, &sink->claims[i]);
+    rows_free(rows);
+    return claimed;
 }
 
 bool sink_claim(struct sink *sink, const int32_t *partitions, size_t count, const struct claim **ret_claims,
@@ -181,22 +227,15 @@ bool sink_claim(struct sink *sink, const int32_t *partitions, size_t count, cons
                                          partitions_parameter(&array, partitions, count),
                                          sql_text(sink->owner)};
     struct rows *rows = NULL;
-    bool done = database_run(sink->database, "claim", SQL_CLAIM, parameters, ARRAY_COUNT(parameters), &rows,
-                             ret_fault);
-    array_done(&array);
+    bool claimed = database_run(sink->database, "claim", SQL_CLAIM, parameters, ARRAY_COUNT(parameters),
+                                &rows, ret_fault);
     /* The next one finds the locks free if nobody is using them. */
-    if (!done && waited_in_vain(ret_fault)) stuck_sessions_end(sink->database, "our progress rows");
-    if (!done) return false;
-    free(sink->claims);
-    sink->claims = calloc(count == 0 ? 1 : count, sizeof(*sink->claims));
-    if (sink->claims == NULL) abort();
-    size_t claimed = rows_count(rows);
-    assert(claimed <= count);
-    for (size_t i = 0; i < claimed; i++) read_claim(rows, i, &sink->claims[i]);
-    rows_free(rows);
+    if (!claimed && waited_in_vain(ret_fault)) stuck_sessions_end(sink->database, "our progress rows");
+    if (claimed) *ret_count = keep_claims(sink, rows, count);
+    claimed = claimed && read_counts(sink, parameters, *ret_count, ret_fault);
+    array_done(&array);
     *ret_claims = sink->claims;
-    *ret_count = claimed;
-    return true;
+    return done(sink, claimed, ret_fault);
 }
 
 bool sink_open_partition(struct sink *sink, struct position start, struct fault *ret_fault)
@@ -206,8 +245,10 @@ bool sink_open_partition(struct sink *sink, struct position start, struct fault 
     struct sql_parameter parameters[] = {number_parameter(&numbers[0], SQL_INT2, sink->stream_id),
                                          number_parameter(&numbers[1], SQL_INT4, start.partition),
                                          number_parameter(&numbers[2], SQL_INT8, start.offset)};
-    return database_run(sink->database, "open partition", SQL_OPEN_PARTITION, parameters,
-                        ARRAY_COUNT(parameters), NULL, ret_fault);
+    return done(sink,
+                database_run(sink->database, "open partition", SQL_OPEN_PARTITION, parameters,
+                             ARRAY_COUNT(parameters), NULL, ret_fault),
+                ret_fault);
 }
 
 bool sink_halt(struct sink *sink, int32_t partition, int64_t epoch, const char *reason, const char *detail,
@@ -222,7 +263,7 @@ bool sink_halt(struct sink *sink, int32_t partition, int64_t epoch, const char *
     struct rows *rows = NULL;
     if (!database_run(sink->database, "halt", SQL_HALT, parameters, ARRAY_COUNT(parameters), &rows,
                       ret_fault)) {
-        return false;
+        return done(sink, false, ret_fault);
     }
     bool ours = rows_count(rows) > 0;
     if (!ours) fault_set(ret_fault, STATUS_RETRY, "halt", "another worker has claimed the partition");
@@ -267,18 +308,30 @@ bool sink_write(struct sink *sink, const struct write *write, struct fault *ret_
         fault_set(ret_fault, STATUS_RETRY, "apply", "the connection to the database is gone");
         return false;
     }
-    if (!ensure_months(sink, write, ret_fault)) return false;
+    if (!ensure_months(sink, write, ret_fault)) return done(sink, false, ret_fault);
     struct sql_parameter parameters[APPLY_PARAMETER_COUNT];
     apply_encode(&sink->apply, sink->stream_id, write, parameters);
     sink->write = *write;
+    sink->sent_us = clock_now_us();
     sink->writing =
         database_send(sink->database, "apply", "apply", parameters, APPLY_PARAMETER_COUNT, ret_fault);
-    return sink->writing;
+    return done(sink, sink->writing, ret_fault);
+}
+
+/* What the fence answered for a part: the partition's totals, and the events of this write. */
+static int64_t read_part(struct sink *sink, const struct rows *rows, size_t row)
+{
+    const struct write_part *part = &sink->write.parts[row];
+    assert(rows_int(rows, row, 0) == part->partition);
+    int64_t outcomes[OUTCOME_COUNT];
+    for (unsigned i = 0; i < OUTCOME_COUNT; i++) outcomes[i] = rows_int(rows, row, 1 + i);
+    metrics_counted(sink->metrics, part, outcomes);
+    return rows_int(rows, row, 4);
 }
 
 /* The only place that makes a receipt: the server has said that the fence held and the statement is
  * committed. */
-static void make_receipt(struct sink *sink, int64_t stored)
+static void make_receipt(struct sink *sink, const struct rows *rows)
 {
     struct receipt *receipt = &sink->receipt;
     const struct write *write = &sink->write;
@@ -289,14 +342,17 @@ static void make_receipt(struct sink *sink, int64_t stored)
     }
     receipt->count = write->part_count;
     receipt->dead = 0;
-    receipt->stored = stored;
-    receipt->duplicate = -stored;
+    receipt->stored = 0;
+    receipt->duplicate = 0;
     for (size_t i = 0; i < write->part_count; i++) {
         const struct write_part *part = &write->parts[i];
+        int64_t stored = read_part(sink, rows, i);
         receipt->positions[i] = (struct position){.partition = part->partition, .offset = part->next_offset};
         receipt->dead += part->dead;
-        receipt->duplicate += part->received - part->dead;
+        receipt->stored += stored;
+        receipt->duplicate += part->received - part->dead - stored;
     }
+    metrics_committed(sink->metrics, write, clock_now_us() - sink->sent_us, clock_wall_ms());
 }
 
 void sink_poll(struct sink *sink, struct input *ret_input)
@@ -313,13 +369,15 @@ void sink_poll(struct sink *sink, struct input *ret_input)
         ret_input->of_write = sink->writing;
         sink->writing = false;
         ret_input->fault = &sink->fault;
+        (void)done(sink, false, &sink->fault);
         return;
     case DATABASE_DONE:
         sink->writing = false;
         break;
     }
-    if (rows_int(rows, 0, 0) == 1) {
-        make_receipt(sink, rows_int(rows, 0, 1));
+    /* A row for each partition that the fence moved, and it moves all or none. */
+    if (rows_count(rows) == sink->write.part_count) {
+        make_receipt(sink, rows);
         ret_input->kind = INPUT_WRITTEN;
         ret_input->receipt = &sink->receipt;
     } else {

@@ -1,7 +1,7 @@
 /* The page that the supervisor shares with its workers: what each has in hand, so that a message that kills
  * its worker can be named, and which messages are quarantined for that (design: point 12). The supervisor
  * makes it (memfd), a worker inherits it and maps it. A crash leaves it intact: it belongs to no single
- * process.
+ * process. What workers count is in it too (metrics.h).
  *
  * Writers: a slot's worker writes its slot, the supervisor writes the quarantine and a slot without a worker.
  */
@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "metrics.h"
 
 #define SLOT_COUNT_MAX      256
 #define SLOT_NO_MESSAGE     INT64_C(-1)
@@ -39,17 +41,19 @@ struct slot_quarantine {
 
 struct slot_page {
     _Atomic uint64_t quarantined; /* entries ever made; only grows */
+    _Atomic uint32_t used;        /* slots from the first on that have ever had a worker; only grows */
     _Atomic int64_t quiet;        /* 1: workers keep their partitions and take nothing new */
     struct slot_quarantine quarantine[SLOT_QUARANTINE_MAX];
     struct slot slots[SLOT_COUNT_MAX];
+    struct metrics metrics[SLOT_COUNT_MAX]; /* takes memory as far as it is written */
 };
 
 /* Makes the page; the descriptor is inherited by children, also across exec. Aborts on failure. */
 struct slot_page *slot_page_new(int *ret_fd);
 void slot_page_free(struct slot_page *page); /* unmaps it; takes NULL */
 
-/* Makes a slot ready for its next worker: nothing in hand, not joined, its heart beating since now. Only
- * while it has no worker. */
+/* Makes a slot ready for its next worker: nothing in hand, not joined, its heart beating since now. Its
+ * metrics stay. Only while it has no worker. */
 void slot_reset(struct slot *slot, int64_t now_ms);
 
 /* Adds a message to the quarantine, unless it is there. Only the supervisor may. Every worker sees it at
@@ -65,6 +69,14 @@ struct slot *slot_attach(int fd, unsigned index);
 
 /* The slow half of slot_is_quarantined(). */
 bool slot_page_holds(const struct slot_page *page, int32_t partition, int64_t offset);
+
+/* What the slot's worker counts. */
+static inline struct metrics *slot_metrics(struct slot *slot)
+{
+    char *slots = (char *)(slot - slot->index);
+    struct slot_page *page = (void *)(slots - offsetof(struct slot_page, slots));
+    return &page->metrics[slot->index];
+}
 
 /* Notes the message in hand, before anything looks into its bytes, and forgets it when that is over. */
 static inline void slot_take(struct slot *slot, int32_t partition, int64_t offset)

@@ -15,7 +15,6 @@
 
 #include "buffer.h"
 #include "clock.h"
-#include "headers.h"
 #include "kafka_client.h"
 #include "log.h"
 #include "signals.h"
@@ -52,6 +51,7 @@ struct source {
     int64_t committed_ms;                     /* when that was done last, 0: never */
     size_t unbroken_count;                    /* messages since the client had none at hand */
     int event_fd;
+    bool heard; /* something came of a broker since source_is_away() */
     bool assigned_due;
     bool revoked_due;
     bool drain_due; /* event_fd may be readable though its news are known */
@@ -263,21 +263,6 @@ int source_fd(const struct source *source)
     return source->event_fd;
 }
 
-static struct slice encode_headers(struct source *source, const rd_kafka_message_t *message)
-{
-    rd_kafka_headers_t *headers = NULL;
-    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return slice_of(NULL, 0);
-    buffer_clear(&source->headers);
-    const char *name = NULL;
-    const void *value = NULL;
-    size_t size = 0;
-    for (size_t i = 0;
-         rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
-        headers_add(&source->headers, slice_of_text(name), slice_of(value, size));
-    }
-    return slice_of(source->headers.data, source->headers.size);
-}
-
 static void give_record(struct source *source, struct input *ret_input)
 {
     const rd_kafka_message_t *message = source->message;
@@ -290,7 +275,7 @@ static void give_record(struct source *source, struct input *ret_input)
         .timestamp_ms = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp_ms,
         .key = slice_of(message->key, message->key_len),
         .value = slice_of(message->payload, message->len),
-        .headers = encode_headers(source, message),
+        .headers = kafka_headers(message, &source->headers),
     };
 }
 
@@ -317,6 +302,7 @@ static void give_error(struct source *source, struct input *ret_input)
         return;
     }
     if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        source->heard = true;
         ret_input->kind = INPUT_END;
         ret_input->partition = source->message->partition;
         ret_input->high_offset = source->message->offset;
@@ -389,6 +375,7 @@ void source_next(struct source *source, struct input *ret_input)
         give_error(source, ret_input);
     } else {
         source->unbroken_count++;
+        source->heard = true;
         give_record(source, ret_input);
     }
 }
@@ -479,6 +466,18 @@ bool source_ends(struct source *source, const int32_t *partitions, size_t count,
     for (size_t i = 0; i < count; i++) source->ends[i].partition = partitions[i];
     *ret_ends = source->ends;
     return kafka_log_ends(source->client, source->topic, source->ends, count, ENDS_TIMEOUT_MS);
+}
+
+int64_t source_known_end(const struct source *source, int32_t partition)
+{
+    return kafka_fetched_end(source->client, source->topic, partition);
+}
+
+bool source_is_away(struct source *source)
+{
+    bool heard = source->heard;
+    source->heard = false;
+    return kafka_is_away(source->client, source->topic, heard);
 }
 
 void source_ack(struct source *source, const struct receipt *receipt)

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -76,6 +77,7 @@ static bool worker_start(struct supervisor *supervisor, unsigned slot)
     snprintf(slot_text, sizeof(slot_text), "%u", slot);
     const char *const extra[] = {"--slot-fd", fd_text, "--slot", slot_text};
     slot_reset(&supervisor->page->slots[slot], clock_now_ms());
+    if (supervisor->page->used <= slot) supervisor->page->used = slot + 1;
     const pid_t pid = spawn_role(&supervisor->options, "worker", extra, ARRAY_COUNT(extra));
     if (pid < 0) return false;
     supervisor->pids[slot] = pid;
@@ -170,7 +172,7 @@ static void suspect(struct supervisor *supervisor, const struct roster_death *de
 
 static void bury_worker(struct supervisor *supervisor, unsigned slot, int status)
 {
-    const struct slot *page_slot = &supervisor->page->slots[slot];
+    struct slot *page_slot = &supervisor->page->slots[slot];
     const struct roster_death death = {
         .kind = death_kind(status),
         .exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
@@ -180,6 +182,8 @@ static void bury_worker(struct supervisor *supervisor, unsigned slot, int status
     };
     if (slot_has_reached(page_slot, SLOT_JOINED)) roster_joined(&supervisor->roster, slot);
     const struct roster_verdict verdict = roster_died(&supervisor->roster, slot, &death, clock_now_ms());
+    supervisor_monitor_death(supervisor, &death);
+    metrics_release(slot_metrics(page_slot));
     log_death(slot, supervisor->pids[slot], status, &verdict);
     if (death.kind != DEATH_DRAINED) supervisor->restarts++;
     suspect(supervisor, &death, &verdict);
@@ -339,8 +343,8 @@ static int64_t earlier(int64_t one_ms, int64_t other_ms)
 
 static void wait_for_more(const struct supervisor *supervisor, int64_t until_ms)
 {
-    struct pollfd descriptors[CONTROL_DESCRIPTORS_MAX];
-    const unsigned count = control_descriptors(supervisor->options.control, descriptors);
+    struct pollfd descriptors[CONTROL_DESCRIPTORS_MAX + 1];
+    unsigned count = control_descriptors(supervisor->options.control, descriptors);
     const struct roster *roster = &supervisor->roster;
     const int64_t now_ms = clock_now_ms();
     if (housekeeping_is_on(supervisor)) until_ms = earlier(until_ms, supervisor->housekeep_due_ms);
@@ -348,6 +352,7 @@ static void wait_for_more(const struct supervisor *supervisor, int64_t until_ms)
     until_ms = earlier(until_ms, pool_report_due_ms(&supervisor->report));
     const bool joining = roster_joined_count(roster) < roster_wanted_count(roster);
     if (joining) until_ms = earlier(until_ms, now_ms + JOINED_LOOK_MS);
+    until_ms = supervisor_monitor_wait(supervisor, until_ms, descriptors, &count);
     const int64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 0;
     (void)!signals_wait(descriptors, count, until_ms == INT64_MAX ? -1 : left_ms);
 }
@@ -363,6 +368,7 @@ static void serve(struct supervisor *supervisor)
         const struct roster_action rest = perform_all(supervisor);
         if (rest.kind == ROSTER_FINISH) return;
         housekeep_when_due(supervisor);
+        supervisor_monitor_serve(supervisor);
         pool_report_tell(&supervisor->report, &supervisor->roster, supervisor->page, clock_now_ms());
         wait_for_more(supervisor, rest.wait_until_ms);
     }
@@ -392,6 +398,7 @@ int supervisor_run(const struct supervisor_options *options)
     supervisor->options = *options;
     supervisor->begun_ms = clock_now_ms();
     supervisor->page = slot_page_new(&supervisor->page_fd);
+    supervisor_monitor_init(supervisor);
     supervisor->housekeep_due_ms = options->housekeep_interval_ms > 0 ? clock_now_ms() : INT64_MAX;
     const uint64_t seed = ((uint64_t)getpid() << 32) ^ (uint64_t)clock_wall_ms();
     const struct roster_options roster = {

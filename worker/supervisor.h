@@ -10,6 +10,8 @@
 
 struct control;
 
+struct monitor;
+
 struct supervisor_options {
     const char *program;           /* what is executed: "/proc/self/exe" */
     const char *const *options;    /* passed on to every process, ends with NULL */
@@ -19,6 +21,8 @@ struct supervisor_options {
     int64_t rejoin_ms;             /* the group's session timeout: see roster.h; 0: none */
     int64_t hold_ms;               /* how long the others wait for the first one's checks: see roster.h */
     int64_t housekeep_interval_ms; /* 0: no housekeeping */
+    struct monitor *monitor;       /* served meanwhile; NULL: none. Borrowed */
+    const char *topic;             /* for it */
     int64_t stuck_ms;              /* a worker that has not gone on for so long is stuck: see pool_report.h */
     struct control *control;       /* where commands come from; NULL: nowhere */
     const char *needs_restart;     /* settings whose change waits for that, for a person; NULL: none */

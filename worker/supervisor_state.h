@@ -1,5 +1,5 @@
 /* What the files of the supervisor share: supervisor.c, which runs the pool, and supervisor_control.c, which
- * steers it. Private to them. */
+ * steers it, and supervisor_monitor.c, which shows it. Private to them. */
 #ifndef WINNOW_SUPERVISOR_STATE_H
 #define WINNOW_SUPERVISOR_STATE_H
 
@@ -10,6 +10,7 @@
 #include "buffer.h"
 #include "control.h"
 #include "pool_report.h"
+#include "pool_state.h"
 #include "roster.h"
 #include "slot.h"
 #include "supervisor.h"
@@ -27,6 +28,7 @@ struct supervisor {
     unsigned restarts;        /* of workers that ended unasked */
     unsigned announced_count; /* of workers, when "all joined" was logged last */
     bool quiet;
+    struct pool_state state; /* for the monitor */
 };
 
 /* One to end by itself in, one to be killed and buried in. */
@@ -41,5 +43,15 @@ bool supervisor_reload(struct supervisor *supervisor, struct buffer *ret_told);
 
 /* A control_answer; the context is the supervisor. */
 void supervisor_answer(void *context, const struct control_request *request, struct buffer *ret_answer);
+
+/* The monitor (supervisor_monitor.c): what it shows begins, hears of a death, is shown to those who ask. */
+void supervisor_monitor_init(struct supervisor *supervisor);
+void supervisor_monitor_death(struct supervisor *supervisor, const struct roster_death *death);
+void supervisor_monitor_serve(struct supervisor *supervisor);
+
+/* Adds its descriptor to those that are waited on, and returns until when to wait at the latest. */
+struct pollfd;
+int64_t supervisor_monitor_wait(const struct supervisor *supervisor, int64_t until_ms,
+                                struct pollfd *descriptors, unsigned *count);
 
 #endif

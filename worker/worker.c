@@ -10,6 +10,7 @@
 #include "log.h"
 #include "machine.h"
 #include "signals.h"
+#include "watch.h"
 
 /* Looking for signals and for the database's answer costs a system call each: not for every message. */
 #define POLLS_PER_LOOK 64
@@ -17,6 +18,7 @@
 struct worker {
     struct worker_options options;
     struct machine *machine;
+    struct watch watch;
     struct fault fault; /* of the action in hand */
     unsigned polls;
     bool stop_told;
@@ -64,14 +66,15 @@ static bool look(struct worker *worker, struct input *ret_input)
     return ret_input->kind != INPUT_IDLE;
 }
 
-static void wait_for_news(struct worker *worker, const struct action *action)
+static void wait_for_news(const struct worker *worker, const struct action *action)
 {
     struct sink *sink = worker->options.sink;
     struct pollfd descriptors[] = {
         {.fd = action->read ? source_fd(worker->options.source) : -1, .events = POLLIN},
         {.fd = sink_fd(sink), .events = (short)(sink_wants_write(sink) ? POLLIN | POLLOUT : POLLIN)},
     };
-    (void)!signals_wait(descriptors, ARRAY_COUNT(descriptors), action->timeout_ms);
+    int64_t timeout_ms = watch_limit(&worker->watch, action->timeout_ms, clock_now_ms());
+    (void)!signals_wait(descriptors, ARRAY_COUNT(descriptors), timeout_ms);
 }
 
 static void perform_poll(struct worker *worker, const struct action *action, struct input *ret_input)
@@ -213,7 +216,11 @@ static struct action step(struct worker *worker, struct input *input)
         slot_take(slot, input->record.partition, input->record.offset);
     }
     struct action action = machine_step(worker->machine, input, now_ms);
-    if (record) slot_put(slot);
+    if (record) {
+        slot_put(slot);
+    } else {
+        watch_step(&worker->watch, input, now_ms);
+    }
     return action;
 }
 
@@ -262,6 +269,8 @@ static struct machine *make_machine(const struct worker_options *options)
 int worker_run(const struct worker_options *options)
 {
     struct worker worker = {.options = *options, .machine = make_machine(options)};
+    worker.watch = (struct watch){
+        .metrics = slot_metrics(options->slot), .source = options->source, .machine = worker.machine};
     struct input input = {.kind = INPUT_NONE};
     for (;;) {
         struct action action = step(&worker, &input);

@@ -24,6 +24,7 @@
 
 #define PATIENCE_MS INT64_C(20000)
 
+static struct metrics counted;
 static struct mock *mock;
 static struct topic topic;
 static char text_group[] = "g";
@@ -104,7 +105,7 @@ static void test_letters_as_they_were(void)
 {
     begin("kinds");
     insert_three_kinds();
-    struct publisher *publisher = publisher_start(&settings);
+    struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
     CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
     check_each_once(3);
@@ -130,8 +131,8 @@ static void test_two_publishers_share_the_work(void)
 {
     begin("two");
     insert_letters(0, 1000);
-    struct publisher *first = publisher_start(&settings);
-    struct publisher *second = publisher_start(&settings);
+    struct publisher *first = publisher_start(&settings, &counted);
+    struct publisher *second = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
     CU_ASSERT_TRUE(publisher_stop(first, 5000));
     CU_ASSERT_TRUE(publisher_stop(second, 5000));
@@ -142,7 +143,7 @@ static void test_a_poke_is_heard_at_once(void)
 {
     begin("poke");
     insert_letters(0, 1);
-    struct publisher *publisher = publisher_start(&settings);
+    struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
     for (int i = 1; i < 4; i++) {
         insert_letters(i, 1);
@@ -167,7 +168,7 @@ static void test_topic_is_missing_and_comes(void)
     begin("missing");
     insert_letters(0, 5);
     mock_command(mock, "topic-error missing.dlq UNKNOWN_TOPIC_OR_PART");
-    struct publisher *publisher = publisher_start(&settings);
+    struct publisher *publisher = publisher_start(&settings, &counted);
     int64_t until_ms = clock_now_ms() + 1500;
     CU_ASSERT_TRUE(wait_until(time_is_over, &until_ms, PATIENCE_MS));
     CU_ASSERT_EQUAL(
@@ -183,7 +184,7 @@ static void test_brokers_are_away_and_come(void)
     begin("away");
     insert_letters(0, 5);
     mock_command(mock, "down");
-    struct publisher *publisher = publisher_start(&settings);
+    struct publisher *publisher = publisher_start(&settings, &counted);
     int64_t until_ms = clock_now_ms() + 1500;
     CU_ASSERT_TRUE(wait_until(time_is_over, &until_ms, PATIENCE_MS));
     CU_ASSERT_EQUAL(count_letters("published_at IS NULL AND publish_attempts = 0"), 5);
@@ -204,7 +205,7 @@ static void test_topic_is_forbidden_for_a_while(void)
     begin("forbidden");
     insert_letters(0, 5);
     mock_command(mock, "error produce TOPIC_AUTHORIZATION_FAILED");
-    struct publisher *publisher = publisher_start(&settings);
+    struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(has_failed, NULL, PATIENCE_MS));
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
     CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
@@ -218,7 +219,7 @@ static void test_too_large_goes_without_its_value(void)
     begin("large");
     insert_letters(0, 5);
     mock_command(mock, "error produce MSG_SIZE_TOO_LARGE 2");
-    struct publisher *publisher = publisher_start(&settings);
+    struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
     CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
     check_each_once(5);
@@ -245,7 +246,7 @@ static void test_one_that_no_topic_takes(void)
     begin("hopeless");
     insert_letters(0, 1);
     mock_command(mock, "error produce MSG_SIZE_TOO_LARGE 4");
-    struct publisher *publisher = publisher_start(&settings);
+    struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(has_given_up, NULL, PATIENCE_MS));
     insert_letters(1, 5);
     publisher_poke(publisher);
@@ -262,7 +263,7 @@ static void test_huge_value_stays_in_the_table(void)
     (void)ask("INSERT INTO winnow.dead_letter (stream_id, partition, message_offset, value, reason, detail)"
               " SELECT stream_id, 0, 0, convert_to(repeat('x', 13000000), 'UTF8'), 'too_large', 'M-2'"
               " FROM winnow.stream WHERE consumer_group = 'g' AND topic = 'huge'");
-    struct publisher *publisher = publisher_start(&settings);
+    struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
     CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
     check_each_once(1);
@@ -275,7 +276,7 @@ static void test_database_connections_are_terminated(void)
 {
     begin("terminated");
     insert_letters(0, 1);
-    struct publisher *publisher = publisher_start(&settings);
+    struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
     CU_ASSERT_EQUAL(ask("SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity"
                         " WHERE application_name = 'winnow publisher'"),
@@ -301,7 +302,7 @@ static void test_leases_run_out(void)
     (void)ask("UPDATE winnow.dead_letter SET publish_lease_until ="
               " now() + CASE WHEN message_offset < 2 THEN interval '1 hour' ELSE interval '1 second' END"
               " WHERE published_at IS NULL");
-    struct publisher *publisher = publisher_start(&settings);
+    struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(two_are_published, NULL, PATIENCE_MS));
     CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
     CU_ASSERT_EQUAL(count_letters("published_at IS NOT NULL AND message_offset >= 2"), 2);
@@ -336,7 +337,7 @@ static void test_another_froze_before_its_sync(void)
     begin("frozen");
     insert_letters(0, 3);
     PGconn *frozen = stop_before_sync("SELECT FROM winnow.dead_letter WHERE published_at IS NULL FOR UPDATE");
-    struct publisher *publisher = publisher_start(&settings);
+    struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(all_published_when_poked, publisher, PATIENCE_MS));
     CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
     PQfinish(frozen);
@@ -346,7 +347,7 @@ static void test_another_froze_before_its_sync(void)
 static void test_stop_is_quick(void)
 {
     begin("stop");
-    struct publisher *publisher = publisher_start(&settings);
+    struct publisher *publisher = publisher_start(&settings, &counted);
     int64_t begun_ms = clock_now_ms();
     CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
     CU_ASSERT_TRUE(clock_now_ms() - begun_ms < 3000);

@@ -1,4 +1,5 @@
 // link: worker/sink_postgres.c worker/apply_parameters.c worker/array.c worker/database.c
+// link: worker/metrics.c
 // link: worker/database_fault.c worker/socket_wait.c worker/signals.c worker/log.c worker/clock.c
 // link: worker/event_order.c worker/stuck_sessions.c migrations.c tests/broker/schema.c
 /* The sink on a real PostgreSQL: each shield of its statements alone. Without PGHOST it starts itself again
@@ -31,6 +32,7 @@ static char text_topic[64];
 static struct settings settings = {
     .group = text_group, .topic = text_topic, .database = text_database, .statement_timeout_ms = 10000};
 static struct sink *sink;
+static struct metrics counted;
 static struct batch batch;
 static struct write_part parts[2];
 static struct write write_in_hand;
@@ -68,7 +70,7 @@ static struct claim claim(struct sink *of, int32_t partition)
 static void begin(const char *name)
 {
     (void)snprintf(text_topic, sizeof text_topic, "%s", name);
-    sink = sink_open(&settings, "cluster");
+    sink = sink_open(&settings, "cluster", &counted);
     batch_init(&batch, &(struct batch_limits){.rows_max = 1000, .bytes_max = 1 << 20});
     for (int32_t i = 0; i < 2; i++) {
         CU_ASSERT_TRUE_FATAL(
@@ -224,7 +226,7 @@ static void test_another_epoch_is_fenced(void)
 static void test_another_workers_claim_fences(void)
 {
     begin("rival");
-    struct sink *rival = sink_open(&settings, "cluster");
+    struct sink *rival = sink_open(&settings, "cluster", &counted);
     struct claim rivals = claim(rival, 0);
     CU_ASSERT_EQUAL(rivals.next_offset, 100);
     add_event(0, "1", TIME_US);
@@ -372,7 +374,7 @@ static void test_the_tail_comes_back_with_the_claim(void)
 static void test_another_cluster_is_refused(void)
 {
     begin("cluster");
-    struct sink *other = sink_open(&settings, "another");
+    struct sink *other = sink_open(&settings, "another", &counted);
     CU_ASSERT_FALSE(sink_connect(other, &fault));
     CU_ASSERT_EQUAL(fault.status, STATUS_STOP);
     sink_close(other);

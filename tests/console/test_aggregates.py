@@ -20,15 +20,73 @@ FILTERS = [
     ({"metric": "refund"}, lambda row: row[3] == "refund"),
     ({"from": "2024-03-01T01:59:00Z"}, lambda row: row[0] >= BEGIN + timedelta(hours=1)),
     ({"from": "2024-03-01", "to": "2024-03-01T01:59:59Z"}, lambda row: row[0] < BEGIN + timedelta(hours=1)),
+    ({"from": "2024-03-01T01:00:00Z", "to": "2024-04-10T01:30:00Z"},
+     lambda row: BEGIN + timedelta(hours=1) <= row[0] < BEGIN + timedelta(days=40, hours=1)),
     ({"q": "CLIENT_"}, lambda row: "client_" in row[2].lower() or "client_" in row[3].lower()),
     ({"q": "'"}, lambda row: False),
     ({"client": "it's"}, lambda row: False)]
 
 
-@pytest.fixture
-def filled(stage, console):
+ADD = """
+WITH new AS (SELECT %(time)s::timestamptz AS t, %(client)s::text AS client_id, %(metric)s::text AS metric, %(amount)s::numeric AS amount),
+stored AS (INSERT INTO winnow.event (bucket, event_time, origin_offset, event_hash, origin_partition, stream_id, client_id, metric, amount)
+    SELECT date_bin('1 day', t, 'epoch'), t, %(offset)s, %(hash)s, 0, 1, client_id, metric, amount FROM new),
+hour AS (INSERT INTO winnow.rollup_hour AS r SELECT date_bin('1 hour', t, 'epoch'), client_id, metric, 1, 0, 1, amount FROM new
+    ON CONFLICT (bucket, client_id COLLATE "C", metric COLLATE "C", stream_id, shard) DO UPDATE
+    SET event_count = r.event_count + 1, amount_sum = r.amount_sum + excluded.amount_sum),
+client AS (INSERT INTO winnow.rollup_client AS r SELECT client_id, 1, 0, 1, amount FROM new
+    ON CONFLICT (client_id COLLATE "C", stream_id, shard) DO UPDATE
+    SET event_count = r.event_count + 1, amount_sum = r.amount_sum + excluded.amount_sum),
+metric AS (INSERT INTO winnow.rollup_metric AS r SELECT metric, 1, 0, 1, amount FROM new
+    ON CONFLICT (metric COLLATE "C", stream_id, shard) DO UPDATE
+    SET event_count = r.event_count + 1, amount_sum = r.amount_sum + excluded.amount_sum)
+INSERT INTO winnow.rollup_day AS r SELECT date_bin('1 day', t, 'epoch'), 1, 0, 1, amount FROM new
+    ON CONFLICT (day, stream_id, shard) DO UPDATE
+    SET event_count = r.event_count + 1, amount_sum = r.amount_sum + excluded.amount_sum, updated_at = excluded.updated_at"""
+KEEP_ALL = "SELECT winnow.keep_days('0 s', '1 hour')"
+KEEP_GROWING = "SELECT winnow.keep_days('1 hour', '1 hour')"
+
+
+def store(database, rows):
+    """One after the other, as late events come."""
+    for number, (time, key, client, metric, amount) in enumerate(rows):
+        database.run(ADD, {"time": time, "hash": key, "client": client, "metric": metric, "amount": amount,
+                           "offset": 100000 + number})
+
+
+# What is kept of the days, and whether it is of use.
+def nothing_is_kept(database, rows):
+    fill(database, rows)
+
+
+def all_is_kept(database, rows):
+    fill(database, rows)
+    database.run(KEEP_ALL)
+    assert database.value("SELECT bool_and(kept) FROM winnow.total_days('-infinity', 'infinity', false)")
+    assert database.rows("SELECT day::text FROM winnow.total_days('-infinity', 'infinity', true)") == [("-infinity",)]
+
+
+def late_events_came(database, rows):
+    fill(database, rows[60:])
+    database.run(KEEP_ALL)
+    store(database, rows[:60])
+    assert not database.value("SELECT bool_and(kept) FROM winnow.total_days('-infinity', 'infinity', false)")
+
+
+def the_last_hour_grows(database, rows):
+    last = [row for row in rows if row[0] >= BEGIN + timedelta(days=45, hours=1)][:40]
+    fill(database, [row for row in rows if row not in last])
+    database.run(KEEP_GROWING)
+    store(database, last)
+    assert database.rows("SELECT kept, ends - begins FROM winnow.total_days('2024-04-15', 'infinity', false)") == [
+        (True, timedelta(hours=1)), (False, timedelta(hours=23))]
+
+
+@pytest.fixture(params=[nothing_is_kept, all_is_kept, late_events_came, the_last_hour_grows], ids=lambda state: state.__name__)
+def filled(stage, console, request):
     rows = make_rows(3000)
-    fill(stage.database, rows)
+    request.param(stage.database, rows)
+    assert stage.database.rows("SELECT * FROM winnow.invariant_violation() WHERE invariant IN ('I4', 'I7', 'I8')") == []
     return console, rows
 
 

@@ -41,8 +41,7 @@ def fill(database, rows, stream_id=1):
                            "client_id, metric, amount) FROM STDIN", io.StringIO(text))
     database.run("INSERT INTO winnow.rollup_hour SELECT date_bin('1 hour', event_time, 'epoch'), client_id, metric, "
                  "stream_id, 0, count(*), sum(amount) FROM winnow.event GROUP BY 1, 2, 3, 4")
-    for name in ("client", "metric"):
-        column = "client_id" if name == "client" else name
+    for name, column in (("client", "client_id"), ("metric", "metric"), ("day", "date_bin('1 day', bucket, 'epoch')")):
         database.run(f"INSERT INTO winnow.rollup_{name} SELECT {column}, stream_id, shard, sum(event_count), "
                      f"sum(amount_sum) FROM winnow.rollup_hour GROUP BY 1, 2, 3")
 
@@ -237,3 +236,71 @@ def test_that_nothing_was_stored_takes_no_reading(stage, console):
     assert console.get(f"/api/v1/messages/{stored['partition']}/{stored['offset']}").json["state"] == "not_seen"
     stage.database.run("DELETE FROM winnow.batch_log")
     assert console.get(f"/api/v1/messages/{stored['partition']}/{stored['offset']}").json["state"] == "completed"
+
+
+# ---- many events, as they come: late, early, at the same moment -------------------------------------------------------------
+
+MANY = """
+INSERT INTO winnow.event (bucket, event_time, ingested_at, origin_offset, event_hash, origin_partition, stream_id, client_id,
+    metric, amount)
+SELECT date_bin('1 day', t, 'epoch'), t, i, n, md5(n::text)::uuid, 0, 1,
+    CASE WHEN n %% 20000 = 77 THEN 'rare' ELSE 'client_' || floor(40 * power(random(), 3))::int END,
+    (ARRAY['sale', 'refund', 'click'])[1 + n %% 3], (n * 7919 %% 10007)::numeric / 100
+FROM (SELECT n, i, date_bin('10 ms', CASE
+        WHEN n %% 997 = 0 THEN i - random() * interval '3 days'
+        WHEN n %% 5003 = 0 THEN i + random() * interval '90 minutes'
+        ELSE i - random() * interval '20 s' END, 'epoch') AS t
+    FROM (SELECT n, now() - (%(rows)s - n) * %(step)s::interval AS i FROM generate_series(1, %(rows)s) AS n) AS paced) AS made"""
+MANY_ROLLUPS = (
+    "INSERT INTO winnow.rollup_hour SELECT date_bin('1 hour', event_time, 'epoch'), client_id, metric, 1, 0, count(*), sum(amount) "
+    "FROM winnow.event GROUP BY 1, 2, 3",
+    *(f"INSERT INTO winnow.rollup_{name} SELECT {column}, 1, 0, sum(event_count), sum(amount_sum) FROM winnow.rollup_hour GROUP BY 1"
+      for name, column in (("client", "client_id"), ("metric", "metric"), ("day", "date_bin('1 day', bucket, 'epoch')"))))
+
+
+def many_filters(draw, moments):
+    """(parameters, their condition in SQL)."""
+    client, metric, low = f"client_{draw.randrange(40)}", draw.choice(("sale", "refund")), draw.randrange(90)
+    begin, end = sorted(draw.sample(moments, 2))
+    time = "%Y-%m-%dT%H:%M:%S.%fZ"
+    return [({}, "true"), ({"client": client}, f"client_id = '{client}'"), ({"client": "rare"}, "client_id = 'rare'"),
+            ({"metric": metric}, f"metric = '{metric}'"),
+            ({"client": client, "metric": metric}, f"client_id = '{client}' AND metric = '{metric}'"),
+            ({"client": client, "amount_min": str(low), "amount_max": str(low + 10)},
+             f"client_id = '{client}' AND amount BETWEEN {low} AND {low + 10}"),
+            ({"amount_min": str(low), "amount_max": f"{low}.05"}, f"amount BETWEEN {low} AND {low}.05"),
+            ({"from": begin.strftime(time), "to": end.strftime(time)}, f"event_time >= '{begin}' AND event_time < '{end}'"),
+            ({"client": client, "to": end.strftime(time)}, f"client_id = '{client}' AND event_time < '{end}'"),
+            ({"q": "IENT_1"}, "client_id LIKE '%ient_1%'"), ({"q": client, "from": begin.strftime(time)},
+                                                            f"client_id LIKE '%{client}%' AND event_time >= '{begin}'")]
+
+
+@pytest.mark.parametrize("step", ["1 ms", "3 s"])
+def test_pages_of_many_events_are_in_the_order_of_the_database(stage, console, step):
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    draw = random.Random(seed)
+    database = stage.database
+    database.run("SELECT setseed(%s)", (draw.random(),))
+    database.run("SELECT winnow.ensure_event_month((now() - make_interval(months => m))::date) FROM generate_series(0, 1) AS m")
+    database.run("INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('winnow', 'events', 'c')")
+    database.run(MANY, {"rows": 90000, "step": step})
+    for statement in MANY_ROLLUPS:
+        database.run(statement)
+    database.run("SELECT winnow.summarize_events()")
+    moments = [time for time, in database.rows("SELECT event_time FROM winnow.event WHERE origin_offset %% 1000 = 0", ())]
+    for parameters, condition in many_filters(draw, moments):
+        wanted = database.rows("SELECT replace(event_hash::text, '-', ''), (extract(epoch FROM event_time) * 1000000)::bigint FROM "
+                               f"winnow.event WHERE {condition} ORDER BY event_time DESC, event_hash DESC")
+        deep = draw.randrange(len(wanted)) if wanted else 0
+        for begin in (0, deep):
+            cursor = {"cursor": f"{wanted[begin - 1][1]}_{wanted[begin - 1][0]}"} if begin > 0 else {}
+            for _ in range(2):
+                limit = draw.choice((1, 50, 300))
+                page = console.get("/api/v1/events", limit=limit, **parameters, **cursor).json
+                assert keys_of(page["events"]) == [key for key, _ in wanted[begin:begin + limit]], (parameters, cursor, limit)
+                begin += limit
+                assert (page["next_cursor"] is not None) == (begin < len(wanted))
+                if page["next_cursor"] is None:
+                    break
+                cursor = {"cursor": page["next_cursor"]}

@@ -59,10 +59,11 @@ def fill(database):
 
 def roll_up(database, shards=2):
     """The roll-ups of the events that are there, spread over shards as if by several batches."""
-    database.run("TRUNCATE winnow.rollup_hour, winnow.rollup_client, winnow.rollup_metric")
+    database.run("TRUNCATE winnow.rollup_hour, winnow.rollup_client, winnow.rollup_metric, winnow.rollup_day")
     database.run(
         "INSERT INTO winnow.rollup_hour SELECT date_bin('1 hour', event_time, 'epoch'), client_id, metric, stream_id, "
         "origin_offset %% %s AS shard, count(*), sum(amount) FROM winnow.event GROUP BY 1, 2, 3, 4, 5", (shards,))
-    for table, column in (("rollup_client", "client_id"), ("rollup_metric", "metric")):
+    for table, column in (("rollup_client", "client_id"), ("rollup_metric", "metric"),
+                          ("rollup_day", "date_bin('1 day', bucket, 'epoch')")):
         database.run(f"INSERT INTO winnow.{table} SELECT {column}, stream_id, shard, sum(event_count), sum(amount_sum) "
                      "FROM winnow.rollup_hour GROUP BY 1, 2, 3")

@@ -204,6 +204,29 @@ def test_totals_wait_for_workers_of_the_older_version_to_end(filled_by_version_7
     assert filled_by_version_7.value("SELECT to_regclass('winnow.rollup_client') IS NULL")
 
 
+@pytest.fixture
+def filled_by_version_9(filled_by_version_7):
+    for name in NAMES[7:9]:
+        _psql(filled_by_version_7, MIGRATIONS / f"{name}.up.sql")
+    return filled_by_version_7
+
+
+def test_totals_by_day_begin_with_what_is_rolled_up(filled_by_version_9):
+    _psql(filled_by_version_9, MIGRATIONS / "000010_speed.up.sql")
+    assert filled_by_version_9.rows("SELECT day::date::text, shard, event_count, amount_sum::text FROM winnow.rollup_day "
+                                    "ORDER BY 1, 2") == [("1970-01-01", 0, 20, "0.2"), ("1970-01-01", 1, 20, "0.2")]
+    assert filled_by_version_9.value("SELECT winnow.keep_days('10 s', '1 s')") == 1  # at once: nothing grows
+    assert filled_by_version_9.rows("SELECT * FROM winnow.invariant_violation() WHERE invariant IN ('I7', 'I8')") == []
+
+
+def test_totals_by_day_wait_for_workers_of_the_older_version_to_end(filled_by_version_9):
+    with psycopg2.connect(filled_by_version_9.dsn, application_name="winnow worker"):
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            _psql(filled_by_version_9, MIGRATIONS / "000010_speed.up.sql")
+    assert b"stop the pool" in refused.value.stderr
+    assert filled_by_version_9.value("SELECT to_regclass('winnow.rollup_day') IS NULL")
+
+
 def test_down_file_is_known_to_migrate(database):
     _psql(database, MIGRATIONS / f"{NAMES[-1]}.down.sql")
     assert migrate(database, "status").out.count(" pending") == 1

@@ -223,7 +223,8 @@ BREAKS = {
           "UPDATE winnow.batch_log SET duplicate = 0 WHERE start_offset = 106",
     "I4": "UPDATE winnow.rollup_hour SET amount_sum = amount_sum + 0.000001 WHERE shard = 0; "
           "UPDATE winnow.rollup_client SET amount_sum = amount_sum + 0.000001 WHERE shard = 0; "
-          "UPDATE winnow.rollup_metric SET amount_sum = amount_sum + 0.000001 WHERE shard = 0",
+          "UPDATE winnow.rollup_metric SET amount_sum = amount_sum + 0.000001 WHERE shard = 0; "
+          "UPDATE winnow.rollup_day SET amount_sum = amount_sum + 0.000001 WHERE shard = 0",
     "I5": "DELETE FROM winnow.dead_letter WHERE message_offset = 104",
     "I6": "UPDATE winnow.processing_log SET next_offset = 111",
     "I7": "UPDATE winnow.rollup_metric SET amount_sum = amount_sum + 0.000001 WHERE shard = 0",
@@ -236,6 +237,22 @@ def test_each_invariant_is_named_when_broken(filled, name):
     assert violations(filled) == [name]
     row = filled.rows("SELECT stream, detail FROM winnow.invariant_violation()")[0]
     assert row[0] == "winnow/sales" and re.search(r"\d", row[1])
+
+
+@pytest.mark.parametrize("sql,what", [
+    ("UPDATE winnow.kept_client SET amount_sum = amount_sum + 0.000001 WHERE day > '-infinity'", ["clients"]),
+    ("DELETE FROM winnow.kept_client WHERE day = '-infinity'", ["clients"]),
+    ("UPDATE winnow.kept_client_hours SET event_counts[1] = 7", ["hours of clients"]),
+    ("DELETE FROM winnow.kept_client_hours", ["hours of clients"]),
+    ("INSERT INTO winnow.kept_metric SELECT day, hour, 'nothing', 1, 1 FROM winnow.kept_metric", ["metrics"]),
+])
+def test_what_is_kept_of_days_is_an_invariant(filled, sql, what):
+    filled.run("SELECT winnow.keep_days('0 s', '1 hour')")
+    assert violations(filled) == []
+    filled.run(sql)
+    assert violations(filled) == ["I8"]
+    details = [detail for detail, in filled.rows("SELECT detail FROM winnow.invariant_violation()")]
+    assert [re.search("kept of its (.*) is not", detail)[1] for detail in details] == what
 
 
 def test_events_that_batches_did_not_store_are_named(filled):
@@ -254,6 +271,8 @@ def test_events_that_batches_did_not_store_are_named(filled):
      "WHERE shard = 0", ["I4", "I7"]),
     ("DELETE FROM winnow.rollup_client WHERE shard = 0", ["I7"]),
     ("INSERT INTO winnow.rollup_metric SELECT 'nothing', stream_id, shard, 0, 0 FROM winnow.rollup_client", ["I7"]),
+    ("DELETE FROM winnow.rollup_day WHERE shard = 0", ["I7"]),
+    ("UPDATE winnow.rollup_day SET event_count = event_count + 1", ["I7"]),
     ("DELETE FROM winnow.processing_log", ["I1", "I6"]),
 ])
 def test_missing_rows_are_violations(filled, sql, expected):

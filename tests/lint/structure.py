@@ -24,7 +24,7 @@ FOREIGN_HOMES = {
     "json-c/*": ("common/json_string.c", "worker/command/*.c", "worker/library_versions.c"),
     "openssl/*": ("common/identity.c", "worker/migrate.c", "worker/migrate_*.c",
                   "worker/console/digest.c"),
-    "microhttpd.h": ("worker/console/server.c",),
+    "microhttpd.h": ("worker/console/server.c", "worker/monitor.c"),
     "uuid/*": ("common/identity.c", "worker/sink_postgres.c", "worker/owner.c"),
     "ini.h": ("worker/settings_file.c",),
 }

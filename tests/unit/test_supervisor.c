@@ -4,6 +4,8 @@
 // link: worker/supervisor.c worker/supervisor_control.c worker/control.c worker/slot.c worker/signals.c
 // link: worker/json.c worker/print_json.c worker/log.c worker/clock.c worker/pool_report.c
 // link: worker/service_notify.c
+// link: worker/monitor.c worker/metrics.c worker/metrics_text.c worker/metrics_process.c worker/readiness.c
+// link: worker/listen_address.c worker/supervisor_monitor.c
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -14,6 +14,7 @@
 #include "console/server.h"
 #include "console/submitter.h"
 #include "console/tokens.h"
+#include "console/upkeep.h"
 #include "console/work.h"
 #include "exit_code.h"
 #include "log.h"
@@ -95,6 +96,7 @@ static bool begin(struct console *console, struct fault *ret_fault)
     if (!submitter_new(console->settings, &console->submitter, ret_fault)) return false;
     console->outcomes = outcomes_new(console->settings);
     console->progress = progress_new(console->settings);
+    console->upkeep = upkeep_new(console->settings);
     console->raw = raw_new(console->settings);
     console->live = live_new(console->settings, console->progress);
     if (setting_is_on(console->settings->allow_fault_injection))
@@ -114,6 +116,7 @@ static void end(struct console *console)
     live_free(console->live);
     raw_free(console->raw);
     outage_free(console->outage);
+    upkeep_free(console->upkeep);
     progress_free(console->progress);
 }
 

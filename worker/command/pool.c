@@ -9,7 +9,9 @@
 #include "control_path.h"
 #include "exit_code.h"
 #include "kafka_properties.h"
+#include "listen_address.h"
 #include "log.h"
+#include "monitor.h"
 #include "reload.h"
 #include "service_notify.h"
 #include "settings_load.h"
@@ -42,6 +44,31 @@ const struct command_usage usage_pool = {
     .settings = WORKER_SETTINGS,
 };
 
+/* False when the endpoint was asked for and cannot be. At its default address, which another pool of this
+ * machine may have, it is only missed. */
+static bool open_monitor(const struct settings *settings, struct monitor **ret_monitor)
+{
+    struct fault fault;
+    struct listen_address address;
+    const bool asked = settings->metrics_listen != NULL;
+    const char *text = asked ? settings->metrics_listen : METRICS_LISTEN_DEFAULT;
+    *ret_monitor = NULL;
+    if (!listen_address_read(text, &address))
+        return true; /* off: what is neither was refused when it was read */
+    if (monitor_open(&address, ret_monitor, &fault)) {
+        log_line(LOG_LEVEL_INFO, "metrics_listening", "http://%s%s%s:%u/metrics, /livez and /readyz",
+                 strchr(address.host, ':') == NULL ? "" : "[", address.host,
+                 strchr(address.host, ':') == NULL ? "" : "]", (unsigned)monitor_port(*ret_monitor));
+        return true;
+    }
+    log_line(asked ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "metrics_not_listening",
+             "%s; %sgive this pool an address of its own (--metrics-listen HOST:PORT, port 0: any free one) "
+             "or none "
+             "(--metrics-listen off)",
+             fault.text, asked ? "" : "the pool runs without /metrics: ");
+    return !asked;
+}
+
 /* What the supervisor's options stand on. */
 struct pool {
     struct reload *reload;
@@ -53,6 +80,7 @@ static void take_settings(struct pool *pool, struct supervisor_options *options)
     const struct settings *settings = reload_settings(pool->reload);
     options->options = reload_options(pool->reload);
     options->environment = reload_environment(pool->reload);
+    options->topic = settings->topic;
     options->drain_timeout_ms = settings->drain_timeout_ms;
     options->rejoin_ms = kafka_session_timeout_ms(settings);
     log_init_named(settings->log_level, settings->log_format, "pool");
@@ -120,7 +148,12 @@ static int supervise(struct pool *pool)
     if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
     take_settings(pool, &options);
     if (!open_control(settings, &options.control)) return EXIT_BAD_CONFIG;
+    if (!open_monitor(settings, &options.monitor)) {
+        control_close(options.control);
+        return EXIT_BAD_CONFIG;
+    }
     const int exit_code = supervisor_run(&options);
+    monitor_close(options.monitor);
     control_close(options.control);
     return exit_code;
 }

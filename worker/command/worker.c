@@ -79,6 +79,7 @@ static int check_schema(const struct settings *settings, struct slot *slot)
         bool known = database_open(&database_options, &database, &fault) && migrate_check(database, &fault);
         database_close(database);
         if (known) return EXIT_DRAINED;
+        metrics_database_fault(slot_metrics(slot), &fault, false);
         if (fault.status != STATUS_RETRY) return complain(&fault);
         int64_t wait_ms = backoff_next_ms(&backoff);
         bool tells = told_ms == 0 || clock_now_ms() - told_ms >= TELL_AGAIN_MS;
@@ -99,8 +100,8 @@ static int consume(const struct settings *settings, struct slot *slot)
     struct worker_options worker = {
         .settings = settings,
         .source = source,
-        .sink = sink_open(settings, source_cluster_id(source)),
-        .publisher = publisher_start(settings),
+        .sink = sink_open(settings, source_cluster_id(source), slot_metrics(slot)),
+        .publisher = publisher_start(settings, slot_metrics(slot)),
         .slot = slot,
         .seed = make_seed(),
     };

@@ -14,6 +14,7 @@ struct progress;
 struct live;
 struct raw;
 struct outage;
+struct upkeep;
 
 struct console {
     const struct settings *settings;
@@ -25,6 +26,7 @@ struct console {
     struct progress *progress;
     struct live *live;
     struct raw *raw;
+    struct upkeep *upkeep;
     struct outage *outage; /* NULL: failures may not be simulated */
 };
 

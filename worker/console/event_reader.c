@@ -17,11 +17,15 @@
 #define BLIND_NAMED 10  /* or, of those of a client or metric, how many times as many as are wanted */
 #define SURPLUS     1.4 /* a window is made for so many times as many events as are wanted */
 #define FEW_NAMES   4
-#define CONDITIONS  16
+/* Events of all names: a window is made for so many at least, as the pages of at least three times as many
+ * are read for any; from so many on, looking for names by their index takes less time than looking at all. */
+#define LOOK_LEAST 10000
+#define INDEX_PAYS 50000
+#define CONDITIONS 16
 
 #define SQL_WINDOW \
     "SELECT (extract(epoch FROM newest) * 1000000)::int8, (extract(epoch FROM begins) * 1000000)::int8, " \
-    "(extract(epoch FROM ends) * 1000000)::int8, matches, last_matches, is_all " \
+    "(extract(epoch FROM ends) * 1000000)::int8, matches, last_matches, last_total, is_all " \
     "FROM winnow.find_window($1::timestamptz, $2::timestamptz, $3, $4, $5::int8, " HOURS_MOST ")"
 
 #define SQL_NAMES \
@@ -67,6 +71,21 @@ static void add_value(struct query *query, const char *text, const char *type)
     query->parameters[query->count++] = sql_text(text);
     (void)snprintf(number, sizeof number, "$%zu::%s", query->count, type);
     add(query, number);
+}
+
+/* Of that type from the beginning: times and arrays in a text would be converted anew for each row. */
+static void add_typed(struct query *query, const char *left, const char *text, uint32_t type)
+{
+    char number[24];
+    add(query, left);
+    query->parameters[query->count++] = (struct sql_parameter){.type = type, .data = text};
+    (void)snprintf(number, sizeof number, "$%zu", query->count);
+    add(query, number);
+}
+
+static void add_time(struct query *query, const char *left, const char *text)
+{
+    add_typed(query, left, text, SQL_TIMESTAMPTZ);
 }
 
 /* Nothing without a value. */
@@ -168,33 +187,38 @@ static bool read_names(struct event_reader *reader)
     return true;
 }
 
-/* "IS TRUE" keeps the planner from looking for each of many names by the index. */
-static void add_text_condition(struct query *query, const struct event_reader *reader)
+/* "IS TRUE" keeps the planner from looking by the index. */
+static void add_name(struct query *query, const char *left, const char *value, bool by_index)
+{
+    if (value == NULL) return;
+    add_typed(query, left, value, SQL_TEXT);
+    add(query, by_index ? ")" : ") IS TRUE");
+}
+
+static void add_text_condition(struct query *query, const struct event_reader *reader, bool by_index)
 {
     if (reader->filter->text == NULL) return;
-    add(query, " AND ((false");
+    add(query, " AND (false");
     if (reader->clients != NULL) {
-        add(query, " OR e.client_id = ANY (");
-        add_value(query, reader->clients, "text[]");
+        add_typed(query, " OR e.client_id = ANY (", reader->clients, SQL_TEXT_ARRAY);
         add(query, ")");
     }
     if (reader->metrics != NULL) {
-        add(query, " OR e.metric = ANY (");
-        add_value(query, reader->metrics, "text[]");
+        add_typed(query, " OR e.metric = ANY (", reader->metrics, SQL_TEXT_ARRAY);
         add(query, ")");
     }
-    add(query, reader->few_names ? "))" : ") IS TRUE)");
+    add(query, by_index && reader->few_names ? ")" : ") IS TRUE");
 }
 
-static void add_filter(struct query *query, const struct event_reader *reader)
+static void add_filter(struct query *query, const struct event_reader *reader, bool by_index)
 {
     const struct event_filter *filter = reader->filter;
-    add_condition(query, "e.client_id = ", filter->client, "text");
-    add_condition(query, "e.metric = ", filter->metric, "text");
+    add_name(query, " AND (e.client_id = ", filter->client, by_index);
+    add_name(query, " AND (e.metric = ", filter->metric, by_index);
+    add_text_condition(query, reader, by_index);
     add_condition(query, "e.amount >= ", filter->amount_min, "numeric");
     add_condition(query, "e.amount <= ", filter->amount_max, "numeric");
-    add_text_condition(query, reader);
-    if (filter->client == NULL || filter->metric == NULL) return;
+    if (filter->client == NULL || filter->metric == NULL || !by_index) return;
     add(query, " AND " SQL_PAIR("e.client_id", "e.metric") " = hashtextextended(");
     add_value(query, filter->client, "text");
     add(query, ", hashtextextended(");
@@ -210,10 +234,9 @@ static bool read_by_hash(struct event_reader *reader, struct rows **ret_rows)
     struct query query = {0};
     add(&query, SQL_BY_HASH);
     add_value(&query, reader->filter->hash, "uuid");
-    add_filter(&query, reader);
-    add_condition(&query, "e.event_time >= ", print_time(reader->filter->from_us, query.times[0]),
-                  "timestamptz");
-    add_condition(&query, "e.event_time < ", print_time(reader->upper_us, query.times[1]), "timestamptz");
+    add_filter(&query, reader, false);
+    add_time(&query, " AND e.event_time >= ", print_time(reader->filter->from_us, query.times[0]));
+    add_time(&query, " AND e.event_time < ", print_time(reader->upper_us, query.times[1]));
     reader->ended = true;
     return run(reader, &query, ret_rows);
 }
@@ -222,13 +245,14 @@ static bool read_by_hash(struct event_reader *reader, struct rows **ret_rows)
  */
 
 /* What the roll-ups say: none at or after newest_us; `matches` events from begins_us on, `last_matches` of
- * them in its hour, of which nothing is known but that it ends at ends_us. */
+ * them in its hour, among last_total of all names, of which nothing is known but that it ends at ends_us. */
 struct window {
     int64_t newest_us;
     int64_t begins_us;
     int64_t ends_us;
     int64_t matches;
     int64_t last_matches;
+    int64_t last_total;
     bool is_all;
 };
 
@@ -253,7 +277,8 @@ static bool look_into_rollups(struct event_reader *reader, size_t wanted, struct
                                   .ends_us = rows_int(rows, 0, 2),
                                   .matches = rows_int(rows, 0, 3),
                                   .last_matches = rows_int(rows, 0, 4),
-                                  .is_all = rows_text(rows, 0, 5)[0] == 't'};
+                                  .last_total = rows_int(rows, 0, 5),
+                                  .is_all = rows_text(rows, 0, 6)[0] == 't'};
     rows_free(rows);
     return true;
 }
@@ -302,6 +327,9 @@ static bool choose_by_rollups(struct event_reader *reader, size_t wanted, int64_
     if (!look_into_rollups(reader, blind ? BLIND_LEAST : wanted, &window)) return false;
     reader->ended = window.is_all && window.matches == 0;
     if (reader->ended) return true;
+    if (window.ends_us > window.begins_us)
+        reader->density = (double)window.last_total / (double)(window.ends_us - window.begins_us);
+    reader->rarity = (double)window.last_total / (double)(window.last_matches > 0 ? window.last_matches : 1);
     if (window.newest_us < reader->upper_us) {
         reader->upper_us = window.newest_us;
         reader->has_key = false;
@@ -326,7 +354,9 @@ static bool choose_window(struct event_reader *reader, size_t wanted, int64_t *r
         *ret_lower_us = reader->upper_us - widen(reader, wanted);
     else if (!choose_by_rollups(reader, wanted, ret_lower_us))
         return false;
-    if (*ret_lower_us >= reader->upper_us) *ret_lower_us = reader->upper_us - 1;
+    const double width_us = reader->density > 0 ? LOOK_LEAST / reader->density : 1;
+    const int64_t least_us = reader->upper_us - (int64_t)(width_us < DAY_US ? width_us : DAY_US) - 1;
+    if (*ret_lower_us > least_us) *ret_lower_us = least_us;
     if (*ret_lower_us < reader->filter->from_us) *ret_lower_us = reader->filter->from_us;
     return true;
 }
@@ -348,16 +378,25 @@ static const char *print_month(int64_t instant_us, int ahead, char text[INSTANT_
 static void add_window(struct query *query, const struct event_reader *reader, int64_t lower_us)
 {
     const int64_t day_before_us = lower_us > DAY_US ? lower_us - DAY_US : 0;
-    add_condition(query, "e.event_time >= ", print_time(lower_us, query->times[0]), "timestamptz");
-    add_condition(query, "e.event_time < ", print_time(reader->upper_us, query->times[1]), "timestamptz");
-    add_condition(query, "e.bucket >= ", print_month(day_before_us, 0, query->times[2]), "timestamptz");
-    add_condition(query, "e.bucket < ", print_month(reader->upper_us, 1, query->times[3]), "timestamptz");
+    add_time(query, " AND e.event_time >= ", print_time(lower_us, query->times[0]));
+    add_time(query, " AND e.event_time < ", print_time(reader->upper_us, query->times[1]));
+    add_time(query, " AND e.bucket >= ", print_month(day_before_us, 0, query->times[2]));
+    add_time(query, " AND e.bucket < ", print_month(reader->upper_us, 1, query->times[3]));
     if (!reader->has_key) return;
-    add(query, " AND (e.event_time, e.event_hash) < (");
-    add_value(query, print_time(reader->upper_us - 1, query->times[4]), "timestamptz");
+    add_time(query, " AND (e.event_time, e.event_hash) < (",
+             print_time(reader->upper_us - 1, query->times[4]));
     add(query, ", ");
     add_value(query, reader->key_hash, "uuid");
     add(query, ")");
+}
+
+/* How many events of all names the window holds: by its width, or by how rare those are that are wanted. The
+ * first is too few where the hour of which the density is known begins or ends with nothing. */
+static double expected_look(const struct event_reader *reader, int64_t lower_us, size_t wanted)
+{
+    const double by_width = reader->density * (double)(reader->upper_us - lower_us);
+    const double by_rarity = reader->rarity * SURPLUS * (double)wanted;
+    return by_width > by_rarity ? by_width : by_rarity;
 }
 
 static bool read_window(struct event_reader *reader, int64_t lower_us, size_t wanted, struct rows **ret_rows)
@@ -367,8 +406,8 @@ static bool read_window(struct event_reader *reader, int64_t lower_us, size_t wa
     char limit[40];
     (void)snprintf(limit, sizeof limit, " LIMIT %zu", wanted);
     add(&query, "SELECT " SQL_COLUMNS " FROM (SELECT * FROM winnow.event AS e WHERE true");
+    add_filter(&query, reader, expected_look(reader, lower_us, wanted) > INDEX_PAYS);
     add_window(&query, reader, lower_us);
-    add_filter(&query, reader);
     add(&query, order);
     add(&query, limit);
     add(&query, ") AS e JOIN winnow.stream AS s USING (stream_id)");

@@ -55,13 +55,15 @@ struct event_reader {
     char key_hash[IDENTITY_TEXT_SIZE];
     int64_t width_us; /* of the last window; 0: none yet, or it was full */
     size_t found;     /* rows in it */
+    double density;   /* events a µs, of all names, in the hour of the roll-ups that was looked into last */
+    double rarity;    /* one of so many events there is of the wanted names */
     bool ended;
     bool names_read;
     char *clients; /* names that hold the text, as arrays of PostgreSQL; NULL: none */
     char *metrics;
     char *only_client; /* the one name that holds the text, when it is the only one */
     char *only_metric;
-    bool few_names; /* so few that looking for each by the index pays */
+    bool few_names; /* so few that looking for each by the index may pay */
 };
 
 /* Borrows call and filter. */

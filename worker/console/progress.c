@@ -19,7 +19,6 @@
 #define LOOK_EVERY_MS      1000
 #define BROKER_TIMEOUT_MS  2000
 #define COUNT_FAILED_EVERY 3
-#define SUMMARIZE_EVERY    2
 #define HISTORY            900 /* looks that are remembered: a quarter of an hour */
 
 struct history {
@@ -185,18 +184,9 @@ static bool count_failed(struct progress *progress, struct fault *ret_fault)
     return letters_count_open(progress->database, &scope, &all, &progress->failed_open, ret_fault);
 }
 
-/* Or who asks for the newest events would read all that came since autovacuum was there. */
-static bool summarize(struct progress *progress, struct fault *ret_fault)
-{
-    if (progress->look_count % SUMMARIZE_EVERY != 0) return true;
-    return database_run(progress->database, "summarize", "SELECT winnow.summarize_events()", NULL, 0, NULL,
-                        ret_fault);
-}
-
 static bool look_at_database(struct progress *progress, struct fault *ret_fault)
 {
-    return read_partitions(progress, ret_fault) && summarize(progress, ret_fault) &&
-           count_failed(progress, ret_fault);
+    return read_partitions(progress, ret_fault) && count_failed(progress, ret_fault);
 }
 
 /* ---- the brokers' side --------------------------------------------------------------------------------- */

@@ -1,9 +1,7 @@
 #include "console/server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -23,7 +21,7 @@
 #define CONNECTION_BYTES   ((size_t)24 * 1024) /* request line, headers, and what a read or write takes */
 #define SILENCE_S          30U
 #define REQUEST_TIMEOUT_MS INT64_C(30000) /* of a request, from its first byte or the last answer */
-#define BACKLOG            512U
+#define BACKLOG            512
 #define BODIES_BYTES_MAX   ((size_t)24 * 1024 * 1024)
 #define SHORT_BODY_BYTES \
     ((size_t)16 * 1024) /* always taken: those who send long ones slowly keep out no others */
@@ -383,38 +381,6 @@ static size_t keep_escapes(void *context, struct MHD_Connection *connection, cha
     return strlen(text);
 }
 
-static socklen_t make_address(const struct listen_address *address, struct sockaddr_storage *ret)
-{
-    memset(ret, 0, sizeof *ret);
-    if (strchr(address->host, ':') == NULL) {
-        struct sockaddr_in *four = (struct sockaddr_in *)ret;
-        *four = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(address->port)};
-        if (inet_pton(AF_INET, address->host, &four->sin_addr) != 1) abort(); /* was read before */
-        return sizeof *four;
-    }
-    struct sockaddr_in6 *six = (struct sockaddr_in6 *)ret;
-    *six = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(address->port)};
-    if (inet_pton(AF_INET6, address->host, &six->sin6_addr) != 1) abort();
-    return sizeof *six;
-}
-
-/* libmicrohttpd would only say that it failed, not why. -1 with errno. */
-static int listen_at(const struct listen_address *address)
-{
-    struct sockaddr_storage at;
-    const int on = 1;
-    socklen_t size = make_address(address, &at);
-    int fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return -1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        bind(fd, (struct sockaddr *)&at, size) == 0 && listen(fd, BACKLOG) == 0)
-        return fd;
-    int error = errno;
-    (void)close(fd);
-    errno = error;
-    return -1;
-}
-
 static struct MHD_Daemon *start(struct server *server, int fd)
 {
     const struct console *console = server->console; /* on a loopback address all come from one */
@@ -432,7 +398,7 @@ static struct MHD_Daemon *start(struct server *server, int fd)
 bool server_open(struct console *console, const struct listen_address *address, struct server **ret_server,
                  struct fault *ret_fault)
 {
-    int fd = listen_at(address);
+    int fd = listen_address_open(address, BACKLOG);
     if (fd < 0) {
         fault_set(ret_fault, STATUS_STOP, "listen", "cannot listen on %s port %u: %s", address->host,
                   (unsigned)address->port, strerror(errno));

@@ -27,6 +27,8 @@ static const struct {
 } kinds[SESSION_KIND_COUNT] = {
     [SESSION_READ] = {"winnow console", true, STATEMENT_TIMEOUT_MS, SQL_READ},
     [SESSION_OUTCOME] = {"winnow console outcome", true, OUTCOME_TIMEOUT_MS, SQL_READ},
+    [SESSION_UPKEEP] = {"winnow console upkeep", false, STATEMENT_TIMEOUT_MS,
+                        "SELECT " LESSER_ROLE("winnow_console")},
     [SESSION_RETRY] = {"winnow console retry", false, STATEMENT_TIMEOUT_MS,
                        "SELECT " LESSER_ROLE("winnow_retry")},
     [SESSION_FAULT] = {"winnow console fault", true, STATEMENT_TIMEOUT_MS, "SELECT"},

@@ -11,6 +11,7 @@
 enum session_kind {
     SESSION_READ, /* as winnow_console when the login is a member of it; transactions only read in any case */
     SESSION_OUTCOME, /* the same, for questions that take a moment and are asked again */
+    SESSION_UPKEEP,  /* as winnow_console, but its transactions may write what that role's functions write */
     SESSION_RETRY,   /* as winnow_retry when the login is a member of it */
     SESSION_FAULT,   /* as the login itself: ends other sessions, for simulated failures */
     SESSION_KIND_COUNT

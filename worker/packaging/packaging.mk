@@ -46,7 +46,10 @@ INSTALLED = $(BUILD)/winnow:755:$(PREFIX)/bin/winnow \
     worker/OPERATIONS.md:644:$(DOCDIR)/OPERATIONS.md \
     $(SYSTEMD)/secrets.conf:644:$(DOCDIR)/examples/secrets.conf
 
-.PHONY: install uninstall deb
+.PHONY: install uninstall deb version
+version: ## print the version
+	@echo '$(VERSION)'
+
 install: $(BUILD)/winnow $(UNITS) $(PRINTED) ## copy program, units, manual, completion below DESTDIR= PREFIX=/usr/local
 	@set -e; for file in $(INSTALLED); do IFS=: read -r from mode place <<<"$$file"; \
 	  $(INSTALL) -D -m "$$mode" "$$from" "$(DESTDIR)$$place"; echo "  $(DESTDIR)$$place"; done

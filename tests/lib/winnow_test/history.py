@@ -30,6 +30,9 @@ INSERT INTO winnow.rollup_client (client_id, stream_id, shard, event_count, amou
 SELECT client_id COLLATE "C", stream_id, shard, sum(event_count), sum(amount_sum) FROM winnow.rollup_hour GROUP BY 1, 2, 3;
 INSERT INTO winnow.rollup_metric (metric, stream_id, shard, event_count, amount_sum)
 SELECT metric COLLATE "C", stream_id, shard, sum(event_count), sum(amount_sum) FROM winnow.rollup_hour GROUP BY 1, 2, 3;
+INSERT INTO winnow.rollup_day (day, stream_id, shard, event_count, amount_sum)
+SELECT date_bin('1 day', bucket, 'epoch'), stream_id, shard, sum(event_count), sum(amount_sum)
+FROM winnow.rollup_hour GROUP BY 1, 2, 3;
 """
 
 

@@ -56,7 +56,7 @@ def run(*arguments, stdin=b"", settings=None, timeout_s=60, check=False, binary=
 class Pool:
     """A `winnow pool` (or, with workers=0, one `winnow worker` in the foreground), from `with` to its end.
 
-    settings: brokers, topic, group, database, ... as in WINNOW_…; properties: -X for librdkafka; variables: more of
+    settings: brokers, topic, group, database, ... as in WINNOW_…; metrics_listen is off unless it is among them; properties: -X for librdkafka; variables: more of
     the environment, which nothing else gets."""
 
     def __init__(self, settings, workers=2, properties=None, arguments=(), log_path=None, binary=None, variables=None):
@@ -79,7 +79,8 @@ class Pool:
 
     def start(self):
         # TERM lets the pool end its workers itself, should we be killed.
-        self.process = Process(self._argv, self.log_path, env={**environment(self.settings), **self.variables},
+        settings = {"metrics_listen": "off", **self.settings}
+        self.process = Process(self._argv, self.log_path, env={**environment(settings), **self.variables},
                                death_signal=signal.SIGTERM)
         return self
 

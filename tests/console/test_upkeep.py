@@ -1,0 +1,88 @@
+"""What the console does so that its answers come quickly, and that it does no more."""
+
+import psycopg2
+import pytest
+from test_aggregates import store
+from test_events import fill, make_rows
+from winnow_test.poll import wait_until
+
+FIND_NOTHING = "EXPLAIN (ANALYZE, FORMAT JSON) SELECT FROM {} WHERE client_id = '' AND metric = ''"
+ROWS = """
+INSERT INTO winnow.event (bucket, event_time, origin_offset, event_hash, origin_partition, stream_id, client_id, metric, amount)
+SELECT '2024-03-01', '2024-03-01'::timestamptz + n * interval '1 ms', n, md5(n::text)::uuid, 0, 1, 'client', 'sale', 1
+FROM generate_series(1, 100000) AS n"""
+
+
+def pages_of_nothing(database, part):
+    with psycopg2.connect(database.dsn, options="-c enable_seqscan=off") as connection, connection.cursor() as cursor:
+        cursor.execute(FIND_NOTHING.format(part))
+        return cursor.fetchone()[0][0]["Plan"].get("Lossy Heap Blocks", 0)
+
+
+def break_off(database, index):
+    """Summarizes anew, and is cancelled in the middle; then what is left, as autovacuum would."""
+    database.run(f"SELECT brin_desummarize_range('{index}', page) FROM generate_series(0, 1200, 8) AS page")
+    with psycopg2.connect(database.dsn, options="-c statement_timeout=5") as connection:
+        with pytest.raises(psycopg2.errors.QueryCanceled), connection.cursor() as cursor:
+            cursor.execute(f"SELECT brin_summarize_new_values('{index}'), pg_sleep(1)")
+    database.run(f"SELECT brin_summarize_new_values('{index}')")
+
+
+@pytest.fixture
+def broken_off(stage):
+    """(database, partition) with a summary that was broken off."""
+    database = stage.database
+    database.run("SELECT winnow.ensure_event_month('2024-03-01')")
+    database.run(ROWS)
+    index = database.value("SELECT i.indexrelid::regclass::text FROM pg_index AS i JOIN pg_attribute AS a ON "
+                           "a.attrelid = i.indexrelid WHERE i.indrelid = 'winnow.event_y2024m03'::regclass AND a.attname = 'metric'")
+    wait_until(lambda: break_off(database, index) or pages_of_nothing(database, "winnow.event_y2024m03") > 200, 30,
+               "summarizing was broken off in time")
+    return database, "winnow.event_y2024m03"
+
+
+def test_a_summary_that_was_broken_off_is_finished(broken_off):
+    database, part = broken_off
+    assert database.value("SELECT winnow.mend_summaries()") >= 1
+    assert pages_of_nothing(database, part) <= 128
+    assert database.value("SELECT winnow.mend_summaries()") == 0
+
+
+def test_the_console_finishes_it(broken_off, stage, make_console):
+    database, part = broken_off
+    make_console(stage)
+    wait_until(lambda: pages_of_nothing(database, part) <= 128, 15, "the summary is finished")
+
+
+def test_the_console_adds_days_up(stage, make_console):
+    rows = make_rows(200)
+    fill(stage.database, rows[:100])
+    stage.database.run("UPDATE winnow.rollup_day SET updated_at = '-infinity'")
+    make_console(stage)
+    kept = "SELECT bool_and(kept) FROM winnow.total_days('-infinity', 'infinity', false)"
+    wait_until(lambda: stage.database.value(kept), 15, "all days are kept")
+    store(stage.database, rows[100:])
+    assert not stage.database.value(kept)
+    stage.database.run("UPDATE winnow.rollup_day SET updated_at = '-infinity'")
+    wait_until(lambda: stage.database.value(kept), 15, "they are kept again")
+    assert stage.database.rows("SELECT * FROM winnow.invariant_violation() WHERE invariant > 'I6'") == []
+
+
+def test_two_consoles_do_not_wait_for_each_other(stage):
+    fill(stage.database, make_rows(50))
+    with psycopg2.connect(stage.database.dsn) as other, other.cursor() as cursor:
+        cursor.execute("SELECT winnow.keep_days('0 s', '1 s')")
+        assert stage.database.value("SELECT winnow.keep_days('0 s', '1 s')") == 0
+    assert stage.database.value("SELECT count(*) FROM winnow.kept_day WHERE day > '-infinity'") == 4
+
+
+def test_what_is_kept_of_a_day_that_is_gone_goes(stage):
+    fill(stage.database, make_rows(50))
+    stage.database.run("SELECT winnow.keep_days('0 s', '1 hour')")
+    for table, column in (("rollup_day", "day"), ("rollup_hour", "bucket")):
+        stage.database.run(f"DELETE FROM winnow.{table} WHERE {column} < '2024-03-02'")
+    stage.database.run("UPDATE winnow.kept_day SET kept_at = '-infinity'")
+    stage.database.run("SELECT winnow.keep_days('0 s', '1 hour')")
+    for table in ("kept_day", "kept_client", "kept_client_hours", "kept_metric"):
+        assert stage.database.value(f"SELECT count(*) FROM winnow.{table} WHERE day < '2024-03-02' AND day > '-infinity'") == 0
+    assert stage.database.rows("SELECT * FROM winnow.invariant_violation() WHERE invariant > 'I7'") == []
