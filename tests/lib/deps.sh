@@ -31,6 +31,7 @@ declare -A why=(
     [clang]='fuzzing' [libclang-rt-dev]='fuzzing: libFuzzer and the sanitizers'
     [npm]='bundles the page of the console'
     [chromium]='the browser that looks at the console' [chromium-driver]='drives the browser'
+    [prometheus]='promtool, which reads metrics and alert rules'
     [python3-selenium]='the browser from Python'
     [openjdk-17-jre-headless]='runs Apache Kafka' [maven]='fetches the jars of Apache Kafka'
 )
@@ -53,6 +54,7 @@ installed_otherwise() {
         local program=${1/maven/mvn}
         command -v "$program" >/dev/null ;;
     openjdk-17-jre-headless) command -v java >/dev/null ;;
+    prometheus) command -v promtool >/dev/null ;;
     postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
     *) return 1 ;;
     esac
@@ -97,6 +99,11 @@ install_packages() {
     fi
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -q >&2
+    if [[ " $* " == *" prometheus "* ]]; then
+        # Only its promtool is wanted: a unit that is masked before it is installed never starts.
+        mkdir -p /etc/systemd/system
+        [[ -e /etc/systemd/system/prometheus.service ]] || ln -s /dev/null /etc/systemd/system/prometheus.service
+    fi
     if [[ " $* " == *" postgresql "* ]]; then
         install_without_main_cluster "$@"
     else
