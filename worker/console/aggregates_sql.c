@@ -143,12 +143,11 @@ static void add_hours(struct aggregates_statement *statement, const struct sourc
 #define SQL_KEPT_CLIENT \
     " UNION ALL SELECT k.day, k.client_id, k.metric, k.event_count, k.amount_sum FROM span " \
     "JOIN winnow.kept_client AS k ON k.day = span.day WHERE span.kept AND span.whole"
-#define SQL_KEPT_CLIENT_HOURS \
-    " UNION ALL SELECT k.day + u.hour * interval '1 hour', k.client_id, k.metric, u.event_count, " \
-    "u.amount_sum FROM span JOIN winnow.kept_client_hours AS k ON k.day = span.day CROSS JOIN LATERAL " \
-    "unnest(k.hours, k.event_counts, k.amount_sums) AS u (hour, event_count, amount_sum) WHERE span.kept " \
-    "AND k.day + u.hour * interval '1 hour' >= span.begins AND k.day + u.hour * interval '1 hour' < " \
-    "span.ends"
+#define SQL_KEPT_CLIENT_HOURS(bucket, cut) \
+    " UNION ALL SELECT " bucket ", k.client_id, k.metric, u.event_count, u.amount_sum FROM span " \
+    "JOIN winnow.kept_client_hours AS k ON k.day = span.day CROSS JOIN LATERAL " \
+    "unnest(k.hours, k.event_counts, k.amount_sums) AS u (hour, event_count, amount_sum) " \
+    "WHERE span.kept" cut " AND u.hour >= span.begin_hour AND u.hour < span.end_hour"
 #define SQL_KEPT_METRIC \
     " UNION ALL SELECT k.hour, NULL, k.metric, k.event_count, k.amount_sum FROM span JOIN " \
     "winnow.kept_metric AS k ON k.day = span.day WHERE span.kept AND k.hour >= span.begins AND k.hour < " \
@@ -169,7 +168,9 @@ static void add_days(struct aggregates_statement *statement, const struct source
     if (nameless && !source->by_hour) add(statement, SQL_CUT_DAY SQL_DAY);
     if (source->of_clients && !source->by_hour) add_part(statement, source, SQL_KEPT_CLIENT);
     if (source->of_clients)
-        add_part(statement, source, source->by_hour ? SQL_KEPT_CLIENT_HOURS : SQL_KEPT_CLIENT_HOURS SQL_CUT);
+        add_part(statement, source,
+                 source->by_hour ? SQL_KEPT_CLIENT_HOURS("k.day + u.hour * interval '1 hour'", "")
+                                 : SQL_KEPT_CLIENT_HOURS("k.day", SQL_CUT));
     else
         add_part(statement, source,
                  nameless && !source->by_hour ? SQL_KEPT_METRIC SQL_CUT_DAY : SQL_KEPT_METRIC);
