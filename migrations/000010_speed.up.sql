@@ -25,16 +25,16 @@ BEGIN
     WHERE c.relnamespace = 'winnow'::regnamespace
         AND c.relname = ANY (ARRAY[to_char(this_month, '"event_y"YYYY"m"MM'), 'event_default'])
     ORDER BY c.relname DESC LIMIT 1;
-    SELECT max(e.event_time) + step INTO middle FROM winnow.event AS e
+    SELECT max(e.event_time) INTO middle FROM winnow.event AS e
     WHERE e.ctid >= tail AND e.event_time >= begins AND e.event_time < ends
         AND e.bucket >= this_month AND e.bucket < this_month + interval '1 month';
-    IF middle >= ends THEN
-        RETURN ends;
-    ELSIF middle IS NOT NULL AND NOT EXISTS (
+    IF middle IS NOT NULL AND (middle + step >= ends OR NOT EXISTS (
         SELECT FROM winnow.event AS e
-        WHERE e.event_time >= middle AND e.event_time < ends AND e.bucket >= month AND e.bucket < after_month)
+        WHERE e.event_time >= middle + step AND e.event_time < ends AND e.bucket >= month AND e.bucket < after_month))
     THEN
-        RETURN middle;
+        RETURN (SELECT max(e.event_time) + interval '1 microsecond' FROM winnow.event AS e
+            WHERE e.event_time >= middle AND e.event_time < least(middle + step, ends)
+                AND e.bucket >= month AND e.bucket < after_month);
     END IF;
     WHILE some_from > begins AND NOT EXISTS (
         SELECT FROM winnow.event AS e
