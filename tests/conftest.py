@@ -136,12 +136,13 @@ class Stage:
 
 
 @pytest.fixture
-def make_stage(kafka, database):
-    """Makes stages with other numbers of partitions, or without a dead-letter topic."""
+def make_stage(request, database):
+    """Makes stages with other numbers of partitions, or without a dead-letter topic; without `broker` on Apache Kafka,
+    which is started when it is first wanted."""
     stages = []
 
     def make(partitions=4, dead_letter_topic=True, config=None, broker=None):
-        broker = broker or kafka
+        broker = broker or request.getfixturevalue("kafka")
         topic = f"events-{os.getpid()}-{next(_numbers)}"
         broker.create_topic(topic, partitions, config)
         if dead_letter_topic:

@@ -79,9 +79,14 @@ void fault_from_connect(struct fault *ret_fault, const char *message)
     if (told) status = sqlstate_status(sqlstate, false);
     /* No data is involved in connecting, nor is anything in doubt yet. */
     if (status == STATUS_REJECT || status == STATUS_FATAL) status = STATUS_RETRY;
-    const bool stop = status == STATUS_STOP;
-    fault_set(ret_fault, status, "connect", "cannot connect to PostgreSQL: %s%s%s", text, stop ? "; " : "",
-              stop ? advice : "");
+    if (!told && advice == NULL) {
+        advice = "check -d, or PGHOST and PGPORT, and whether the server runs";
+        char *question = strstr(text, ". Is the server running");
+        if (question != NULL) *question = '\0';
+    }
+    const bool advised = status == STATUS_STOP || !told;
+    fault_set(ret_fault, status, "connect", "cannot connect to PostgreSQL: %s%s%s", text, advised ? "; " : "",
+              advised ? advice : "");
     memcpy(ret_fault->sqlstate, sqlstate, sizeof(sqlstate));
 }
 

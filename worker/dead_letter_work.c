@@ -173,12 +173,42 @@ static int64_t read_count(struct rows *rows)
 
 bool letters_discard(struct database *database, const struct letter_scope *scope,
                      const struct letter_filter *filter, size_t limit, const struct letter_deed *deed,
-                     int64_t *ret_count, struct fault *ret_fault)
+                     struct letter_range *ret_range, struct fault *ret_fault)
 {
     struct letter_query query;
     struct rows *rows = NULL;
     begin_group(&query, scope, filter, limit, "");
     letter_query_add(&query, ", made AS (" SQL_INSERT);
+    add_deed(&query, deed);
+    letter_query_add(&query,
+                     " RETURNING action_id) SELECT count(*), min(action_id), max(action_id) FROM made");
+    if (!letter_query_run_alone(database, &query, &rows, ret_fault)) return false;
+    *ret_range = (struct letter_range){rows_int(rows, 0, 0), rows_int(rows, 0, 1), rows_int(rows, 0, 2)};
+    rows_free(rows);
+    return true;
+}
+
+bool letters_undo(struct database *database, const struct letter_scope *scope,
+                  const struct letter_filter *filter, const struct letter_range *range, size_t limit,
+                  const struct letter_deed *deed, int64_t *ret_count, struct fault *ret_fault)
+{
+    const struct letter_filter discarded = {
+        .reason = filter->reason, .client = filter->client, .state = "discarded"};
+    struct letter_query query;
+    struct rows *rows = NULL;
+    letter_query_begin(
+        &query, scope,
+        "WITH letter AS MATERIALIZED (SELECT w.stream_id, w.partition, w.message_offset "
+        "FROM winnow.dead_letter_action AS a JOIN winnow.dead_letter_work AS w "
+        "USING (stream_id, partition, message_offset) WHERE a.action = 'discard' AND NOT EXISTS "
+        "(SELECT FROM winnow.dead_letter_action AS n WHERE n.stream_id = a.stream_id AND n.partition = "
+        "a.partition AND n.message_offset = a.message_offset AND n.action_id > a.action_id) "
+        "AND w.stream_id = " SQL_STREAM);
+    letter_query_add_filter(&query, &discarded);
+    letter_query_add_number(&query, " AND a.action_id >= ", range->first_id, "::int8");
+    letter_query_add_number(&query, " AND a.action_id <= ", range->last_id, "::int8");
+    letter_query_add_number(&query, " ORDER BY a.action_id LIMIT ", (int64_t)limit,
+                            "::int8), made AS (" SQL_INSERT);
     add_deed(&query, deed);
     letter_query_add(&query, " RETURNING 1) SELECT count(*) FROM made");
     if (!letter_query_run_alone(database, &query, &rows, ret_fault)) return false;

@@ -144,10 +144,25 @@ MUST_CHECK bool letter_do(struct database *database, const struct letter_scope *
                           int64_t offset, const struct letter_deed *deed, struct rows **ret_rows,
                           struct fault *ret_fault);
 
+/* How many actions were written down, and their least and greatest number; 0 when there are none. */
+struct letter_range {
+    int64_t count;
+    int64_t first_id;
+    int64_t last_id;
+};
+
 /* Discards the oldest open letters of a group (the filter's reason and client), `limit` at most. */
 MUST_CHECK bool letters_discard(struct database *database, const struct letter_scope *scope,
                                 const struct letter_filter *filter, size_t limit,
-                                const struct letter_deed *deed, int64_t *ret_count, struct fault *ret_fault);
+                                const struct letter_deed *deed, struct letter_range *ret_range,
+                                struct fault *ret_fault);
+
+/* Takes back the discards with numbers in that range, of letters of the group to which nothing was done
+ * since; `limit` at most. */
+MUST_CHECK bool letters_undo(struct database *database, const struct letter_scope *scope,
+                             const struct letter_filter *filter, const struct letter_range *range,
+                             size_t limit, const struct letter_deed *deed, int64_t *ret_count,
+                             struct fault *ret_fault);
 
 enum taken_column {
     TAKEN_KEY,     /* bytea */

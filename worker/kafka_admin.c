@@ -14,6 +14,7 @@
 
 struct kafka_admin {
     rd_kafka_t *client;
+    bool stuck; /* a request was not answered: 2.0.2 waits for it for ever when the client is destroyed */
     const char *client_id; /* how members of ours call themselves */
 };
 
@@ -42,7 +43,7 @@ bool kafka_admin_open(const struct settings *settings, struct kafka_admin **ret_
 void kafka_admin_free(struct kafka_admin *admin)
 {
     if (admin == NULL) return;
-    rd_kafka_destroy(admin->client);
+    if (!admin->stuck) rd_kafka_destroy(admin->client); /* else it ends with the process */
     free(admin);
 }
 
@@ -173,14 +174,15 @@ static struct request request_new(rd_kafka_t *client, rd_kafka_admin_op_t operat
 }
 
 /* The answer, owned by the caller; NULL with the fault. */
-static rd_kafka_event_t *request_wait(struct request *request, const char *site, int timeout_ms,
-                                      struct fault *ret_fault)
+static rd_kafka_event_t *request_wait(struct kafka_admin *admin, struct request *request, const char *site,
+                                      int timeout_ms, struct fault *ret_fault)
 {
     rd_kafka_event_t *event = rd_kafka_queue_poll(request->queue, timeout_ms + SLICE_MS);
     rd_kafka_resp_err_t err = event == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         kafka_fault(ret_fault, site, err, event == NULL ? NULL : rd_kafka_event_error_string(event));
         ret_fault->code = err;
+        admin->stuck |= err == RD_KAFKA_RESP_ERR__TIMED_OUT;
         if (event != NULL) rd_kafka_event_destroy(event);
         event = NULL;
     }
@@ -228,7 +230,7 @@ bool kafka_admin_topic_config(struct kafka_admin *admin, const char *topic, int 
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     rd_kafka_DescribeConfigs(admin->client, &resource, 1, request.options, request.queue);
     rd_kafka_ConfigResource_destroy(resource);
-    rd_kafka_event_t *event = request_wait(&request, "topic configuration", timeout_ms, ret_fault);
+    rd_kafka_event_t *event = request_wait(admin, &request, "topic configuration", timeout_ms, ret_fault);
     request_done(&request);
     return event != NULL && take_config(event, ret_config, ret_fault);
 }
@@ -289,13 +291,13 @@ static bool view_group(const rd_kafka_ConsumerGroupDescription_t *group, const c
     return true;
 }
 
-bool kafka_admin_group(struct kafka_admin *admin, const char *group, int timeout_ms,
-                       struct kafka_group_view *ret_view, struct fault *ret_fault)
+static bool ask_group(struct kafka_admin *admin, const char *group, int timeout_ms,
+                      struct kafka_group_view *ret_view, struct fault *ret_fault)
 {
     size_t count = 0;
     struct request request = request_new(admin->client, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout_ms);
     rd_kafka_DescribeConsumerGroups(admin->client, &group, 1, request.options, request.queue);
-    rd_kafka_event_t *event = request_wait(&request, "group", timeout_ms, ret_fault);
+    rd_kafka_event_t *event = request_wait(admin, &request, "group", timeout_ms, ret_fault);
     request_done(&request);
     if (event == NULL) return false;
     const rd_kafka_ConsumerGroupDescription_t **groups = rd_kafka_DescribeConsumerGroups_result_groups(
@@ -305,6 +307,42 @@ bool kafka_admin_group(struct kafka_admin *admin, const char *group, int timeout
         fault_set(ret_fault, STATUS_RETRY, "group", "the brokers answered about %zu groups", count);
     rd_kafka_event_destroy(event);
     return told;
+}
+
+/* A coordinator that has just been chosen reads its groups first. */
+static bool is_not_ready(const struct fault *fault)
+{
+    return fault->code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+           fault->code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+           fault->code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+}
+
+bool kafka_admin_group(struct kafka_admin *admin, const char *group, int timeout_ms,
+                       struct kafka_group_view *ret_view, struct fault *ret_fault)
+{
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    for (;;) {
+        int64_t left_ms = deadline_ms - clock_now_ms();
+        if (ask_group(admin, group, left_ms < 1 ? 1 : (int)left_ms, ret_view, ret_fault)) return true;
+        if (!is_not_ready(ret_fault) || clock_now_ms() + SLICE_MS >= deadline_ms) return false;
+        (void)rd_kafka_poll(admin->client, SLICE_MS);
+    }
+}
+
+bool kafka_admin_members(struct kafka_admin *admin, const char *group, int timeout_ms, int64_t *ret_ours)
+{
+    const struct rd_kafka_group_list *list = NULL;
+    rd_kafka_resp_err_t err = rd_kafka_list_groups(admin->client, group, &list, timeout_ms);
+    bool told = err == RD_KAFKA_RESP_ERR_NO_ERROR && list->group_cnt == 1;
+    int64_t ours = 0;
+    for (int i = 0; told && i < list->groups[0].member_cnt; i++) {
+        const char *client_id = list->groups[0].members[i].client_id;
+        ours += client_id != NULL && strcmp(client_id, admin->client_id) == 0;
+    }
+    bool none = err == RD_KAFKA_RESP_ERR_NO_ERROR && list->group_cnt == 0;
+    if (list != NULL) rd_kafka_group_list_destroy(list);
+    if (told || none) *ret_ours = ours;
+    return told || none;
 }
 
 /* ---- the producer's id -------------------------------------------------------------------------------- */

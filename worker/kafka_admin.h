@@ -73,6 +73,11 @@ struct kafka_group_view {
 MUST_CHECK bool kafka_admin_group(struct kafka_admin *admin, const char *group, int timeout_ms,
                                   struct kafka_group_view *ret_view, struct fault *ret_fault);
 
+/* How many members of the group are workers of winnow, for who asks often: gives up at once where brokers do
+ * not tell. A group that is not ours to see looks like one that nobody is in. */
+MUST_CHECK bool kafka_admin_members(struct kafka_admin *admin, const char *group, int timeout_ms,
+                                    int64_t *ret_ours);
+
 /* Whether the brokers give us the id that an idempotent producer needs: they do to whoever may write to any
  * topic at all, or may write idempotently. */
 MUST_CHECK bool kafka_producer_id_given(const struct settings *settings, int timeout_ms,

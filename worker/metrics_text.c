@@ -296,14 +296,20 @@ static void print_unpublished(struct buffer *text, const struct slot_page *page)
         if (metrics_get(&metrics->unpublished_at_ms) > metrics_get(&latest->unpublished_at_ms))
             latest = metrics;
     }
-    if (metrics_get(&latest->unpublished_at_ms) == 0) return;
     int64_t oldest_ms = metrics_get(&latest->unpublished_oldest_ms);
-    double age_s = oldest_ms > 0 ? (double)(clock_wall_ms() - oldest_ms) / 1000 : 0;
-    add_gauge(text, "winnow_dead_letters_unpublished",
-              "Dead letters that their topic does not have yet, counted every few seconds and up to 10,000.",
-              (double)metrics_get(&latest->unpublished));
-    add_gauge(text, "winnow_dead_letters_unpublished_oldest_seconds", "Age of the oldest of them.",
-              age_s > 0 ? age_s : 0);
+    int64_t age_ms = oldest_ms > 0 ? clock_wall_ms() - oldest_ms : 0;
+    bool known = metrics_get(&latest->unpublished_at_ms) > 0;
+    metrics_family(
+        text, "winnow_dead_letters_unpublished", "gauge",
+        "Dead letters that their topic does not have yet, counted every few seconds and up to 10,000.");
+    if (known)
+        metrics_line(text, "winnow_dead_letters_unpublished %" PRId64 "\n",
+                     metrics_get(&latest->unpublished));
+    metrics_family(text, "winnow_dead_letters_unpublished_oldest_seconds", "gauge",
+                   "Age of the oldest of them.");
+    if (known)
+        metrics_line(text, "winnow_dead_letters_unpublished_oldest_seconds %.15g\n",
+                     age_ms > 0 ? (double)age_ms / 1000 : 0);
 }
 
 static void print_servers(struct buffer *text, const struct slot_page *page)

@@ -154,7 +154,9 @@ static void complain_unreadable(struct settings_load *load, const char *path, co
 {
     struct origin origin = {ORIGIN_FILE, strdup(asked_by)};
     if (origin.place == NULL) abort();
-    settings_load_complain(load, origin, "cannot read %s: %s", path, strerror(errno));
+    settings_load_complain(load, origin,
+                           "cannot read %s: %s; `winnow config example` prints a file to begin with", path,
+                           strerror(errno));
     free(origin.place);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nearest.h"
 #include "reject.h"
 #include "secret.h"
 #include "settings_table.h"
@@ -43,6 +44,18 @@ void setting_print_expected(const struct setting *setting, struct buffer *ret_te
         setting_add(ret_text, "one of: %s", setting->choices);
 }
 
+/* "; did you mean debug?" */
+static void add_nearest(const char *choices, const char *text, struct buffer *ret_problem)
+{
+    char names[SETTING_TEXT_SIZE];
+    char *rest = NULL;
+    struct nearest nearest = nearest_to(text);
+    (void)snprintf(names, sizeof names, "%s", choices);
+    for (char *name = strtok_r(names, " ", &rest); name != NULL; name = strtok_r(NULL, " ", &rest))
+        nearest_offer(&nearest, name);
+    if (nearest.name != NULL) setting_add(ret_problem, "; did you mean %s?", nearest.name);
+}
+
 /* "found abc, expected a whole number from 1 to 256". */
 static bool refuse(const struct setting *setting, const char *text, const char *expected,
                    struct buffer *ret_problem)
@@ -58,6 +71,7 @@ static bool refuse(const struct setting *setting, const char *text, const char *
         setting_add(ret_problem, "%s", expected);
     else
         setting_print_expected(setting, ret_problem);
+    if (setting->choices != NULL) add_nearest(setting->choices, text, ret_problem);
     return false;
 }
 

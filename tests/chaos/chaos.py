@@ -25,7 +25,7 @@ from judge import demand_no_refusal, demand_proof, judge  # noqa: E402
 from mixture import DUPLICATE_SHARE, Places  # noqa: E402
 from nemesis import Nemesis                 # noqa: E402
 from stream import Producers                # noqa: E402
-from winnow_test import letters             # noqa: E402
+from winnow_test import letters, metrics    # noqa: E402
 from winnow_test.kafka import Kafka         # noqa: E402
 from winnow_test.pool import run            # noqa: E402
 from winnow_test.postgres import Postgres   # noqa: E402
@@ -80,7 +80,7 @@ def _make_scene(options, server, broker, proxy):
 def _make_nemesis(scene, proxies, log_path):
     settings = {"brokers": scene.broker.proxied_brokers, "topic": TOPIC, "group": GROUP,
                 "database": scene.server.tcp_dsn(scene.database.name, port=proxies[1].port),
-                "statement_timeout_ms": STATEMENT_TIMEOUT_MS}
+                "statement_timeout_ms": STATEMENT_TIMEOUT_MS, **metrics.LISTEN}
     binary = shields.binary_without_fence() if scene.options.shield == shields.NO_FENCE else None
     return Nemesis(scene, settings, log_path, binary, proxies)
 
@@ -90,6 +90,8 @@ def _drain(account, scene, nemesis, producers):
     producers.finish()
     nemesis.recover(account, "the end")
     letters.wait_until_published(scene.database, PUBLISH_TIMEOUT_S, scene.pool.log_tail)
+    if account.shield != shields.NO_FENCE:  # without it two workers may add to one total
+        account.wrong += metrics.lasting_differences(scene.pool, scene.database, scene.topic)
     code = scene.pool.stop()
     if code != 0:
         account.wrong.append(f"the pool ended with {code}")

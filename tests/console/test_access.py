@@ -15,7 +15,7 @@ from winnow_test.pool import BINARY, environment, run
 CONTRACT = json.loads((Path(__file__).resolve().parents[2] / "worker/console/openapi.json").read_text())
 RANKS = {"viewer": 1, "submitter": 2, "operator": 3}
 TOKENS = {role: f"{role}-b2f1c7d04e5a" for role in RANKS}
-WRITES = ("submitEvents", "retryGroup", "discardGroup", "retryFailed", "discardFailed", "undoDiscard", "simulateOutage")
+WRITES = ("submitEvents", "retryGroup", "discardGroup", "undoGroup", "retryFailed", "discardFailed", "undoDiscard", "simulateOutage")
 VALUES = {"hash": "f30e1009-fd53-83a8-b737-f74f8de1a698", "partition": "0", "offset": "0"}
 
 

@@ -175,10 +175,31 @@ def test_group(failures, console):
         failures.wait_until_caught_up()
     assert [letter["offset"] for letter in items(console, state="retried")] == [0]
     body = {"reason": "client_id_missing", "client_id": None, "note": "nobody's"}
-    assert console.post("/api/v1/failed/discard", body).json == {"discarded": 1, "remaining": 0}
+    done = console.post("/api/v1/failed/discard", body).json
+    assert (done["discarded"], done["remaining"], done["last_action_id"]) == (1, 0, done["first_action_id"]), done
+    nothing = console.post("/api/v1/failed/discard", body).json
+    assert (nothing["discarded"], nothing["first_action_id"], nothing["last_action_id"]) == (0, None, None)
     assert [letter["reason"] for letter in items(console, state="discarded")] == ["client_id_missing"]
     nothing = console.post("/api/v1/failed/retry", {"reason": "too_deep", "client_id": "x"})
     assert nothing.json == {"retried": 0, "failed": 0, "remaining": 0}
+
+
+def test_the_discard_of_a_group_is_undone(stage, console):
+    """What this request discarded, and nothing else: neither what others did before, nor what was done since."""
+    stage.send(*(Message(b'{"client":"c","metric":"m","amount":"x%d"}' % i, partition=0) for i in range(6)))
+    with stage.pool(breaker_window=0):
+        stage.wait_until_caught_up()
+    group = {"reason": "amount_invalid", "client_id": "c"}
+    before = console.post("/api/v1/failed/discard", {**group, "note": "one", "limit": 1}).json
+    done = console.post("/api/v1/failed/discard", {**group, "note": "the others"}).json
+    assert (before["discarded"], done["discarded"]) == (1, 5)
+    for action, body in (("undo", None), ("discard", {"note": "again"})):
+        assert console.post(f"/api/v1/failed/0/3/{action}", body).status == 200
+    these = {**group, "first_action_id": done["first_action_id"], "last_action_id": done["last_action_id"]}
+    assert console.post("/api/v1/failed/undo", {**these, "client_id": "other"}).json == {"undone": 0}
+    assert [console.post("/api/v1/failed/undo", {**these, "limit": 3}).json["undone"] for _ in range(3)] == [3, 1, 0]
+    assert sorted(letter["offset"] for letter in items(console, state="discarded")) == [0, 3]
+    assert [done["action"] for done in item(console, 0, 5)["history"]] == ["discard", "undo"]
 
 
 def test_group_that_fails_again(stage, console):
@@ -197,7 +218,10 @@ REFUSED = [
     ("0/0/retry", {"valeu": "x"}, "valeu"), ("0/0/retry", {"value": 1}, "value"), ("0/0/retry", [], "the body"),
     ("0/0/retry?wait=31s", {}, "wait"), ("retry", {"reason": "bad_luck", "client_id": None}, "reason"),
     ("retry", {"reason": "empty"}, "client_id"), ("discard", {"reason": "empty", "client_id": None}, "note"),
-    ("retry", {"reason": "empty", "client_id": None, "limit": 1001}, "limit")]
+    ("retry", {"reason": "empty", "client_id": None, "limit": 1001}, "limit"),
+    ("retry", {"reason": "empty", "client_id": None, "first_action_id": 1}, "first_action_id"),
+    ("undo", {"reason": "empty", "client_id": None, "first_action_id": 1}, "last_action_id"),
+    ("undo", {"reason": "empty", "client_id": None, "first_action_id": 0, "last_action_id": 1}, "first_action_id")]
 
 
 def test_refused(failures, console):

@@ -21,16 +21,15 @@ ADMIN_PASSWORD = "battery staple"
 
 class GuardedKafka(Kafka):
     """Kafka with an authorizer: who comes by the plain listener may do everything, and by the other one, `guarded`, the
-    user winnow may do what ACLs let it."""
+    users winnow and reader may do what ACLs let them. A third one, `lost`, advertises an address where nobody is."""
 
     def _write_properties(self, settings):
-        guarded_port = free_port()
-        self.guarded = f"127.0.0.1:{guarded_port}"
+        self.guarded, self.lost = (f"127.0.0.1:{free_port()}" for _ in range(2))
         direct = f"PLAINTEXT://127.0.0.1:{self.port}"
         super()._write_properties({
-            "listeners": f"{direct},GUARDED://{self.guarded},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"{direct},GUARDED://{self.guarded}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"{direct},GUARDED://{self.guarded},LOST://{self.lost},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"{direct},GUARDED://{self.guarded},LOST://127.0.0.1:1",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,LOST:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "sasl.enabled.mechanisms": "PLAIN",
             "listener.name.guarded.plain.sasl.jaas.config":
                 "org.apache.kafka.common.security.plain.PlainLoginModule required "
@@ -50,6 +49,8 @@ def write_scripts(directory):
     # Servers are children of the test, which starts them when it sees the request.
     scripts["systemctl"] = ('echo "$*" > "$CLINIC/request.new" && mv "$CLINIC/request.new" "$CLINIC/request"\n'
                             'until [ -e "$CLINIC/answer" ]; do read -rt 0.05 <> <(:) || :; done; rm "$CLINIC/answer"')
+    # An operator's editor: puts in the address that is listened at.
+    scripts["sudoedit"] = 'sed -i "s|LOST://127.0.0.1:1$|LOST://$LOST|" "$KAFKA_PROPERTIES"'
     scripts["timedatectl"] = 'head -c 8 /dev/zero > "$CLOCK_SHIM_FILE.new" && cat "$CLOCK_SHIM_FILE.new" > "$CLOCK_SHIM_FILE"'
     for name, text in scripts.items():
         path = directory / name
@@ -88,9 +89,10 @@ class Patient:
         self.directory = directory
         self.kafka = kafka
         self.postgres = postgres
-        self.starters = {"start kafka": kafka.start, "start postgresql": postgres.start,
+        self.starters = {"start kafka": kafka.start, "restart kafka": kafka.restart, "start postgresql": postgres.start,
                          "restart postgresql": postgres.restart}
         self.environment = {**pool.environment(settings), "CLINIC": str(directory), "TERM": "dumb",
+                            "LOST": kafka.lost, "KAFKA_PROPERTIES": str(kafka.properties_path),
                             "PATH": f"{ROOT / 'build'}:{directory / 'bin'}:{os.environ['PATH']}"}
 
     def set(self, **settings):

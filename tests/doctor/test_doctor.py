@@ -1,6 +1,7 @@
 """Each fault in turn: what winnow doctor says of it, and that its mend, carried out as it is printed, mends it."""
 
 import subprocess
+import time
 
 import pytest
 from confluent_kafka import Consumer, Producer
@@ -138,6 +139,32 @@ def test_broker_down(patient):
     patient.heal("brokers")
 
 
+def test_broker_frozen(patient):
+    """Nobody waits for longer than was said, and nobody asks again."""
+    patient.kafka.pause()
+    begin = time.monotonic()
+    try:
+        report = patient.doctor()
+    finally:
+        patient.kafka.resume()
+    assert report.bad() == ["brokers"] and report["group"]["found"] == "needs brokers"
+    assert time.monotonic() - begin < 10
+
+
+def test_wrong_protocol(patient):
+    patient.set(kafka_security_protocol="SSL")
+    report = patient.doctor()
+    assert report.bad() == ["brokers"] and "SSL" in report["brokers"]["found"]
+
+
+def test_brokers_advertise_what_cannot_be_reached(patient):
+    patient.set(brokers=patient.kafka.lost)
+    report = patient.doctor()
+    assert report.bad() == ["advertised"] and "127.0.0.1:1: " in report["advertised"]["found"]
+    assert report["topic"]["found"] == "needs advertised"
+    patient.heal("advertised")
+
+
 def test_one_of_the_brokers_down(patient):
     port = free_port()
     patient.set(brokers=f"{patient.kafka.brokers},127.0.0.1:{port}")
@@ -182,6 +209,17 @@ def test_postgresql_down(patient):
     assert report.bad() == ["postgresql"]
     assert {check["found"] for name, check in report.checks.items() if check["verdict"] == "skip"} == {"needs postgresql"}
     patient.heal("postgresql")
+
+
+def test_postgresql_frozen(patient):
+    frozen = patient.postgres.pause()
+    begin = time.monotonic()
+    try:
+        report = patient.doctor()
+    finally:
+        patient.postgres.resume(frozen)
+    assert report.bad() == ["postgresql"] and "no answer from" in report["postgresql"]["found"]
+    assert time.monotonic() - begin < 15
 
 
 def test_wrong_password(patient):
@@ -252,6 +290,17 @@ def test_a_privilege_is_missing(patient):
     patient.database.run("REVOKE INSERT ON winnow.batch_log FROM winnow_worker")
     report = patient.doctor()
     assert "the first is INSERT on winnow.batch_log" in report["privileges"]["found"]
+    patient.heal("privileges")
+
+
+def test_every_privilege_of_a_worker_is_looked_at(patient):
+    granted = ("FROM information_schema.role_table_grants WHERE grantee = 'winnow_worker' AND table_schema = 'winnow'"
+               " AND table_name <> 'schema_migration'")
+    tables = patient.database.value(f"SELECT string_agg(DISTINCT 'winnow.' || table_name, ', ') {granted}")
+    count = patient.database.value(f"SELECT count(*) {granted}")
+    patient.database.run(f"REVOKE ALL ON {tables} FROM winnow_worker")
+    # One of them is of columns, and is granted with them.
+    assert f": {count + 1} privileges are missing" in patient.doctor()["privileges"]["found"]
     patient.heal("privileges")
 
 

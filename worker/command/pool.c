@@ -7,6 +7,7 @@
 #include "command/pool_control.h"
 #include "control.h"
 #include "control_path.h"
+#include "database.h"
 #include "exit_code.h"
 #include "kafka_properties.h"
 #include "listen_address.h"
@@ -133,6 +134,18 @@ static bool open_control(const struct settings *settings, struct control **ret_c
     return !wrong;
 }
 
+/* What the libraries say about their parts: one line here rather than one of each worker. */
+static bool check_libraries(const struct settings *settings)
+{
+    bool names_service;
+    struct fault fault;
+    if (kafka_check_properties(settings, &fault) &&
+        database_check_conninfo(settings->database, &names_service, &fault))
+        return true;
+    log_line(LOG_LEVEL_ERROR, "cannot_start", "%s: %s", fault.site, fault.text);
+    return false;
+}
+
 static int supervise(struct pool *pool)
 {
     const struct settings *settings = reload_settings(pool->reload);
@@ -147,6 +160,7 @@ static int supervise(struct pool *pool)
     };
     if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
     take_settings(pool, &options);
+    if (!check_libraries(settings)) return EXIT_BAD_CONFIG;
     if (!open_control(settings, &options.control)) return EXIT_BAD_CONFIG;
     if (!open_monitor(settings, &options.monitor)) {
         control_close(options.control);

@@ -7,23 +7,29 @@
 
 #include "clock.h"
 #include "command.h"
-#include "database.h"
 #include "exit_code.h"
-#include "kafka_offsets.h"
 #include "log.h"
 #include "settings.h"
 #include "signals.h"
-#include "status_report.h"
+#include "status_look.h"
+#include "status_watch.h"
+#include "status_words.h"
 
 #define BROKER_TIMEOUT_MS 5000
 #define POLL_EVERY_MS     INT64_C(200)
 #define WAIT_S_MAX        86400
+#define WATCH_EVERY_S     2
+#define WATCH_EVERY_S_MAX 3600
 
 static const char *json_asked;
+static const char *watch_asked;
+static const char *every_text;
 static const char *drain_text;
 
 static const struct command_option options[] = {
-    {0, "json", NULL, "print one object of JSON", &json_asked},
+    {0, "json", NULL, "print one object of JSON; one a line with --watch", &json_asked},
+    {0, "watch", NULL, "look again and again, until q or Ctrl-C", &watch_asked},
+    {0, "every", "SECONDS", "how often --watch looks; 2", &every_text},
     {0, "wait-drained", "SECONDS",
      "wait until nothing waits in the topic; exit code 75 when it is not so by then", &drain_text},
     {0},
@@ -42,58 +48,11 @@ const struct command_usage usage_status = {
     .settings = "database topic group brokers dead_letter_topic statement_timeout_ms log_level",
 };
 
-struct look {
-    const struct settings *settings;
-    struct database *database;
-    struct kafka_offsets *offsets; /* NULL: no brokers are configured */
-    int64_t wait_ms;               /* 0: do not wait for the lag to go */
-    struct status_report report;
-};
-
 static int complain(const struct fault *fault)
 {
     (void)fprintf(stderr, "winnow status: %s%s%s\n", fault->text,
                   fault->sqlstate[0] != '\0' ? ", SQLSTATE " : "", fault->sqlstate);
     return fault->status == STATUS_RETRY ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
-}
-
-static bool open_database(struct look *look, struct fault *ret_fault)
-{
-    if (look->database != NULL && database_is_alive(look->database)) return true;
-    database_close(look->database);
-    look->database = NULL;
-    const struct database_options database = {
-        .read_only = true,
-        .conninfo = look->settings->database,
-        .application_name = "winnow status",
-        .statement_timeout_ms = look->settings->statement_timeout_ms,
-    };
-    return database_open(&database, &look->database, ret_fault);
-}
-
-static void add_lag(struct look *look, int timeout_ms)
-{
-    struct partition_range *ranges = NULL;
-    int32_t count = 0;
-    struct fault *fault = &look->report.lag_fault;
-    if (look->offsets == NULL) {
-        fault_set(fault, STATUS_RETRY, "brokers", "no brokers are configured (-b)");
-        return;
-    }
-    if (!kafka_offsets_read(look->offsets, timeout_ms, &ranges, &count, fault)) return;
-    fault->status = STATUS_OK;
-    status_report_add_lag(&look->report, ranges, count);
-    free(ranges);
-}
-
-static bool take_look(struct look *look, int timeout_ms, struct fault *ret_fault)
-{
-    status_report_done(&look->report);
-    if (!open_database(look, ret_fault) ||
-        !status_report_read(look->database, look->settings, &look->report, ret_fault))
-        return false;
-    add_lag(look, timeout_ms);
-    return true;
 }
 
 static bool is_drained(const struct status_report *report)
@@ -102,11 +61,11 @@ static bool is_drained(const struct status_report *report)
 }
 
 /* Looks again and again, also through outages, until nothing waits or the time is over. */
-static bool wait_drained(struct look *look, struct fault *ret_fault)
+static bool wait_drained(struct look *look, int64_t wait_ms, struct fault *ret_fault)
 {
-    int64_t deadline_ms = clock_now_ms() + look->wait_ms;
+    int64_t deadline_ms = clock_now_ms() + wait_ms;
     for (;;) {
-        bool looked = take_look(look, BROKER_TIMEOUT_MS, ret_fault);
+        bool looked = look_take(look, BROKER_TIMEOUT_MS, ret_fault);
         if (looked && is_drained(&look->report)) return true;
         if (!looked && ret_fault->status != STATUS_RETRY) return false;
         if (clock_now_ms() >= deadline_ms || signals_stop_asked()) return looked;
@@ -115,56 +74,90 @@ static bool wait_drained(struct look *look, struct fault *ret_fault)
     }
 }
 
-static int verdict_of(const struct look *look)
+static int verdict_of(const struct look *look, int64_t wait_ms)
 {
     const struct status_report *report = &look->report;
     if (report->lag_fault.status == STATUS_STOP) return EXIT_BAD_CONFIG;
-    if (look->wait_ms > 0 && !is_drained(report)) return EXIT_TEMPORARY;
+    if (wait_ms > 0 && !is_drained(report)) return EXIT_TEMPORARY;
     return status_report_is_good(report) ? EXIT_DRAINED : EXIT_FINDING;
 }
 
-static int look_around(struct look *look)
+static void print_report(const struct status_report *report)
+{
+    static const struct outlook now;
+    struct words words;
+    status_words(report, &now, &words);
+    if (json_asked == NULL) {
+        status_report_print(report, &words);
+        return;
+    }
+    (void)fputs("{", stdout);
+    status_report_print_json(report, &words);
+    (void)puts("}");
+}
+
+static int look_around(struct look *look, int64_t wait_ms)
 {
     struct fault fault = {0};
-    bool looked = look->wait_ms > 0 ? wait_drained(look, &fault) : take_look(look, BROKER_TIMEOUT_MS, &fault);
+    bool looked =
+        wait_ms > 0 ? wait_drained(look, wait_ms, &fault) : look_take(look, BROKER_TIMEOUT_MS, &fault);
     if (!looked) return complain(&fault);
     if (look->report.lag_fault.status == STATUS_STOP && !look->report.total.started)
         return complain(&look->report.lag_fault);
-    if (json_asked != NULL)
-        status_report_print_json(&look->report);
-    else
-        status_report_print(&look->report);
-    return verdict_of(look);
+    print_report(&look->report);
+    return verdict_of(look, wait_ms);
 }
 
-static bool read_wait(int64_t *ret_wait_ms)
+/* Leaves *seconds alone when there is no text. */
+static bool read_seconds(const char *option, const char *text, long most, int64_t *seconds)
 {
     char *end;
-    if (drain_text == NULL) return true;
+    if (text == NULL) return true;
     errno = 0;
-    long seconds = strtol(drain_text, &end, 10);
-    if (end == drain_text || *end != '\0' || errno != 0 || seconds < 1 || seconds > WAIT_S_MAX) {
-        (void)fprintf(stderr, "winnow status: --wait-drained: found %s, expected seconds from 1 to %d\n",
-                      drain_text, WAIT_S_MAX);
+    long found = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || found < 1 || found > most) {
+        (void)fprintf(stderr, "winnow status: --%s: found %s, expected seconds from 1 to %ld\n", option, text,
+                      most);
         return false;
     }
-    *ret_wait_ms = seconds * INT64_C(1000);
+    *seconds = found;
     return true;
+}
+
+static int watch(const struct settings *settings, int64_t every_s)
+{
+    struct look look;
+    struct fault fault;
+    const struct watch_options watched = {.every_ms = every_s * 1000, .json = json_asked != NULL};
+    struct screen *screen = json_asked == NULL && screen_is_possible() ? screen_open() : NULL;
+    if (!look_open(&look, settings, &fault)) {
+        screen_close(screen);
+        return complain(&fault);
+    }
+    int exit_code = status_watch(&look, screen, &watched);
+    look_close(&look);
+    return exit_code;
 }
 
 static int status(const struct settings *settings)
 {
-    struct look look = {.settings = settings};
+    struct look look;
     struct fault fault;
-    if (!read_wait(&look.wait_ms)) return EXIT_BAD_USAGE;
-    if (!settings_require(settings, look.wait_ms > 0 ? "topic brokers" : "topic")) return EXIT_BAD_CONFIG;
+    int64_t wait_s = 0;
+    int64_t every_s = WATCH_EVERY_S;
+    if (!read_seconds("wait-drained", drain_text, WAIT_S_MAX, &wait_s) ||
+        !read_seconds("every", every_text, WATCH_EVERY_S_MAX, &every_s))
+        return EXIT_BAD_USAGE;
+    if (watch_asked != NULL && wait_s > 0) {
+        (void)fprintf(stderr, "winnow status: found --watch and --wait-drained, expected one of them\n");
+        return EXIT_BAD_USAGE;
+    }
+    if (!settings_require(settings, wait_s > 0 ? "topic brokers" : "topic")) return EXIT_BAD_CONFIG;
     log_init_quiet(settings->log_level, "status");
-    if (settings->brokers != NULL && !kafka_offsets_open(settings, &look.offsets, &fault))
-        return complain(&fault);
-    int exit_code = look_around(&look);
-    status_report_done(&look.report);
-    kafka_offsets_free(look.offsets);
-    database_close(look.database);
+    if (watch_asked != NULL) return watch(settings, every_s);
+    if (!look_open(&look, settings, &fault)) return complain(&fault);
+    int exit_code = look_around(&look, wait_s * 1000);
+    look_close(&look);
     return exit_code;
 }
 

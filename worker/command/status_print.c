@@ -4,8 +4,8 @@
 
 #include "attr.h"
 #include "print_json.h"
-#include "reject.h"
 #include "status_report.h"
+#include "status_words.h"
 
 #define NUMBER_SIZE 24
 
@@ -34,14 +34,10 @@ static void print_numbers_row(const char *name, const struct partition_status *r
 static void print_partition(const struct partition_status *partition)
 {
     char name[NUMBER_SIZE];
-    char detail[REJECT_DETAIL_SIZE];
     const char *owner = partition->owner == NULL || partition->owner[0] == '\0' ? "-" : partition->owner;
     (void)snprintf(name, sizeof name, "%" PRId32, partition->partition);
     print_numbers_row(name, partition, partition->started);
     (void)printf("  %-11s %s\n", state_name(partition), owner);
-    if (!partition->halted) return;
-    (void)reject_escape(slice_of_text(partition->halt_detail), detail, sizeof detail);
-    (void)printf("%9s halted: %s: %s\n", "", partition->halt_reason, detail);
 }
 
 static void print_verdict(const struct status_report *report)
@@ -65,17 +61,7 @@ static void print_verdict(const struct status_report *report)
     if (report->elsewhere[0] != '\0') (void)printf("Elsewhere in this database: %s\n", report->elsewhere);
 }
 
-static void print_halted(const struct status_report *report)
-{
-    size_t halted = 0;
-    for (size_t i = 0; i < report->partition_count; i++) halted += report->partitions[i].halted;
-    if (halted > 0)
-        (void)printf("%zu of %zu partitions are halted and read nothing: mend the cause, then SELECT "
-                     "winnow.resume_partition('%s', PARTITION).\n",
-                     halted, report->partition_count, report->settings->topic);
-}
-
-void status_report_print(const struct status_report *report)
+void status_report_print(const struct status_report *report, const struct words *words)
 {
     (void)printf("group %s, topic %s\n", report->settings->group, report->settings->topic);
     (void)printf("%9s %13s %10s %12s %10s %8s %6s %6s  %-11s %s\n", "partition", "next offset", "lag",
@@ -83,12 +69,7 @@ void status_report_print(const struct status_report *report)
     for (size_t i = 0; i < report->partition_count; i++) print_partition(&report->partitions[i]);
     print_numbers_row("total", &report->total, false);
     (void)puts("");
-    if (report->lag_fault.status != STATUS_OK)
-        (void)printf("The lag is not known: %s\n", report->lag_fault.text);
-    if (report->unpublished > 0)
-        (void)printf("%" PRId64 " dead letters are not in topic %s yet.\n", report->unpublished,
-                     report->settings->dead_letter_topic);
-    print_halted(report);
+    for (size_t i = 0; i < words->count; i++) (void)puts(words->lines[i]);
     print_verdict(report);
 }
 
@@ -101,6 +82,14 @@ static void print_member(const char *name, const char *text)
         print_json_string(stdout, slice_of_text(text));
 }
 
+static void print_seconds(const char *name, double seconds)
+{
+    if (seconds < 0)
+        (void)printf(",\"%s\":null", name);
+    else
+        (void)printf(",\"%s\":%.1f", name, seconds);
+}
+
 static void print_numbers(const struct partition_status *row)
 {
     char lag[NUMBER_SIZE];
@@ -109,6 +98,7 @@ static void print_numbers(const struct partition_status *row)
                  ",\"dead\":%" PRId64 ",\"gap\":%" PRId64 ",\"lost\":%" PRId64 ",\"complete\":%s",
                  lag_text, row->offsets_read, row->stored, row->duplicate, row->dead, row->gap, row->lost,
                  row->complete ? "true" : "false");
+    print_seconds("lag_seconds", row->lag_seconds);
 }
 
 static void print_partition_json(const struct partition_status *partition)
@@ -124,15 +114,33 @@ static void print_partition_json(const struct partition_status *partition)
     (void)fputs("}", stdout);
 }
 
-void status_report_print_json(const struct status_report *report)
+static void print_words(const struct words *words)
 {
-    (void)fputs("{\"group\":", stdout);
+    (void)fputs(",\"words\":[", stdout);
+    for (size_t i = 0; i < words->count; i++) {
+        if (i > 0) (void)fputs(",", stdout);
+        print_json_string(stdout, slice_of_text(words->lines[i]));
+    }
+    (void)fputs("]", stdout);
+}
+
+static void print_head(const struct status_report *report)
+{
+    char workers[NUMBER_SIZE];
+    (void)fputs("\"group\":", stdout);
     print_json_string(stdout, slice_of_text(report->settings->group));
     print_member("topic", report->settings->topic);
-    (void)printf(",\"complete\":%s,\"halted\":%s,\"unpublished_dead_letters\":%" PRId64,
+    (void)printf(",\"complete\":%s,\"halted\":%s,\"unpublished_dead_letters\":%" PRId64 ",\"workers\":%s",
                  report->total.complete ? "true" : "false", report->total.halted ? "true" : "false",
-                 report->unpublished);
+                 report->unpublished,
+                 report->workers < 0 ? "null" : number_text(true, report->workers, workers));
     print_member("lag_error", report->lag_fault.status == STATUS_OK ? NULL : report->lag_fault.text);
+}
+
+void status_report_print_json(const struct status_report *report, const struct words *words)
+{
+    print_head(report);
+    print_words(words);
     (void)fputs(",\"total\":{", stdout);
     print_numbers(&report->total);
     (void)fputs("},\"partitions\":[", stdout);
@@ -140,5 +148,5 @@ void status_report_print_json(const struct status_report *report)
         if (i > 0) (void)fputs(",", stdout);
         print_partition_json(&report->partitions[i]);
     }
-    (void)puts("]}");
+    (void)fputs("]", stdout);
 }

@@ -9,13 +9,17 @@ static const char partitions_sql[] =
     "SELECT partition, c.next_offset, c.offsets_read, c.stored, c.duplicate, c.dead, c.gap, c.lost, "
     "c.complete::int,"
     " (p.state = 'halted')::int, coalesce(p.halt_reason, ''), coalesce(p.halt_detail, ''), coalesce(p.owner, "
-    "'')"
+    "''), date_part('epoch', now() - p.updated_at)::bigint"
     " FROM analytics.completeness AS c JOIN analytics.processing_status AS p"
     " USING (consumer_group, topic, partition) WHERE consumer_group = $1 AND topic = $2 ORDER BY partition";
 
 static const char unpublished_sql[] =
     "SELECT coalesce(sum(unpublished), 0)::bigint FROM analytics.dead_letters_by_reason"
     " WHERE consumer_group = $1 AND topic = $2";
+
+static const char publish_error_sql[] =
+    "SELECT publish_error FROM analytics.failed_events WHERE consumer_group = $1 AND topic = $2"
+    " AND published_at IS NULL AND publish_error IS NOT NULL ORDER BY failed_at DESC LIMIT 1";
 
 static const char verdict_sql[] = "SELECT complete::int, sentence FROM analytics.completeness_verdict";
 
@@ -43,7 +47,9 @@ static struct partition_status read_partition(const struct rows *rows, size_t ro
         .halt_reason = rows_text(rows, row, 10),
         .halt_detail = rows_text(rows, row, 11),
         .owner = rows_text(rows, row, 12),
+        .idle_s = rows_int(rows, row, 13),
         .lag = LAG_UNKNOWN,
+        .lag_seconds = -1,
     };
 }
 
@@ -64,7 +70,7 @@ static void read_partitions(struct status_report *report)
 {
     report->partition_count = rows_count(report->rows);
     report->partitions = make_partitions(report->partition_count);
-    report->total = (struct partition_status){.complete = true, .lag = LAG_UNKNOWN};
+    report->total = (struct partition_status){.complete = true, .lag = LAG_UNKNOWN, .lag_seconds = -1};
     for (size_t i = 0; i < report->partition_count; i++) {
         report->partitions[i] = read_partition(report->rows, i);
         add_to_total(&report->total, &report->partitions[i]);
@@ -77,6 +83,12 @@ static bool read_unpublished(struct database *database, const struct sql_paramet
     struct rows *rows = NULL;
     if (!database_run(database, "status", unpublished_sql, parameters, 2, &rows, ret_fault)) return false;
     report->unpublished = rows_int(rows, 0, 0);
+    rows_free(rows);
+    rows = NULL;
+    if (report->unpublished == 0) return true;
+    if (!database_run(database, "status", publish_error_sql, parameters, 2, &rows, ret_fault)) return false;
+    if (rows_count(rows) > 0)
+        (void)snprintf(report->publish_error, sizeof report->publish_error, "%s", rows_text(rows, 0, 0));
     rows_free(rows);
     return true;
 }
@@ -98,7 +110,7 @@ bool status_report_read(struct database *database, const struct settings *settin
         {.type = SQL_TEXT, .data = settings->group},
         {.type = SQL_TEXT, .data = settings->topic},
     };
-    struct status_report report = {.settings = settings};
+    struct status_report report = {.settings = settings, .workers = -1};
     if (!database_run(database, "status", partitions_sql, parameters, 2, &report.rows, ret_fault))
         return false;
     read_partitions(&report);
@@ -134,7 +146,8 @@ static void add_unstarted(struct status_report *report, int32_t count)
     size_t size = had;
     for (int32_t i = 0; i < count; i++)
         if (find_partition(report, i) == NULL)
-            all[size++] = (struct partition_status){.partition = i, .complete = true, .lag = LAG_UNKNOWN};
+            all[size++] = (struct partition_status){
+                .partition = i, .complete = true, .lag = LAG_UNKNOWN, .lag_seconds = -1};
     qsort(all, size, sizeof *all, by_number);
     free(report->partitions);
     report->partitions = all;
@@ -153,6 +166,19 @@ void status_report_add_lag(struct status_report *report, const struct partition_
         partition->lag = lag < 0 ? 0 : lag;
         report->total.lag += partition->lag;
     }
+}
+
+void status_report_add_lag_seconds(struct status_report *report)
+{
+    double oldest = 0;
+    bool known = true;
+    for (size_t i = 0; i < report->partition_count; i++) {
+        double seconds = report->partitions[i].lag_seconds;
+        known &= seconds >= 0;
+        if (seconds > oldest) oldest = seconds;
+    }
+    /* One that is known to wait that long is told, also when others are not known. */
+    report->total.lag_seconds = known || oldest > 0 ? oldest : -1;
 }
 
 bool status_report_is_good(const struct status_report *report)

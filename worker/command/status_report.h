@@ -18,7 +18,9 @@ struct partition_status {
     bool halted;
     bool complete;
     int64_t next_offset;
-    int64_t lag; /* messages that wait, LAG_UNKNOWN without brokers */
+    int64_t lag;        /* messages that wait, LAG_UNKNOWN without brokers */
+    double lag_seconds; /* since the oldest of them was stamped; below 0: not known */
+    int64_t idle_s;     /* since the last commit */
     int64_t offsets_read;
     int64_t stored;
     int64_t duplicate;
@@ -36,7 +38,9 @@ struct status_report {
     struct partition_status *partitions; /* by number */
     size_t partition_count;
     struct partition_status total;
-    int64_t unpublished; /* dead letters that their topic does not have yet */
+    int64_t unpublished;     /* dead letters that their topic does not have yet */
+    char publish_error[256]; /* why the last of them was refused; "": none was */
+    int64_t workers;         /* members of the group; below 0: not known */
     char elsewhere[512]; /* the verdict over the whole database when that is bad and ours is not, else "" */
     struct fault lag_fault; /* why the lag is not known; STATUS_OK: it is */
 };
@@ -49,12 +53,20 @@ MUST_CHECK bool status_report_read(struct database *database, const struct setti
 /* Adds the brokers' side, partitions that nobody has begun to read included. */
 void status_report_add_lag(struct status_report *report, const struct partition_range *ranges, int32_t count);
 
+/* Sums up the partitions' lag_seconds. */
+void status_report_add_lag_seconds(struct status_report *report);
+
 /* Nothing is halted, everything that was read adds up, and something was read or nothing was there to be
  * read. */
 bool status_report_is_good(const struct status_report *report);
 
-void status_report_print(const struct status_report *report);
-void status_report_print_json(const struct status_report *report);
+struct words;
+
+/* As a table, followed by the words. */
+void status_report_print(const struct status_report *report, const struct words *words);
+
+/* The members of an object of JSON, without its braces. */
+void status_report_print_json(const struct status_report *report, const struct words *words);
 void status_report_done(struct status_report *report); /* takes a zeroed one */
 
 #endif

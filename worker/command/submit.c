@@ -206,7 +206,9 @@ static enum reading submit_lines(struct submit *submit, struct line_reader *read
         if (!await_input(submit, reader->fd)) return READING_STOPPED;
         result = line_reader_fill(reader);
         if (result == LINE_READER_FAILED) {
-            (void)fprintf(stderr, "winnow submit: cannot read %s: %s\n", name, strerror(errno));
+            (void)fprintf(stderr,
+                          "winnow submit: cannot read %s: %s; expected a file with one event a line\n", name,
+                          strerror(errno));
             return READING_FAILED;
         }
         while (line_reader_take(reader, &line)) {
@@ -289,7 +291,9 @@ static int open_input(void)
 {
     if (file_name == NULL || strcmp(file_name, "-") == 0) return STDIN_FILENO;
     int fd = open(file_name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) (void)fprintf(stderr, "winnow submit: cannot open %s: %s\n", file_name, strerror(errno));
+    if (fd < 0)
+        (void)fprintf(stderr, "winnow submit: cannot open %s: %s; expected a file with one event a line\n",
+                      file_name, strerror(errno));
     return fd;
 }
 
@@ -298,7 +302,10 @@ static int connect_and_submit(const struct settings *settings, int64_t timeout_m
     struct submit submit = {.settings = settings, .started_ms = clock_now_ms()};
     struct fault fault;
     if (!submission_open(settings, timeout_ms, &submit.submission, &fault)) {
-        (void)fprintf(stderr, "winnow submit: %s\n", fault.text);
+        (void)fprintf(stderr, "winnow submit: %s%s\n", fault.text,
+                      fault.status == STATUS_RETRY
+                          ? "; check -b/--brokers, security.protocol, and whether they run"
+                          : "");
         if (signals_stop_asked()) return EXIT_TEMPORARY;
         return fault.status == STATUS_RETRY ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
     }

@@ -11,8 +11,10 @@
 #include "console/call_state.h"
 #include "console/console.h"
 #include "console/failed_answer.h"
+#include "console/failed_group.h"
 #include "console/outcomes.h"
 #include "console/parcel.h"
+#include "console/progress_print.h"
 #include "console/routes.h"
 #include "console/rows_json.h"
 #include "console/submitter.h"
@@ -22,10 +24,7 @@
 #include "json.h"
 #include "simulate.h"
 
-#define GROUP_MAX        1000
 #define GROUP_AT_ONCE    100
-#define NOTE_LENGTH_MAX  500 /* characters */
-#define NAME_LENGTH_MAX  200
 #define VALUE_LENGTH_MAX 1048576
 #define WAITING_MAX      2 /* retries that wait for their outcome: each keeps a work thread */
 
@@ -96,7 +95,7 @@ void handle_failed_discard(struct call *call)
 {
     struct buffer texts = {0};
     struct body_member members[] = {
-        {.name = "note", .type = BODY_TEXT, .required = true, .min = 1, .max = NOTE_LENGTH_MAX}};
+        {.name = "note", .type = BODY_TEXT, .required = true, .min = 1, .max = FAILED_NOTE_LENGTH_MAX}};
     if (body_read(call, members, ARRAY_COUNT(members), &texts))
         do_and_answer(call,
                       &(struct letter_deed){"discard", call_actor(call), body_text(&members[0], &texts)});
@@ -265,81 +264,31 @@ static void retry_one(struct call *call, const char *value, const char *note, in
     parcel_free(parcel);
 }
 
-static const char *note_of(const struct body_member *member, const struct buffer *texts)
-{
-    const char *note = body_text(member, texts);
-    return note != NULL && note[0] != '\0' ? note : NULL;
-}
-
 void handle_failed_retry(struct call *call)
 {
     int64_t wait_ms = 0;
     struct buffer texts = {0};
     struct body_member members[] = {{.name = "value", .type = BODY_TEXT, .max = VALUE_LENGTH_MAX},
-                                    {.name = "note", .type = BODY_TEXT, .max = NOTE_LENGTH_MAX}};
+                                    {.name = "note", .type = BODY_TEXT, .max = FAILED_NOTE_LENGTH_MAX}};
     if (call_query_wait(call, "wait", &wait_ms) && body_read(call, members, ARRAY_COUNT(members), &texts))
-        retry_one(call, body_text(&members[0], &texts), note_of(&members[1], &texts), wait_ms);
+        retry_one(call, body_text(&members[0], &texts), failed_note(&members[1], &texts), wait_ms);
     buffer_done(&texts);
 }
 
 /* ---- groups ----------------------------------------------------------------------------------------------
  */
 
-enum group_member { MEMBER_REASON, MEMBER_CLIENT, MEMBER_NOTE, MEMBER_LIMIT, MEMBER_COUNT };
-
-struct group {
-    struct letter_filter filter;
-    struct letter_deed deed;
-    int64_t limit;
-};
-
-static bool check_reason(struct call *call, const char *reason)
+static void do_group(struct call *call, const char *action,
+                     void (*act)(struct call *call, const struct failed_group *group))
 {
-    const size_t size = strlen(reason);
-    for (const char *word = failed_reasons(); *word != '\0'; word += strspn(word, " ")) {
-        const size_t word_size = strcspn(word, " ");
-        if (word_size == size && memcmp(word, reason, size) == 0) return true;
-        word += word_size;
-    }
-    call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_BODY,
-                                        .parameter = "reason",
-                                        .in = "body",
-                                        .found = slice_of_text(reason),
-                                        .expected = "one of the reasons that /openapi.json lists"});
-    return false;
-}
-
-static bool read_group(struct call *call, const char *action, bool needs_note, struct buffer *texts,
-                       struct group *ret_group)
-{
-    struct body_member members[MEMBER_COUNT] = {
-        [MEMBER_REASON] = {.name = "reason", .type = BODY_TEXT, .required = true, .max = NAME_LENGTH_MAX},
-        [MEMBER_CLIENT] = {.name = "client_id",
-                           .type = BODY_TEXT,
-                           .required = true,
-                           .nullable = true,
-                           .min = 1,
-                           .max = NAME_LENGTH_MAX},
-        [MEMBER_NOTE] = {.name = "note",
-                         .type = BODY_TEXT,
-                         .required = needs_note,
-                         .min = needs_note ? 1 : 0,
-                         .max = NOTE_LENGTH_MAX},
-        [MEMBER_LIMIT] = {.name = "limit", .type = BODY_INTEGER, .min = 1, .max = GROUP_MAX},
-    };
-    if (!body_read(call, members, MEMBER_COUNT, texts)) return false;
-    const char *client = body_text(&members[MEMBER_CLIENT], texts);
-    *ret_group = (struct group){
-        .filter = {.reason = body_text(&members[MEMBER_REASON], texts),
-                   .client = client != NULL ? client : ""},
-        .deed = {action, call_actor(call), note_of(&members[MEMBER_NOTE], texts)},
-        .limit = members[MEMBER_LIMIT].given ? members[MEMBER_LIMIT].number : GROUP_MAX,
-    };
-    return check_reason(call, ret_group->filter.reason);
+    struct failed_group group;
+    struct buffer texts = {0};
+    if (failed_group_read(call, action, &texts, &group)) act(call, &group);
+    buffer_done(&texts);
 }
 
 /* How many are open; false when the call is answered. */
-static bool count_left(struct call *call, const struct group *group, int64_t *ret_count)
+static bool count_left(struct call *call, const struct failed_group *group, int64_t *ret_count)
 {
     struct fault fault;
     const struct letter_scope scope = failed_scope(call);
@@ -350,24 +299,26 @@ static bool count_left(struct call *call, const struct group *group, int64_t *re
     return false;
 }
 
-static void discard_group(struct call *call, const struct group *group)
+static void discard_group(struct call *call, const struct failed_group *group)
 {
     struct fault fault;
     struct buffer out = {0};
     const struct letter_scope scope = failed_scope(call);
-    int64_t count = 0;
+    struct letter_range range;
     int64_t left = 0;
     struct database *database = call_database(call, SESSION_RETRY);
     if (database == NULL) return;
-    if (!letters_discard(database, &scope, &group->filter, (size_t)group->limit, &group->deed, &count,
+    if (!letters_discard(database, &scope, &group->filter, (size_t)group->limit, &group->deed, &range,
                          &fault)) {
         call_fail(call, PROBLEM_DATABASE, &fault);
         return;
     }
     if (!count_left(call, group, &left)) return;
     json_open(&out, '{');
-    json_int(&out, "discarded", count);
+    json_int(&out, "discarded", range.count);
     json_int(&out, "remaining", left);
+    json_known(&out, "first_action_id", range.count > 0 ? range.first_id : -1);
+    json_known(&out, "last_action_id", range.count > 0 ? range.last_id : -1);
     json_close(&out, '}');
     call_answer_json(call, 200, &out);
     buffer_done(&out);
@@ -375,10 +326,32 @@ static void discard_group(struct call *call, const struct group *group)
 
 void handle_failed_group_discard(struct call *call)
 {
-    struct group group;
-    struct buffer texts = {0};
-    if (read_group(call, "discard", true, &texts, &group)) discard_group(call, &group);
-    buffer_done(&texts);
+    do_group(call, "discard", discard_group);
+}
+
+static void undo_group(struct call *call, const struct failed_group *group)
+{
+    struct fault fault;
+    struct buffer out = {0};
+    const struct letter_scope scope = failed_scope(call);
+    int64_t count = 0;
+    struct database *database = call_database(call, SESSION_RETRY);
+    if (database == NULL) return;
+    if (!letters_undo(database, &scope, &group->filter, &group->range, (size_t)group->limit, &group->deed,
+                      &count, &fault)) {
+        call_fail(call, PROBLEM_DATABASE, &fault);
+        return;
+    }
+    json_open(&out, '{');
+    json_int(&out, "undone", count);
+    json_close(&out, '}');
+    call_answer_json(call, 200, &out);
+    buffer_done(&out);
+}
+
+void handle_failed_group_undo(struct call *call)
+{
+    do_group(call, "undo", undo_group);
 }
 
 struct tally {
@@ -409,7 +382,7 @@ static bool send_taken(struct call *call, struct rows *rows, struct tally *tally
 }
 
 /* The next of the group: taken, sent, written down. *ret_count 0: there are no more. */
-static bool retry_some(struct call *call, const struct group *group, int64_t most, struct tally *tally,
+static bool retry_some(struct call *call, const struct failed_group *group, int64_t most, struct tally *tally,
                        size_t *ret_count)
 {
     struct fault fault;
@@ -430,7 +403,7 @@ static bool retry_some(struct call *call, const struct group *group, int64_t mos
 
 /* Ends early when Kafka refuses: those letters are open again, and would be taken again at once. No more are
  * sent than there were: what fails again meanwhile is a new letter of the group, behind the others. */
-static void retry_group(struct call *call, const struct group *group)
+static void retry_group(struct call *call, const struct failed_group *group)
 {
     struct tally tally = {0};
     struct buffer out = {0};
@@ -453,8 +426,5 @@ static void retry_group(struct call *call, const struct group *group)
 
 void handle_failed_group_retry(struct call *call)
 {
-    struct group group;
-    struct buffer texts = {0};
-    if (read_group(call, "retry", false, &texts, &group)) retry_group(call, &group);
-    buffer_done(&texts);
+    do_group(call, "retry", retry_group);
 }

@@ -49,6 +49,8 @@ const struct route routes[] = {
      MIB / 64},
     {"POST", "/api/v1/failed/discard", ROUTE_WORK, ROLE_OPERATOR, true, handle_failed_group_discard, "", JSON,
      MIB / 64},
+    {"POST", "/api/v1/failed/undo", ROUTE_WORK, ROLE_OPERATOR, true, handle_failed_group_undo, "", JSON,
+     MIB / 64},
     {"GET", "/api/v1/failed/{partition}/{offset}", ROUTE_WORK, ROLE_VIEWER, false, handle_failed_item, "",
      NULL, PASSED_OVER},
     {"POST", "/api/v1/failed/{partition}/{offset}/retry", ROUTE_WORK, ROLE_OPERATOR, true,

@@ -27,6 +27,7 @@ void handle_failed_discard(struct call *call);
 void handle_failed_undo(struct call *call);
 void handle_failed_group_retry(struct call *call);
 void handle_failed_group_discard(struct call *call);
+void handle_failed_group_undo(struct call *call);
 
 /* aggregates.c */
 void handle_aggregates(struct call *call);

@@ -107,7 +107,11 @@ static bool read_file(const char *path, struct token_list *ret_list)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL) {
-        (void)fprintf(stderr, "winnow console: cannot read the tokens in %s: %s\n", path, strerror(errno));
+        (void)fprintf(
+            stderr,
+            "winnow console: cannot read the tokens in %s: %s; expected lines of name, role and SHA-256 of a "
+            "token\n",
+            path, strerror(errno));
         return false;
     }
     bool good = read_all(file, path, ret_list);

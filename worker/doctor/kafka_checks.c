@@ -114,23 +114,22 @@ void examine_advertised(struct examination *examination, struct finding *ret_fin
 {
     const struct kafka_cluster *cluster = &examination->cluster;
     struct fault fault;
-    size_t answering = 0;
     for (size_t i = 0; i < cluster->broker_count; i++) {
         const char *address = cluster->address[i];
-        if (kafka_broker_answers(examination->settings, address, examination->timeout_ms / 2, &fault)) {
-            answering++;
+        if (kafka_broker_answers(examination->settings, address, examination->timeout_ms / 2, &fault))
             continue;
-        }
         tell_broker(ret_finding, CHECK_FAIL, address, &fault);
-        mend_broker(ret_finding, &fault, address);
+        mend_run(ret_finding,
+                 "sudoedit /etc/kafka/server.properties && sudo systemctl restart kafka   # "
+                 "advertised.listeners of "
+                 "%s: an address that can be reached from here",
+                 address);
     }
-    if (answering == cluster->broker_count)
+    if (ret_finding->verdict == CHECK_OK)
         finding_add(ret_finding, CHECK_OK, "each broker answers where it says it is: %s%s",
                     cluster->address[0], cluster->broker_count > 1 ? ", …" : "");
     else
-        finding_add(ret_finding, CHECK_FAIL,
-                    "brokers that are up there must advertise (advertised.listeners) an "
-                    "address that can be reached from here");
+        finding_add(ret_finding, CHECK_FAIL, "that is where clients are sent to");
 }
 
 /* ---- topics ------------------------------------------------------------------------------------------- */

@@ -48,14 +48,33 @@ static void print_address(const struct examination *examination, char *ret_text,
     free(port);
 }
 
-bool ask_database(struct examination *examination, struct finding *finding, const char *sql,
-                  struct rows **ret_rows)
+/* A session that was lost is told by the check that lost it. */
+static bool ask_with(struct examination *examination, struct finding *finding, const char *sql,
+                     const struct sql_parameter *parameters, size_t count, struct rows **ret_rows)
 {
     struct fault fault;
-    if (database_run(examination->database, "doctor", sql, NULL, 0, ret_rows, &fault)) return true;
+    if (!database_is_alive(examination->database)) {
+        finding_add(finding, CHECK_SKIP, "the connection to PostgreSQL was lost before");
+        return false;
+    }
+    if (database_run(examination->database, "doctor", sql, parameters, count, ret_rows, &fault)) return true;
     finding_add(finding, CHECK_FAIL, "%s%s%s", fault.text, fault.sqlstate[0] != '\0' ? ", SQLSTATE " : "",
                 fault.sqlstate);
     return false;
+}
+
+bool ask_database(struct examination *examination, struct finding *finding, const char *sql,
+                  struct rows **ret_rows)
+{
+    return ask_with(examination, finding, sql, NULL, 0, ret_rows);
+}
+
+bool ask_stream(struct examination *examination, struct finding *finding, const char *sql,
+                struct rows **ret_rows)
+{
+    const struct sql_parameter parameters[] = {sql_text(examination->settings->group),
+                                               sql_text(examination->settings->topic)};
+    return ask_with(examination, finding, sql, parameters, ARRAY_COUNT(parameters), ret_rows);
 }
 
 void examine_postgresql(struct examination *examination, struct finding *ret_finding)
@@ -257,27 +276,20 @@ void examine_schema(struct examination *examination, struct finding *ret_finding
 
 /* What a worker does, and what lets it; one row for each privilege that is missing. */
 static const char privileges_sql[] =
-    "SELECT w.what FROM (VALUES "
-    "('SELECT on winnow.schema_migration', has_table_privilege('winnow.schema_migration', "
-    "'SELECT')), "
-    "('INSERT on winnow.event', has_table_privilege('winnow.event', 'INSERT')), "
-    "('SELECT on winnow.event', has_table_privilege('winnow.event', 'SELECT')), "
-    "('UPDATE on winnow.processing_log', has_table_privilege('winnow.processing_log', 'UPDATE')), "
-    "('INSERT on winnow.processing_log', has_table_privilege('winnow.processing_log', 'INSERT')), "
-    "('INSERT on winnow.stream', has_table_privilege('winnow.stream', 'INSERT')), "
-    "('INSERT on winnow.batch_log', has_table_privilege('winnow.batch_log', 'INSERT')), "
-    "('INSERT on winnow.dead_letter', has_table_privilege('winnow.dead_letter', 'INSERT')), "
-    "('UPDATE of published_at on winnow.dead_letter', "
-    "has_column_privilege('winnow.dead_letter', 'published_at', 'UPDATE')), "
-    "('UPDATE on winnow.rollup_hour', has_table_privilege('winnow.rollup_hour', 'UPDATE')), "
-    "('UPDATE on winnow.rollup_client', has_table_privilege('winnow.rollup_client', 'UPDATE')), "
-    "('UPDATE on winnow.rollup_metric', has_table_privilege('winnow.rollup_metric', 'UPDATE')), "
-    "('EXECUTE on winnow.ensure_event_month()', "
-    "has_function_privilege('winnow.ensure_event_month(date)', 'EXECUTE')), "
-    "('EXECUTE on winnow.ensure_event_months_ahead()', "
-    "has_function_privilege('winnow.ensure_event_months_ahead()', 'EXECUTE')), "
-    "('SELECT on analytics.completeness', has_table_privilege('analytics.completeness', 'SELECT'))"
-    ") AS w (what, has) WHERE NOT w.has";
+    "SELECT p || ' on winnow.' || w.name FROM (VALUES ('event', '{SELECT,INSERT}'), "
+    "('stream', '{SELECT,INSERT,UPDATE}'), ('processing_log', '{SELECT,INSERT,UPDATE}'), "
+    "('rollup_hour', '{SELECT,INSERT,UPDATE}'), ('rollup_day', '{SELECT,INSERT,UPDATE}'), "
+    "('rollup_client', '{SELECT,INSERT,UPDATE}'), ('rollup_metric', '{SELECT,INSERT,UPDATE}'), "
+    "('dead_letter_count', '{SELECT,INSERT,UPDATE}'), ('batch_log', '{INSERT}'), "
+    "('dead_letter', '{SELECT,INSERT}'), ('schema_migration', '{SELECT}')) AS w (name, privileges) "
+    "CROSS JOIN unnest(w.privileges::text[]) AS p WHERE NOT has_table_privilege('winnow.' || w.name, p) "
+    "UNION ALL SELECT 'UPDATE of published_at on winnow.dead_letter' "
+    "WHERE NOT has_column_privilege('winnow.dead_letter', 'published_at', 'UPDATE') "
+    "UNION ALL SELECT 'EXECUTE on ' || f FROM unnest(ARRAY['winnow.ensure_event_month(date)', "
+    "'winnow.ensure_event_months_ahead()', 'winnow.count_outcomes(smallint, integer[])']) AS f "
+    "WHERE NOT has_function_privilege(f, 'EXECUTE') "
+    "UNION ALL SELECT 'SELECT on analytics.completeness' "
+    "WHERE NOT has_table_privilege('analytics.completeness', 'SELECT')";
 
 static const char roles_sql[] =
     "SELECT r.name, current_user, coalesce((SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname "

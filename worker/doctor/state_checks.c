@@ -9,19 +9,6 @@
 
 #define LETTER_AGE_S_MAX 60 /* until a letter that is not published is a finding */
 
-bool ask_stream(struct examination *examination, struct finding *finding, const char *sql,
-                struct rows **ret_rows)
-{
-    struct fault fault;
-    const struct sql_parameter parameters[] = {sql_text(examination->settings->group),
-                                               sql_text(examination->settings->topic)};
-    if (database_run(examination->database, "doctor", sql, parameters, ARRAY_COUNT(parameters), ret_rows,
-                     &fault))
-        return true;
-    finding_add(finding, CHECK_FAIL, "%s", fault.text);
-    return false;
-}
-
 /* ---- partitions of the table of events ---------------------------------------------------------------- */
 
 void examine_months(struct examination *examination, struct finding *ret_finding)

@@ -44,9 +44,15 @@ INSTALLED = $(BUILD)/winnow:755:$(PREFIX)/bin/winnow \
     $(BUILD)/printed/winnow.fish:644:$(PREFIX)/share/fish/vendor_completions.d/winnow.fish \
     README.md:644:$(DOCDIR)/README.md \
     worker/OPERATIONS.md:644:$(DOCDIR)/OPERATIONS.md \
-    $(SYSTEMD)/secrets.conf:644:$(DOCDIR)/examples/secrets.conf
+    $(SYSTEMD)/secrets.conf:644:$(DOCDIR)/examples/secrets.conf \
+    $(PACKAGING)/prometheus/prometheus.yml:644:$(DOCDIR)/examples/prometheus.yml \
+    $(PACKAGING)/prometheus/winnow.rules.yml:644:$(DOCDIR)/examples/winnow.rules.yml \
+    $(PACKAGING)/grafana/winnow.json:644:$(DOCDIR)/examples/grafana-winnow.json
 
-.PHONY: install uninstall deb
+.PHONY: install uninstall deb version
+version: ## print the version
+	@echo '$(VERSION)'
+
 install: $(BUILD)/winnow $(UNITS) $(PRINTED) ## copy program, units, manual, completion below DESTDIR= PREFIX=/usr/local
 	@set -e; for file in $(INSTALLED); do IFS=: read -r from mode place <<<"$$file"; \
 	  $(INSTALL) -D -m "$$mode" "$$from" "$(DESTDIR)$$place"; echo "  $(DESTDIR)$$place"; done

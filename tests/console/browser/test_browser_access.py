@@ -29,7 +29,10 @@ def is_enabled(page, button):
 def test_token_is_asked_for_and_stays_in_the_tab(browser, make_console, stage, token_file):
     console = make_console(stage, token_file=token_file)
     browser.open(console.address)
+    browser.wait_for_text("This console shows itself to those with a token.", "dialog")
+    assert browser.driver.switch_to.active_element.get_attribute("name") == "token", "it can be typed at once"
     use_token(browser, "not the right one")
+    browser.wait_for_text("does not know the token", "dialog")
     use_token(browser, TOKENS["operator"])
     browser.wait_for_text("operator-name (operator)", "footer")
     browser.wait(lambda: browser.text(".connection") == "live", "the live connection has the token")
@@ -52,12 +55,24 @@ def test_viewer_is_offered_no_writes(browser, make_console, stage, token_file):
     browser.view("Failed")
     browser.wait_for_text("amount_invalid", "tbody")
     assert browser.find("button", "Retry group amount_invalid of client_A") is None
+    assert "Actions" not in browser.texts("thead th"), "no column for what is not offered"
     browser.driver.find_element("css selector", "tbody button.row").click()
     browser.wait_for_text("The role viewer may not do this.", "dialog")
     assert browser.find("button", "Retry as it is") is None
     browser.click("button", "Close")
     browser.click("button", "Forget the token")
     browser.wait_for_text("Token", "dialog h2")
+
+
+def test_what_cannot_be_copied_is_shown_selected(browser, console):
+    """Browsers give a page over plain HTTP on a network no clipboard."""
+    browser.open(console.address)
+    browser.driver.execute_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    browser.click("button", "Copy as curl")
+    browser.wait_for_text("gives this page no clipboard", "dialog")
+    shown = browser.driver.switch_to.active_element
+    assert shown.get_attribute("value").startswith("curl -sS 'http://127.0.0.1:")
+    assert browser.driver.execute_script("return getSelection().toString()") == shown.get_attribute("value")
 
 
 def test_read_only_console_offers_no_writes(browser, make_console, stage):

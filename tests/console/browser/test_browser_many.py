@@ -9,7 +9,7 @@ from winnow_test.process import ROOT
 
 FAILURES = 10_000
 MESSAGES = 1_100_000  # 5 % of them sent again
-SOON_S = 2
+SOON_S = 5  # with other tests beside it
 
 
 @pytest.fixture
@@ -37,6 +37,9 @@ def test_ten_thousand_failures(failing):
     page.click("button", "Discard 3,334")
     page.wait_for_text("3,334 failures discarded.", ".toasts", 60)
     page.wait_for_text("6,666", "tfoot")
+    page.click("button", "Undo", within=".toasts")
+    page.wait_for_text("3,334 failures open again.", ".toasts", 60)
+    page.wait_for_text("10,000", "tfoot")
     page.click("button", "Retry group amount_invalid of client_1")
     page.click("button", "Retry 3,333")
     page.wait_for_text("3,333 failures retried.", ".toasts", 60)

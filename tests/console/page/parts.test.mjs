@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { eventParser } from '../../../worker/console/web/src/event_stream.js';
 import { asCurl, asKcat, eventLines } from '../../../worker/console/web/src/event_text.js';
-import { ago, group, instant, percent, seconds } from '../../../worker/console/web/src/format.js';
+import { ago, group, instant, percent, seconds, timeTicks } from '../../../worker/console/web/src/format.js';
 import { linesOf, rateNow, ratesOf } from '../../../worker/console/web/src/series.js';
 
 const SESSION = { brokers: 'kafka:9092', topic: 'events', token_required: true };
@@ -81,6 +81,22 @@ test('many lines of a chart become the largest and the others', () => {
   assert.deepEqual(times, [Date.parse('2024-01-01') / 1000, Date.parse('2024-01-02') / 1000]);
   assert.deepEqual(series, ['c8', 'c7', 'c6', 'c5', 'c4', 'c3', 'others']);
   assert.deepEqual(values.map(([first]) => first), [9, 8, 7, 6, 5, 4, 6]);
+});
+
+test('no line of a chart crosses days without events', () => {
+  const rows = ['2024-01-01', '2024-01-02', '2024-01-04', '2024-01-09'].map((day) => ({ day, event_count: 5 }));
+  const { times, values } = linesOf(rows, { unit: 'day', measure: 'event_count' });
+  assert.deepEqual(times.map((time) => new Date(time * 1000).toISOString().slice(8, 10)), ['01', '02', '03', '04', '05', '08', '09']);
+  assert.deepEqual(values, [[5, 5, 0, 5, 0, 0, 5]]);
+});
+
+test('a time axis tells the year', () => {
+  const at = (...texts) => texts.map((text) => Date.parse(text) / 1000);
+  assert.deepEqual(timeTicks(at('2023-12-30', '2023-12-31', '2024-01-01', '2024-01-02'), 86400),
+    ['12-30\n2023', '12-31', '01-01\n2024', '01-02']);
+  assert.deepEqual(timeTicks(at('2024-01-01T18:00Z', '2024-01-02T00:00Z', '2024-01-02T06:00Z'), 21600),
+    ['18:00\n2024-01-01', '00:00\n2024-01-02', '06:00']);
+  assert.deepEqual(timeTicks(at('2024-01-01T18:00:05Z'), 5), ['18:00:05\n2024-01-01']);
 });
 
 test('rates are differences of totals', () => {

@@ -24,10 +24,8 @@ def mixed(count):
     return events + events[::10] + [POISON[i % len(POISON)] for i in range(count // 20)]
 
 
-def wait_until_equal(pool, stage, timeout_s=20):
-    wait_until(lambda: not metrics.differences(pool, stage.database, stage.topic), timeout_s,
-               "metrics and database agree",
-               on_timeout=lambda: "\n".join(metrics.differences(pool, stage.database, stage.topic)) + "\n" + stage.logs())
+def wait_until_equal(pool, stage):
+    assert metrics.lasting_differences(pool, stage.database, stage.topic) == [], stage.logs()
 
 
 def wait_for_reasons(pool, expected, timeout_s=30):

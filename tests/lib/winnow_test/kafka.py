@@ -266,6 +266,11 @@ class Kafka(Broker):
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Djava.awt.headless=true", f"-Djava.io.tmpdir={self.directory}",
                 "-cp", f"{self._jars}/*", main_class, *arguments]
 
+    @property
+    def properties_path(self):
+        """The file that it reads when it starts."""
+        return self._properties
+
     def delete_records(self, topic, before):
         """Deletes what stands before an offset: {partition: offset}."""
         partitions = [{"topic": topic, "partition": partition, "offset": offset} for partition, offset in before.items()]

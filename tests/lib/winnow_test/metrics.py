@@ -6,6 +6,8 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 
+from .poll import DeadlinePassed, wait_until
+
 LISTEN = {"metrics_listen": "127.0.0.1:0"}  # a setting of the pool that is to be asked
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -100,6 +102,15 @@ def differences(pool, database, topic):
             if told.get(key) != stored.get(key):
                 lines.append(f"metrics of {key}: {told.get(key)}, in the database {stored.get(key)}")
     return lines
+
+
+def lasting_differences(pool, database, topic, timeout_s=20):
+    """Those that are there still after a while, in which workers may claim what nobody has claimed yet."""
+    try:
+        wait_until(lambda: not differences(pool, database, topic), timeout_s, "metrics and database agree")
+        return []
+    except DeadlinePassed:
+        return differences(pool, database, topic)
 
 
 def went_back(before, after):

@@ -56,7 +56,7 @@ export async function ask(address, options = {}) {
   if (response.ok) return response;
   const problem = await problemOf(response);
   // An answer to the token before this one says nothing about this one.
-  if (response.status === 401 && used === token.get()) dispatchEvent(new CustomEvent('tokenneeded', { detail: problem.message }));
+  if (response.status === 401 && used === token.get()) dispatchEvent(new Event('tokenneeded'));
   throw problem;
 }
 

@@ -7,6 +7,7 @@ import { go, href, useRoute } from './route.js';
 import { THEMES, savedTheme, saveTheme } from './theme.js';
 import { useEvent } from './hooks.js';
 import { Verdict } from './parts/verdict.jsx';
+import { CopyDialog } from './parts/copy.jsx';
 import { Dialog } from './parts/dialog.jsx';
 import { Toasts } from './parts/toast.jsx';
 import { TokenDialog } from './parts/token.jsx';
@@ -154,6 +155,7 @@ export function App() {
       <Footer />
       <Toasts />
       <TokenDialog />
+      <CopyDialog />
       {keys && <KeysDialog onClose={() => setKeys(false)} />}
     </>
   );

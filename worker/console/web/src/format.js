@@ -53,3 +53,17 @@ export function pretty(text) {
     return text;
   }
 }
+
+// The ticks of a time axis in UTC: days as dates, less as time of day. The year stands below the first one, and wherever
+// it is another than before; under a time of day, the day as well.
+export function timeTicks(ticks, step) {
+  let told = '';
+  return ticks.map((tick) => {
+    const [day, time] = new Date(tick * 1000).toISOString().split('T');
+    const above = step >= 86400 ? day.slice(5) : time.slice(0, step < 60 ? 8 : 5);
+    const below = step >= 86400 ? day.slice(0, 4) : day;
+    const text = below === told ? above : `${above}\n${below}`;
+    told = below;
+    return text;
+  });
+}

@@ -1,6 +1,5 @@
 // Small things that every view uses.
 import { useState } from 'preact/hooks';
-import { say } from './toast.jsx';
 
 const OUTCOMES = {
   not_seen: ['', 'not seen'], processing: ['info', 'processing'], completed: ['good', 'stored'],
@@ -22,19 +21,6 @@ export function ProblemNotice({ problem }) {
       <strong>{problem.title}.</strong> {problem.message !== problem.title && problem.message}
     </div>
   );
-}
-
-export async function copy(text, what) {
-  try {
-    await navigator.clipboard.writeText(text);
-    say(`Copied ${what}.`);
-  } catch {
-    say(`The browser does not let this page copy ${what}.`, { bad: true });
-  }
-}
-
-export function CopyButton({ text, what, children, ...more }) {
-  return <button type="button" onClick={() => copy(typeof text === 'function' ? text() : text, what)} {...more}>{children}</button>;
 }
 
 // What scrolls sideways can be reached by keyboard.

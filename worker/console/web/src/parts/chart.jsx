@@ -1,12 +1,12 @@
 // Lines over time, drawn by uPlot. It sits on a canvas: what it shows is said in `label`, and in a table beside it.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
+import { timeTicks } from '../format.js';
 import { useEvent } from '../hooks.js';
 
 const HEIGHT = 240;
 // Told apart in both themes and by people who do not tell red from green.
 export const COLOURS = ['#0f8a80', '#c9721c', '#5b6fd6', '#b2417f', '#7a8b1e', '#2f8fc4', '#8a6a4f'];
-
 
 // Custom properties hold light-dark(); only a real property gives the colour that is in force.
 function resolved(name, element) {
@@ -16,21 +16,6 @@ function resolved(name, element) {
   const value = getComputedStyle(probe).color;
   probe.remove();
   return value;
-}
-
-function pad(number) {
-  return String(number).padStart(2, '0');
-}
-
-// Ticks of the time axis in UTC: days as dates, less as time of day.
-function timeTicks(_, ticks, axis, space, step) {
-  return ticks.map((tick) => {
-    const at = new Date(tick * 1000);
-    const day = `${pad(at.getUTCMonth() + 1)}-${pad(at.getUTCDate())}`;
-    if (step >= 86400) return day;
-    const minutes = `${pad(at.getUTCHours())}:${pad(at.getUTCMinutes())}`;
-    return step >= 3600 && at.getUTCHours() === 0 ? day : minutes + (step < 60 ? `:${pad(at.getUTCSeconds())}` : '');
-  });
 }
 
 function options({ series, element, size, bars, format }) {
@@ -43,7 +28,7 @@ function options({ series, element, size, bars, format }) {
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), 'Etc/UTC'),
     cursor: { y: false },
     scales: { y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.05 : 1] } },
-    axes: [{ ...axis, values: timeTicks, space: 75 }, { ...axis, size: 70, values: (_, ticks) => ticks.map(format) }],
+    axes: [{ ...axis, values: (_, ticks, axis, space, step) => timeTicks(ticks, step), space: 75 }, { ...axis, size: 70, values: (_, ticks) => ticks.map(format) }],
     series: [{ label: 'time (UTC)', value: '{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}' }, ...series.map((name, index) => ({
       label: name, stroke: COLOURS[index % COLOURS.length], width: 2,
       points: { show: size < 60 },

@@ -4,25 +4,42 @@ import { post } from '../api.js';
 import { count, plural } from '../format.js';
 import { ProblemNotice } from './bits.jsx';
 import { Dialog } from './dialog.jsx';
-import { say } from './toast.jsx';
+import { say, sayProblem } from './toast.jsx';
 
 const AT_ONCE = 1000;
+
+// Takes back what was discarded just now.
+async function undoAll(body, { first, last }, onUndone) {
+  try {
+    let sum = 0;
+    for (let undone = -1; undone !== 0; sum += undone) {
+      ({ undone } = await post('/api/v1/failed/undo', { ...body, first_action_id: first, last_action_id: last, limit: AT_ONCE }));
+    }
+    say(`${plural(sum, 'failure')} open again.`);
+    onUndone();
+  } catch (problem) {
+    sayProblem(problem);
+  }
+}
 
 // Asks again until as many are done as there were. What is retried may fail again and is in the group then, anew:
 // that one is left for a person to look at.
 async function doAll({ count: wanted, path, body, done, progress }) {
   let sum = 0;
+  const range = {};
   while (sum < wanted) {
     const answer = await post(path, { ...body, limit: Math.min(AT_ONCE, wanted - sum) });
     sum += answer[done];
     progress(sum);
+    range.first ??= answer.first_action_id;
+    range.last = answer.last_action_id ?? range.last;
     if (answer.failed > 0) throw new Error(`Kafka did not take ${plural(answer.failed, 'message')}. The others were sent.`);
     if (answer[done] === 0) break;
   }
-  return sum;
+  return { sum, range };
 }
 
-function GroupAction({ group, title, path, done, verb, noteRequired, danger, explain, onClose }) {
+function GroupAction({ group, title, path, done, verb, noteRequired, danger, explain, undo, onClose, onUndone }) {
   const [note, setNote] = useState('');
   const [progress, setProgress] = useState(null);
   const [problem, setProblem] = useState();
@@ -31,9 +48,11 @@ function GroupAction({ group, title, path, done, verb, noteRequired, danger, exp
     setProblem(undefined);
     setProgress(0);
     try {
-      const body = { reason: group.reason, client_id: group.client_id, ...(note && { note }) };
-      const sum = await doAll({ count: group.count, path, body, done, progress: setProgress });
-      say(`${plural(sum, 'failure')} ${done}.`);
+      const which = { reason: group.reason, client_id: group.client_id };
+      const body = { ...which, ...(note && { note }) };
+      const { sum, range } = await doAll({ count: group.count, path, body, done, progress: setProgress });
+      const action = undo && sum > 0 && { label: 'Undo', run: () => undoAll(which, range, onUndone) };
+      say(`${plural(sum, 'failure')} ${done}.`, action ? { action } : {});
       onClose();
     } catch (thrown) {
       setProblem(thrown);
@@ -64,6 +83,6 @@ export function RetryGroup(props) {
 }
 
 export function DiscardGroup(props) {
-  return <GroupAction {...props} title="Discard group" path="/api/v1/failed/discard" done="discarded" verb="Discard" noteRequired danger
-    explain="They are put aside with your note. Nothing is deleted: each can be taken back in the state “discarded”." />;
+  return <GroupAction {...props} title="Discard group" path="/api/v1/failed/discard" done="discarded" verb="Discard" noteRequired danger undo
+    explain="They are put aside with your note. Nothing is deleted: all can be taken back now, and each in the state “discarded” later." />;
 }

@@ -40,9 +40,8 @@ function address(path, filters, more = {}) {
   return `${path}?${given}`;
 }
 
-function Group({ group, session, params, onRetry, onDiscard }) {
+function Group({ group, may, params, onRetry, onDiscard }) {
   const client = group.client_id ?? NOBODY;
-  const open = !params.state;
   const only = href('failed', { ...params, show: 'items', reason: group.reason, client });
   return (
     <tr>
@@ -54,14 +53,12 @@ function Group({ group, session, params, onRetry, onDiscard }) {
         <button type="button" class="row" onClick={() => go('failed', { ...params, item: origin(group.sample) })}>
           <code class="clip">{group.sample.value_preview ?? `(${plural(group.sample.value_bytes ?? 0, 'byte')})`}</code>
         </button></td>
-      <td class="actions">
-        {open && mayOperate(session) && (
-          <>
-            <button type="button" onClick={onRetry} aria-label={`Retry group ${group.reason} of ${client}`}>Retry</button>{' '}
-            <button type="button" class="danger" onClick={onDiscard} aria-label={`Discard group ${group.reason} of ${client}`}>Discard</button>
-          </>
-        )}
-      </td>
+      {may && (
+        <td class="actions">
+          <button type="button" onClick={onRetry} aria-label={`Retry group ${group.reason} of ${client}`}>Retry</button>{' '}
+          <button type="button" class="danger" onClick={onDiscard} aria-label={`Discard group ${group.reason} of ${client}`}>Discard</button>
+        </td>
+      )}
     </tr>
   );
 }
@@ -72,6 +69,7 @@ function Groups({ params, session }) {
   const { data, problem, loading, reload } = useLoad((signal) => get(address(PATH, filters), {}, { signal }),
     `${JSON.stringify(filters)} ${counters?.failed_open}`, { every: EVERY_MS });
   const [asked, setAsked] = useState(null);
+  const may = !params.state && mayOperate(session);
   const done = () => {
     setAsked(null);
     reload();
@@ -87,20 +85,20 @@ function Groups({ params, session }) {
             <caption class="visually-hidden">Failures by reason and client, with the latest of each</caption>
             <thead>
               <tr><th scope="col">Reason</th><th scope="col">Client</th><th scope="col" class="number">Failures</th>
-                <th scope="col">Latest (UTC)</th><th scope="col">For example</th><th scope="col">Actions</th></tr>
+                <th scope="col">Latest (UTC)</th><th scope="col">For example</th>{may && <th scope="col">Actions</th>}</tr>
             </thead>
             <tbody>
               {data.groups.map((group) => (
-                <Group key={`${group.reason} ${group.client_id}`} group={group} session={session} params={params}
+                <Group key={`${group.reason} ${group.client_id}`} group={group} may={may} params={params}
                   onRetry={() => setAsked({ group, Action: RetryGroup })} onDiscard={() => setAsked({ group, Action: DiscardGroup })} />
               ))}
             </tbody>
-            <tfoot><tr><th scope="row" colSpan={2}>All</th><td class="number">{count(data.total)}</td><td colSpan={3}></td></tr></tfoot>
+            <tfoot><tr><th scope="row" colSpan={2}>All</th><td class="number">{count(data.total)}</td><td colSpan={may ? 3 : 2}></td></tr></tfoot>
           </table>
         </Scroll>
       )}
       {data?.truncated && <p class="muted">The largest 500 groups.</p>}
-      {asked && <asked.Action group={asked.group} onClose={done} />}
+      {asked && <asked.Action group={asked.group} onClose={done} onUndone={reload} />}
     </>
   );
 }

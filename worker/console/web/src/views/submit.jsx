@@ -2,7 +2,8 @@
 import { useRef, useState } from 'preact/hooks';
 import { ask, post } from '../api.js';
 import { EXAMPLES } from '../examples.js';
-import { CopyButton, ProblemNotice } from '../parts/bits.jsx';
+import { ProblemNotice } from '../parts/bits.jsx';
+import { CopyButton } from '../parts/copy.jsx';
 import { Explanation } from '../parts/explanation.jsx';
 import { Sent } from '../parts/sent.jsx';
 import { say, sayProblem } from '../parts/toast.jsx';

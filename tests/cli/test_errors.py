@@ -1,0 +1,112 @@
+"""What people get wrong first, as a transcript: each error names what failed, why, and what to do next."""
+
+import re
+
+import pytest
+
+from winnow_test import pool
+
+NOBODY = "host=127.0.0.1 port=1 dbname=winnow"
+REFUSED = ('connection to server at "127.0.0.1", port 1 failed: Connection refused; '
+           "check -d, or PGHOST and PGPORT, and whether the server runs")
+OF_A_FILE = "expected a file with one event a line"
+
+# Without a server that answers: what was typed, the exit code, all that it says.
+ALONE = [
+    ("winnow statsu", 64, "winnow: statsu is no command, did you mean status?"),
+    ("winnow replay", 64, "winnow: replay is no command, did you mean dlq replay?"),
+    ("winnow dlq lst", 64, "winnow dlq: lst is no command of it, did you mean list?; see: winnow dlq --help"),
+    ("winnow submit --quite", 64,
+     "winnow submit: --quite is no option, did you mean --quiet?; see: winnow submit --help"),
+    ("winnow migrate --workers 3", 64, "winnow migrate: --workers is not for this command; see: winnow migrate --help"),
+    ("winnow migrate staus", 64, "winnow migrate: found staus, expected status; did you mean status?"),
+    ("winnow config chek", 64, "winnow config: found chek, expected check, print or example; did you mean check?"),
+    ("winnow pool -b b:1 -t t --log-level debgu", 64,
+     "winnow: --log-level: found debgu, expected one of: error warning info debug; did you mean debug?"),
+    ("winnow pool -n 999 -b b:1 -t t", 64, "winnow: --workers: found 999, expected a whole number from 1 to 256"),
+    ("winnow submit -b b:1 {}", 78,
+     "winnow: no topic given, expected -t/--topic NAME, WINNOW_TOPIC or a line `topic = ...` in a file"),
+    ("winnow submit -b b:1 -t t -f /nowhere", 64,
+     f"winnow submit: cannot open /nowhere: No such file or directory; {OF_A_FILE}"),
+    ("winnow pool -c /nowhere", 78,
+     "winnow: --config: cannot read /nowhere: No such file or directory; `winnow config example` prints a file to begin "
+     "with"),
+    (f"winnow migrate -d '{NOBODY}'", 69, f"winnow migrate: cannot connect to PostgreSQL: {REFUSED}"),
+    (f"winnow status -t t -d '{NOBODY}'", 69, f"winnow status: cannot connect to PostgreSQL: {REFUSED}"),
+    (f"winnow dlq list -t t -d '{NOBODY}'", 69, f"winnow dlq list: cannot connect to PostgreSQL: {REFUSED}"),
+]
+
+
+def words_of(line):
+    return [quoted or plain for quoted, plain in re.findall(r"'([^']*)'|(\S+)", line)][1:]
+
+
+def said(*arguments, **settings):
+    result = pool.run(*arguments, settings=settings)
+    return result.exit_code, result.error.strip()
+
+
+@pytest.mark.parametrize("line, exit_code, text", ALONE, ids=[case[0] for case in ALONE])
+def test_alone(line, exit_code, text):
+    assert said(*words_of(line)) == (exit_code, text)
+
+
+def test_keys_of_a_file_and_of_the_environment(tmp_path):
+    file = tmp_path / "winnow.ini"
+    file.write_text("topc = x\nbatch_rows = many\n")
+    assert said("config", "check", "-c", file) == (
+        78, f"winnow: {file}:1: no setting topc; did you mean topic?\n"
+        f"winnow: {file}:2: batch_rows: found many, expected a whole number from 1 to 100000")
+    assert said("pool", batch_row=3, brokers="b:1", topic="t") == (
+        78, "winnow: WINNOW_BATCH_ROW: no such setting; did you mean WINNOW_BATCH_ROWS?")
+
+
+def test_properties_are_checked_before_there_are_workers():
+    exit_code, text = said("pool", "-b", "b:1", "-t", "t", "-X", "sesion.timeout.ms=3")
+    assert exit_code == 78 and text.count("\n") == 0
+    assert 'event=cannot_start msg="kafka configuration: No such configuration property: \\"sesion.timeout.ms\\"; ' \
+        'check [kafka] in the file, WINNOW_KAFKA_… and -X"' in text
+
+
+def test_brokers_that_are_not_there():
+    exit_code, text = said("submit", "-b", "127.0.0.1:1", "-t", "t", "--timeout", "1", "{}")
+    assert exit_code == 69
+    assert re.fullmatch(r"winnow submit: the brokers do not answer; last heard: 127.0.0.1:1/bootstrap: .* Connection "
+                        r"refused .*; check -b/--brokers, security.protocol, and whether they run", text), text
+
+
+@pytest.mark.parametrize("command", ["migrate", "status -t t", "dlq list -t t"])
+@pytest.mark.parametrize("fault, exit_code, text", [
+    ("password", 78, 'failed: password authentication failed for user "postgres"; check user and password (-d, PGUSER, '
+     "PGPASSFILE) and the server's pg_hba.conf, SQLSTATE 28P01"),
+    ("missing", 78, 'failed: database "no_such_database" does not exist; create the database, or name another with -d, '
+     "SQLSTATE 3D000"),
+    ("role", 78, 'failed: role "no_such_role" does not exist; check user and password (-d, PGUSER, PGPASSFILE) and the '
+     "server's pg_hba.conf, SQLSTATE 28000")])
+def test_wrong_database(database, command, fault, exit_code, text):
+    dsn = {"password": database.server.tcp_dsn(database.name, password="bad"),
+           "missing": database.server.dsn("no_such_database"),
+           "role": database.server.dsn(database.name, user="no_such_role")}[fault]
+    told = said(*command.split(), "-d", dsn)
+    begins = f"winnow {command.split(' -t')[0]}: cannot connect to PostgreSQL: connection to server "
+    assert told[0] == exit_code and told[1].startswith(begins) and told[1].endswith(text), told
+
+
+@pytest.mark.parametrize("command", ["status -t t", "dlq list -t t"])
+def test_no_schema(empty_database, command):
+    exit_code, text = said(*command.split(), "-d", empty_database.dsn)
+    assert exit_code == 78 and "run `winnow migrate`" in text, text
+
+
+def test_schemas_of_other_versions(empty_database):
+    dsn = empty_database.dsn
+    assert said("migrate", "-d", dsn) == (0, "")
+    newest = empty_database.value("SELECT max(version) FROM winnow.schema_migration")
+    empty_database.run(f"DELETE FROM winnow.schema_migration WHERE version = {newest}")
+    exit_code, text = said("worker", "-b", "127.0.0.1:1", "-t", "t", "-d", dsn)
+    assert exit_code == 78 and re.search(rf"at version \d+ and this winnow needs version {newest}: run `winnow migrate`",
+                                         text), text
+    empty_database.run("INSERT INTO winnow.schema_migration VALUES (999999, '999999_future', 'x', now(), 'a', 1)")
+    assert said("migrate", "-d", dsn) == (
+        78, "winnow migrate: the database's schema is at version 999999 (999999_future) and newer than this winnow, which "
+        f"knows version {newest}: run a newer winnow, see `winnow migrate status`")

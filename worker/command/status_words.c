@@ -1,0 +1,146 @@
+#include "status_words.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "progress.h"
+#include "reject.h"
+
+#define TOLD_ONE_BY_ONE 3   /* partitions; of more only the number is told */
+#define STUCK_S         30  /* without a commit although messages wait */
+#define GROWTH_LEAST    1.0 /* messages a second */
+#define LAG_LEAST       1000
+#define COUNT_SIZE      32
+
+static void say(struct words *words, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void say(struct words *words, const char *format, ...)
+{
+    va_list values;
+    if (words->count == WORDS_MAX) return;
+    va_start(values, format);
+    (void)vsnprintf(words->lines[words->count++], WORDS_SIZE, format, values);
+    va_end(values);
+}
+
+static void say_away(const struct outlook *outlook, struct words *words)
+{
+    char duration[COUNT_SIZE];
+    if (outlook->away == NULL) return;
+    progress_print_duration(outlook->away_ms / 1000, duration, sizeof duration);
+    say(words, "Waiting for the database for %s: %s. Workers wait too, and nothing is lost.", duration,
+        outlook->away->text);
+}
+
+static void say_halted(const struct status_report *report, struct words *words)
+{
+    size_t halted = 0;
+    char detail[REJECT_DETAIL_SIZE];
+    for (size_t i = 0; i < report->partition_count; i++) {
+        const struct partition_status *partition = &report->partitions[i];
+        if (!partition->halted || halted++ >= TOLD_ONE_BY_ONE) continue;
+        (void)reject_escape(slice_of_text(partition->halt_detail), detail, sizeof detail);
+        say(words, "Partition %" PRId32 " is halted: %s: %s", partition->partition, partition->halt_reason,
+            detail);
+    }
+    if (halted > 0)
+        say(words,
+            "%zu of %zu partitions are halted and read nothing: mend the cause, then SELECT "
+            "winnow.resume_partition('%s', PARTITION, '%s').",
+            halted, report->partition_count, report->settings->topic, report->settings->group);
+}
+
+static void say_workers(const struct status_report *report, const struct outlook *outlook,
+                        struct words *words)
+{
+    if (report->workers < 0) return;
+    if (report->workers == 0 && (report->total.started || report->total.lag > 0))
+        say(words, "No worker is in group %s: nothing is read until a pool runs (winnow pool).",
+            report->settings->group);
+    else if (report->workers < outlook->workers_seen)
+        say(words, "%" PRId64 " of the %" PRId64 " workers that were here are in the group.", report->workers,
+            outlook->workers_seen);
+}
+
+/* Whose worker hangs, or has died and is still waited for. */
+static void say_stuck(const struct status_report *report, struct words *words)
+{
+    size_t stuck = 0;
+    char duration[COUNT_SIZE];
+    const struct partition_status *worst = NULL;
+    if (report->workers == 0) return; /* is told */
+    for (size_t i = 0; i < report->partition_count; i++) {
+        const struct partition_status *partition = &report->partitions[i];
+        if (!partition->started || partition->halted || partition->lag <= 0 || partition->idle_s < STUCK_S)
+            continue;
+        if (stuck++ == 0 || partition->idle_s > worst->idle_s) worst = partition;
+    }
+    if (worst == NULL) return;
+    progress_print_duration(worst->idle_s, duration, sizeof duration);
+    say(words,
+        "Messages wait in %zu partition%s that nobody has read from for a while: in partition %" PRId32
+        " %" PRId64 " for %s; it belongs to %s.",
+        stuck, stuck == 1 ? "" : "s", worst->partition, worst->lag, duration,
+        worst->owner[0] == '\0' ? "nobody" : worst->owner);
+}
+
+static void say_growth(const struct status_report *report, const struct outlook *outlook, struct words *words)
+{
+    char growth[COUNT_SIZE];
+    char come[COUNT_SIZE];
+    char read[COUNT_SIZE];
+    if (!outlook->has_rate || outlook->lag_growth < GROWTH_LEAST || report->total.lag < LAG_LEAST) return;
+    progress_print_count((int64_t)outlook->lag_growth, growth, sizeof growth);
+    progress_print_count((int64_t)(outlook->rate + outlook->lag_growth), come, sizeof come);
+    progress_print_count((int64_t)outlook->rate, read, sizeof read);
+    say(words,
+        "The lag grows by %s a second: %s come in, %s are read. More workers help as long as there are "
+        "partitions for "
+        "them.",
+        growth, come, read);
+}
+
+static void say_letters(const struct status_report *report, struct words *words)
+{
+    if (report->unpublished == 0) return;
+    if (report->publish_error[0] != '\0')
+        say(words, "%" PRId64 " dead letters are not in topic %s yet: %s. They are kept and tried again.",
+            report->unpublished, report->settings->dead_letter_topic, report->publish_error);
+    else
+        say(words, "%" PRId64 " dead letters are not in topic %s yet.", report->unpublished,
+            report->settings->dead_letter_topic);
+}
+
+static void say_lag(const struct status_report *report, struct words *words)
+{
+    char lag[COUNT_SIZE];
+    char duration[COUNT_SIZE];
+    if (report->lag_fault.status != STATUS_OK) {
+        say(words, "The lag is not known: %s", report->lag_fault.text);
+    } else if (report->total.lag > 0 && report->total.lag_seconds >= 0) {
+        progress_print_count(report->total.lag, lag, sizeof lag);
+        progress_print_duration((int64_t)report->total.lag_seconds, duration, sizeof duration);
+        say(words, "%s message%s wait%s, the oldest for %s.", lag, report->total.lag == 1 ? "" : "s",
+            report->total.lag == 1 ? "s" : "", duration);
+    }
+}
+
+void status_words(const struct status_report *report, const struct outlook *outlook, struct words *ret_words)
+{
+    *ret_words = (struct words){0};
+    say_away(outlook, ret_words);
+    if (report->settings == NULL) return; /* nothing was ever seen */
+    say_halted(report, ret_words);
+    say_workers(report, outlook, ret_words);
+    say_stuck(report, ret_words);
+    say_growth(report, outlook, ret_words);
+    if (report->total.lost > 0)
+        say(ret_words,
+            "Kafka deleted %" PRId64
+            " messages before they were read: longer retention.ms; which they were is in "
+            "winnow.batch_log.",
+            report->total.lost);
+    say_letters(report, ret_words);
+    say_lag(report, ret_words);
+}
