@@ -37,7 +37,7 @@ static void print_all(void)
 {
     (void)printf(SUMMARY_OF_WORLD "\n");
     for (const struct command *command = command_table; command->name != NULL; command++) {
-        if (is_shown(command)) (void)printf("  %-9s %s\n", command->name, command->usage->summary);
+        if (is_shown(command)) (void)printf("  %-10s  %s\n", command->name, command->usage->summary);
     }
     (void)printf("\n  winnow help COMMAND    its options, with an example; or winnow COMMAND --help\n"
                  "  winnow help settings   every setting: flag, environment, file\n"
@@ -46,7 +46,7 @@ static void print_all(void)
 }
 
 /* Prints the help of a command; one with subcommands tells what these are. */
-static void print_usage(const struct command *command)
+static void print_usage(const struct command *command, bool whole)
 {
     struct command_word words[SUBCOMMANDS_MAX + 1] = {{0}};
     struct command_usage usage = *command->usage;
@@ -56,7 +56,7 @@ static void print_usage(const struct command *command)
             words[count++] = (struct command_word){sub->name, sub->usage->summary};
     }
     if (count > 0) usage.words = words;
-    settings_print_usage(&usage);
+    settings_print_usage(&usage, whole);
 }
 
 static const struct command *find(const struct command *table, const char *name)
@@ -115,33 +115,38 @@ static int refuse_subcommand(const struct command *command, const char *name)
     return EXIT_BAD_USAGE;
 }
 
-/* `winnow help submit` is `winnow submit --help`. */
-static int help(int argc, char **argv)
+/* `winnow help submit` is `winnow submit --help`; with --all in front, more than a screen. */
+static int help_command(int count, char **words)
 {
-    if (argc < 3) {
-        print_all();
-        return EXIT_DRAINED;
+    const bool whole = strcmp(words[0], "--all") == 0 && count > 1;
+    if (whole) {
+        words++;
+        count--;
     }
-    if (strcmp(argv[2], "settings") == 0) {
-        settings_print_help();
-        return EXIT_DRAINED;
-    }
-    if (strcmp(argv[2], "events") == 0) {
-        log_events_print();
-        return EXIT_DRAINED;
-    }
-    const struct command *command = find(command_table, argv[2]);
-    if (command == NULL && log_event_find(argv[2]) != NULL) {
-        log_event_print(log_event_find(argv[2]));
-        return EXIT_DRAINED;
-    }
-    if (command == NULL) return refuse(argv[2]);
-    if (argc > 3 && command->subcommands != NULL) {
-        const struct command *sub = find(command->subcommands, argv[3]);
-        if (sub == NULL) return refuse_subcommand(command, argv[3]);
+    const struct command *command = find(command_table, words[0]);
+    if (command == NULL) return refuse(words[0]);
+    if (count > 1 && command->subcommands != NULL) {
+        const struct command *sub = find(command->subcommands, words[1]);
+        if (sub == NULL) return refuse_subcommand(command, words[1]);
         command = sub;
     }
-    print_usage(command);
+    print_usage(command, whole);
+    return EXIT_DRAINED;
+}
+
+static int help(int argc, char **argv)
+{
+    const struct log_event *event = argc == 3 ? log_event_find(argv[2]) : NULL;
+    if (argc < 3)
+        print_all();
+    else if (strcmp(argv[2], "settings") == 0)
+        settings_print_help();
+    else if (strcmp(argv[2], "events") == 0)
+        log_events_print();
+    else if (event != NULL && find(command_table, argv[2]) == NULL)
+        log_event_print(event);
+    else
+        return help_command(argc - 2, argv + 2);
     return EXIT_DRAINED;
 }
 
@@ -155,7 +160,7 @@ static int run_subcommand(const struct command *command, int argc, char **argv)
 {
     static char name[NAME_SIZE]; /* messages name the command as it was called */
     if (argc < 2 || asks_for_help(argv[1])) {
-        print_usage(command);
+        print_usage(command, false);
         return argc < 2 ? EXIT_BAD_USAGE : EXIT_DRAINED;
     }
     const struct command *sub = find(command->subcommands, argv[1]);

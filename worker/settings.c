@@ -54,7 +54,7 @@ static bool read_flags(const struct command_usage *usage, int argc, char **argv,
         return false;
     }
     if (flags.help_asked) {
-        settings_print_usage(usage);
+        settings_print_usage(usage, false);
         flags_done(&flags);
         *ret_exit_code = EXIT_DRAINED;
         return false;

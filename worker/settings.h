@@ -102,9 +102,9 @@ MUST_CHECK bool settings_read_arguments(const struct command_usage *usage, int a
 /* Prints all settings, by group, on standard output. */
 void settings_print_help(void);
 
-/* Prints the help of a command on standard output, at most 23 lines of 79 columns where its own options leave
- * room; a command whose settings are "" has none. */
-void settings_print_usage(const struct command_usage *usage);
+/* Prints the help of a command on standard output: at most 23 lines of 79 columns, what does not fit is only
+ * named, or the whole of it. A command whose settings are "" takes none. */
+void settings_print_usage(const struct command_usage *usage, bool whole);
 
 /* The index of the word among the usage's, -1 after one line on standard error that says what was expected;
  * word NULL: none was given. `command` is its name. */

@@ -9,6 +9,7 @@
 
 #define LINES      23
 #define WORD_WIDTH 12
+#define OWN_MAX    64
 #define LEFT_WIDTH 32
 
 static size_t count_lines(const struct buffer *text)
@@ -62,17 +63,39 @@ static void add_words(struct buffer *help, const struct command_word *words)
     }
 }
 
-static void add_own(struct buffer *help, const struct command_option *options)
+/* "Also, told by `winnow help WHAT`:" and the names, which end with a space each. */
+static void add_names(struct buffer *help, const char *what, int what_size, struct buffer *names)
 {
+    if (names->size == 0) return;
+    names->data[names->size - 1] = '\0';
+    setting_add(help, "Also, told by `winnow help %.*s`:\n  ", what_size, what);
+    wrap_text(help, 2, 2, names->data);
+}
+
+/* The first `room` of the command's own options in full, the names of the others. */
+static void add_own(struct buffer *help, const struct command_usage *usage, size_t room)
+{
+    static const char program[] = "winnow ";
+    struct buffer names = {0};
     bool any = false;
-    for (const struct command_option *own = options; own != NULL && own->text != NULL; own++) {
+    for (const struct command_option *own = usage->options; own != NULL && own->text != NULL; own++) {
         char flag[SETTING_TEXT_SIZE];
         if (own->help == NULL) continue;
         if (!any) setting_add(help, "\nOptions:\n");
         any = true;
         (void)snprintf(flag, sizeof flag, "--%s", own->name);
-        add_option(help, own->letter, flag, own->value, own->help, NULL);
+        if (room > 0)
+            add_option(help, own->letter, flag, own->value, own->help, NULL);
+        else
+            setting_add(&names, "%s ", flag);
+        if (room > 0) room--;
     }
+    char what[SETTING_TEXT_SIZE];
+    const char *name = usage->synopsis + strlen(program);
+    int size = snprintf(what, sizeof what, "--all %.*s", (int)strcspn(name, "["), name);
+    while (size > 0 && what[size - 1] == ' ') size--;
+    add_names(help, what, size, &names);
+    buffer_done(&names);
 }
 
 void flags_each_setting(const struct command_usage *usage,
@@ -110,48 +133,65 @@ static void tell_setting(void *context, const struct setting *setting)
     setting_add(&help->names, "%s ", flag);
 }
 
+/* Where settings come from besides their flags. */
+static void add_sources(struct buffer *to, bool kafka)
+{
+    if (kafka) add_option(to, 'X', "", "PROPERTY=VALUE", "a property of librdkafka, as in [kafka]", NULL);
+    add_option(to, 'c', "--config", "FILE", "read settings from a file; or WINNOW_CONFIG", NULL);
+}
+
 static void add_settings(struct buffer *to, const struct command_usage *usage, size_t room)
 {
+    static const char what[] = "settings";
     struct settings_help help = {.room = room};
     if (usage->settings != NULL && usage->settings[0] == '\0') return;
     flags_each_setting(usage, tell_setting, &help);
+    if (room == 0) {
+        setting_add(&help.names, "%s--config ", flags_takes(usage, "brokers") ? "-X " : "");
+        setting_add(to, "\n");
+        add_names(to, what, (int)strlen(what), &help.names);
+        buffer_done(&help.names);
+        return;
+    }
     setting_add(to, "\nSettings (--batch-rows 500 is also WINNOW_BATCH_ROWS, or batch_rows in a file):\n%.*s",
                 (int)help.full.size, help.full.data);
-    if (flags_takes(usage, "brokers"))
-        add_option(to, 'X', "", "PROPERTY=VALUE", "a property of librdkafka, as in [kafka]", NULL);
-    add_option(to, 'c', "--config", "FILE", "read settings from a file; or WINNOW_CONFIG", NULL);
-    if (help.names.size > 0) {
-        help.names.data[help.names.size - 1] = '\0';
-        setting_add(to, "Also, told by `winnow help settings`:\n  ");
-        wrap_text(to, 2, 2, help.names.data);
-    }
+    add_sources(to, flags_takes(usage, "brokers"));
+    add_names(to, what, (int)strlen(what), &help.names);
     buffer_done(&help.full);
     buffer_done(&help.names);
 }
 
-static void add_head(struct buffer *help, const struct command_usage *usage)
+/* So much of the help is told in full. */
+struct help_room {
+    size_t own;
+    size_t settings;
+};
+
+static void add_help(struct buffer *help, const struct command_usage *usage, struct help_room room)
 {
     setting_add(help, "Usage: %s\n\n", usage->synopsis);
     wrap_text(help, 0, 0, usage->description);
     add_words(help, usage->words);
     if (usage->example != NULL) setting_add(help, "\n  $ %s\n", usage->example);
-    add_own(help, usage->options);
+    add_own(help, usage, room.own);
+    add_settings(help, usage, room.settings);
 }
 
-void settings_print_usage(const struct command_usage *usage)
+void settings_print_usage(const struct command_usage *usage, bool whole)
 {
-    struct buffer head = {0};
-    struct buffer settings = {0};
-    size_t room = SETTING_COUNT;
-    add_head(&head, usage);
-    add_settings(&settings, usage, room);
-    while (count_lines(&head) + count_lines(&settings) > LINES && room > 0) {
-        settings.size = 0;
-        add_settings(&settings, usage, --room);
+    struct buffer help = {0};
+    struct help_room room = {.own = OWN_MAX, .settings = SETTING_COUNT};
+    add_help(&help, usage, room);
+    while (!whole && count_lines(&help) > LINES && room.own > 0) {
+        if (room.settings > 0)
+            room.settings--;
+        else
+            room.own--;
+        buffer_clear(&help);
+        add_help(&help, usage, room);
     }
-    (void)printf("%.*s%.*s", (int)head.size, head.data, (int)settings.size, settings.data);
-    buffer_done(&head);
-    buffer_done(&settings);
+    (void)printf("%.*s", (int)help.size, help.data);
+    buffer_done(&help);
 }
 
 void settings_print_help(void)
@@ -164,6 +204,8 @@ void settings_print_help(void)
         group = setting->group;
         add_setting(&help, setting);
     }
+    setting_add(&help, "\nOthers:\n");
+    add_sources(&help, true);
     (void)printf("Flags win over the environment (WINNOW_BATCH_ROWS=500), and that over a file\n"
                  "(-c FILE or WINNOW_CONFIG: batch_rows = 500); see `winnow config example`.\n%.*s",
                  (int)help.size, help.data);

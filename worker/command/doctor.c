@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "colour.h"
 #include "command.h"
 #include "database_conninfo.h"
 #include "doctor/examination.h"
@@ -58,8 +60,13 @@ static void print_text(const char *before, const char *text)
 
 static void print_finding(const struct check *check, const struct finding *finding)
 {
-    char head[40];
-    (void)snprintf(head, sizeof head, "%-5s %-20s  ", verdict_name(finding->verdict), check->name);
+    static const enum colour colours[] = {[CHECK_OK] = COLOUR_GREEN,
+                                          [CHECK_WARN] = COLOUR_YELLOW,
+                                          [CHECK_FAIL] = COLOUR_RED,
+                                          [CHECK_SKIP] = COLOUR_DIM};
+    char head[60];
+    (void)snprintf(head, sizeof head, "%s%-5s%s %-20s  ", colour_on(STDOUT_FILENO, colours[finding->verdict]),
+                   verdict_name(finding->verdict), colour_on(STDOUT_FILENO, COLOUR_NONE), check->name);
     print_text(head, finding->found);
     if (finding->mend[0] != '\0') (void)printf("      $ %s\n", finding->mend);
     (void)fflush(stdout); /* errors are told at the end of the process */
