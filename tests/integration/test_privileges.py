@@ -31,6 +31,9 @@ MAY = {
         "UPDATE winnow.rollup_client SET event_count = event_count + 0",
         "INSERT INTO winnow.rollup_metric VALUES ('m', 1, 1, 1, 1)",
         "INSERT INTO winnow.batch_log VALUES (1, 1, 0, 1, 1, 1, 1, 0, 0)",
+        "SELECT * FROM winnow.count_outcomes(1::smallint, '{0}')",
+        "INSERT INTO winnow.dead_letter_count VALUES (1, 0, 'too_deep', 1) ON CONFLICT (stream_id, partition, reason) "
+        "DO UPDATE SET dead = 2",
     ],
     "winnow_operator": [
         "SELECT * FROM winnow.batch_log", "SELECT * FROM winnow.event", "SELECT * FROM winnow.invariant_violation()",
@@ -59,6 +62,7 @@ MAY_NOT = {
     "winnow_worker": [
         "DELETE FROM winnow.event", "TRUNCATE winnow.event", "DROP TABLE winnow.event", "UPDATE winnow.event SET amount = 0",
         "DELETE FROM winnow.dead_letter", "UPDATE winnow.dead_letter SET reason = 'empty'",
+        "DELETE FROM winnow.dead_letter_count",
         "UPDATE winnow.batch_log SET stored = 0", "DELETE FROM winnow.batch_log", "DELETE FROM winnow.processing_log",
         "DELETE FROM winnow.rollup_hour", "DELETE FROM winnow.rollup_client", "CREATE TABLE winnow.x ()", "ALTER TABLE winnow.event ADD COLUMN x int",
         "DELETE FROM winnow.schema_migration", "SELECT winnow.resume_partition('sales', 0)",

@@ -1,5 +1,6 @@
 """What a pool counts is what the database holds, whoever died in between; and it says why it is not ready."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from winnow_test import metrics
 from winnow_test.metrics import LISTEN, value
 from winnow_test.poll import wait_until
 from winnow_test.postgres import Database
+from winnow_test.process import ROOT
 from winnow_test.produce import Sender
 
 POISON = ['{"client":"a"', '{"metric":"m"}', "[]", '{"client":"a","metric":"m","amount":"x"}']
@@ -113,6 +115,24 @@ def test_what_a_winnow_that_did_not_count_has_applied(stage):
         stage.wait_until_caught_up()
     stage.database.run("UPDATE winnow.processing_log SET counted_offset = start_offset, stored = 0, duplicate = 0, dead = 0; "
                        "DELETE FROM winnow.dead_letter_count")
+    with stage.pool(workers=1, **LISTEN) as pool:
+        wait_for_owners(stage, pool.wait_for_workers(1))
+        wait_until_equal(pool, stage)
+
+
+def test_migration_counts_what_is_there(stage):
+    """The counts begin with what earlier versions have stored."""
+    stage.send(*mixed(100))
+    with stage.pool(workers=1):
+        stage.wait_until_caught_up()
+    for direction in ("down", "up"):
+        stage.database.run((ROOT / "migrations" / f"000013_outcome_counts.{direction}.sql").read_text())
+    assert stage.database.rows("SELECT sum(stored), sum(duplicate), sum(dead) FROM winnow.processing_log") == \
+        stage.database.rows("SELECT sum(stored), sum(duplicate), sum(dead) FROM winnow.batch_log")
+    assert stage.database.value("SELECT count(*) FROM winnow.processing_log WHERE counted_offset <> next_offset") == 0
+    stage.database.run("INSERT INTO winnow.schema_migration (version, name, sha256, execution_ms) SELECT 13, "
+                       "'000013_outcome_counts', %s, 1", (hashlib.sha256((ROOT / "migrations" / "000013_outcome_counts.up.sql")
+                                                                         .read_bytes()).hexdigest(),))
     with stage.pool(workers=1, **LISTEN) as pool:
         wait_for_owners(stage, pool.wait_for_workers(1))
         wait_until_equal(pool, stage)
