@@ -25,16 +25,16 @@ BEGIN
     WHERE c.relnamespace = 'winnow'::regnamespace
         AND c.relname = ANY (ARRAY[to_char(this_month, '"event_y"YYYY"m"MM'), 'event_default'])
     ORDER BY c.relname DESC LIMIT 1;
-    SELECT max(e.event_time) + step INTO middle FROM winnow.event AS e
+    SELECT max(e.event_time) INTO middle FROM winnow.event AS e
     WHERE e.ctid >= tail AND e.event_time >= begins AND e.event_time < ends
         AND e.bucket >= this_month AND e.bucket < this_month + interval '1 month';
-    IF middle >= ends THEN
-        RETURN ends;
-    ELSIF middle IS NOT NULL AND NOT EXISTS (
+    IF middle IS NOT NULL AND (middle + step >= ends OR NOT EXISTS (
         SELECT FROM winnow.event AS e
-        WHERE e.event_time >= middle AND e.event_time < ends AND e.bucket >= month AND e.bucket < after_month)
+        WHERE e.event_time >= middle + step AND e.event_time < ends AND e.bucket >= month AND e.bucket < after_month))
     THEN
-        RETURN middle;
+        RETURN (SELECT max(e.event_time) + interval '1 microsecond' FROM winnow.event AS e
+            WHERE e.event_time >= middle AND e.event_time < least(middle + step, ends)
+                AND e.bucket >= month AND e.bucket < after_month);
     END IF;
     WHILE some_from > begins AND NOT EXISTS (
         SELECT FROM winnow.event AS e
@@ -65,7 +65,8 @@ CREATE FUNCTION winnow.find_window(
     OUT last_total bigint, OUT is_all boolean)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
-    hour timestamptz;
+    hour  timestamptz;
+    share numeric; -- of the hour that lies before upper_time, and so, as far as is known, of its events
 BEGIN
     begins := upper_time;
     ends := upper_time;
@@ -98,14 +99,17 @@ BEGIN
             SELECT sum(r.event_count) INTO last_matches FROM winnow.rollup_hour AS r
             WHERE r.bucket = hour AND r.client_id COLLATE "C" = client AND r.metric COLLATE "C" = metric_name;
         END IF;
-        last_matches := coalesce(last_matches, 0);
+        share := least(1, extract(epoch FROM upper_time - hour) / 3600);
+        last_matches := ceil(coalesce(last_matches, 0) * share);
+        last_total := ceil(last_total * share);
         matches := matches + last_matches;
         begins := hour;
         ends := least(upper_time, hour + interval '1 hour');
         EXIT WHEN matches >= wanted;
     END LOOP;
     IF begins < upper_time AND client IS NOT NULL THEN
-        SELECT sum(r.event_count) INTO last_total FROM winnow.rollup_hour AS r WHERE r.bucket = begins;
+        SELECT ceil(sum(r.event_count) * least(1, extract(epoch FROM upper_time - begins) / 3600)) INTO last_total
+        FROM winnow.rollup_hour AS r WHERE r.bucket = begins;
     END IF;
     IF last_matches > wanted AND NOT is_all THEN
         hour := ends;
@@ -118,7 +122,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION winnow.find_window(timestamptz, timestamptz, text, text, bigint, integer) IS
     'For who wants the newest events before a time without sorting all: how far back so many events of a client and a '
-    'metric (null: of any) reach. newest: there are none at or after it. begins: the full hour from which on there are `matches` of them; last_matches: those of '
+    'metric (null: of any) reach. newest: there are none at or after it. begins: the full hour from which on there are about `matches` of them; last_matches: those of '
     'that hour, of `last_total` of all names, which ends at `ends`, or has come so far (nearly). is_all: there are no others between the two times. Stops after '
     'hours_most hours that hold any events.';
 
@@ -368,7 +372,8 @@ COMMENT ON FUNCTION winnow.keep_days(interval, interval) IS
     'up. Totals are exact without it, but slower.';
 
 CREATE FUNCTION winnow.total_days(from_time timestamptz, to_time timestamptz, together boolean,
-    OUT day timestamptz, OUT begins timestamptz, OUT ends timestamptz, OUT complete boolean, OUT whole boolean, OUT kept boolean)
+    OUT day timestamptz, OUT begins timestamptz, OUT ends timestamptz, OUT begin_hour integer, OUT end_hour integer,
+    OUT complete boolean, OUT whole boolean, OUT kept boolean)
     RETURNS SETOF record LANGUAGE sql STABLE ROWS 60 SET search_path = pg_catalog, pg_temp AS $$
     WITH d AS MATERIALIZED (
         SELECT r.day, sum(r.event_count) AS event_count FROM winnow.rollup_day AS r
@@ -378,9 +383,11 @@ CREATE FUNCTION winnow.total_days(from_time timestamptz, to_time timestamptz, to
         WHERE together AND k.day = '-infinity' AND from_time = '-infinity' AND k.until <= to_time
             AND k.event_count = (SELECT sum(d.event_count) FROM d WHERE d.day < k.until)
     )
-    SELECT '-infinity'::timestamptz, '-infinity'::timestamptz, past.until, true, true, true FROM past
+    SELECT '-infinity'::timestamptz, '-infinity'::timestamptz, past.until, 0, 0, true, true, true FROM past
     UNION ALL
     SELECT d.day, greatest(v.begins, from_time), least(v.ends, to_time),
+        (extract(epoch FROM greatest(v.begins, from_time) - d.day) / 3600)::integer,
+        (extract(epoch FROM least(v.ends, to_time) - d.day) / 3600)::integer,
         d.day >= from_time AND d.day + interval '1 day' <= to_time, v.begins >= from_time AND v.ends <= to_time, v.kept
     FROM d LEFT JOIN winnow.kept_day AS k ON k.day = d.day
     CROSS JOIN LATERAL (
@@ -396,7 +403,7 @@ CREATE FUNCTION winnow.total_days(from_time timestamptz, to_time timestamptz, to
 $$;
 COMMENT ON FUNCTION winnow.total_days(timestamptz, timestamptz, boolean) IS
     'The days that have events between two full hours, cut there and where what is kept of them ends. complete: the day is '
-    'not cut; whole: this part is not cut; kept: the tables winnow.kept_… hold its totals. With `together`, kept days may come as '
+    'not cut; whole: this part is not cut; begin_hour, end_hour: where it begins and ends in the day; kept: the tables winnow.kept_… hold its totals. With `together`, kept days may come as '
     'one, -infinity, which only winnow.kept_client has.';
 
 ALTER FUNCTION winnow.invariant_violation() RENAME TO violation_before_days;

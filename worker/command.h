@@ -43,6 +43,9 @@ int command_status(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_console(int argc, char **argv);
 int command_config(int argc, char **argv);
+int command_seek(int argc, char **argv);
+int command_resume(int argc, char **argv);
+int command_retain(int argc, char **argv);
 int command_completion(int argc, char **argv);
 int command_manual(int argc, char **argv); /* hidden: `make install` runs it */
 
@@ -53,6 +56,9 @@ extern const struct command_usage usage_migrate;
 extern const struct command_usage usage_submit;
 extern const struct command_usage usage_explain;
 extern const struct command_usage usage_status;
+extern const struct command_usage usage_seek;
+extern const struct command_usage usage_resume;
+extern const struct command_usage usage_retain;
 extern const struct command_usage usage_doctor;
 extern const struct command_usage usage_console;
 extern const struct command_usage usage_config;

@@ -1,6 +1,7 @@
 #include "kafka_offsets.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "kafka_client.h"
@@ -48,6 +49,35 @@ bool kafka_offsets_read(struct kafka_offsets *offsets, int timeout_ms, struct pa
     *ret_ranges = ranges;
     *ret_count = count;
     return true;
+}
+
+bool kafka_offsets_at_time(struct kafka_offsets *offsets, int64_t time_ms, int timeout_ms,
+                           struct partition_range *ranges, int32_t count, struct fault *ret_fault)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
+    for (int32_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, offsets->topic, i)->offset = time_ms;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(offsets->client, list, timeout_ms);
+    for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        const rd_kafka_topic_partition_t *found = &list->elems[i];
+        struct partition_range *range = &ranges[found->partition];
+        code = found->err;
+        range->low = found->offset < 0 ? range->high : found->offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
+    kafka_fault(ret_fault, "offsets", code, "offsets for a time");
+    return false;
+}
+
+char *kafka_offsets_cluster(struct kafka_offsets *offsets, int timeout_ms, struct fault *ret_fault)
+{
+    char *told = rd_kafka_clusterid(offsets->client, timeout_ms);
+    char *copy = told == NULL ? NULL : strdup(told);
+    if (told != NULL) rd_kafka_mem_free(offsets->client, told);
+    if (copy == NULL)
+        fault_set(ret_fault, STATUS_RETRY, "cluster", "the brokers do not tell the id of their cluster");
+    return copy;
 }
 
 void kafka_offsets_free(struct kafka_offsets *offsets)

@@ -27,6 +27,14 @@ MUST_CHECK bool kafka_offsets_read(struct kafka_offsets *offsets, int timeout_ms
                                    struct partition_range **ret_ranges, int32_t *ret_count,
                                    struct fault *ret_fault);
 
+/* Replaces the low end of each range by the offset of the first message that is as young as time_ms (since
+ * 1970), or by the high end when none is. Returns as kafka_offsets_read(). */
+MUST_CHECK bool kafka_offsets_at_time(struct kafka_offsets *offsets, int64_t time_ms, int timeout_ms,
+                                      struct partition_range *ranges, int32_t count, struct fault *ret_fault);
+
+/* The id of the cluster; the caller frees it. NULL, with STATUS_RETRY, when no broker tells. */
+char *kafka_offsets_cluster(struct kafka_offsets *offsets, int timeout_ms, struct fault *ret_fault);
+
 void kafka_offsets_free(struct kafka_offsets *offsets); /* takes NULL */
 
 #endif

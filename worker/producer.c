@@ -9,6 +9,8 @@
 
 #define FULL_WAIT_MS  INT64_C(1000)
 #define PURGE_WAIT_MS INT64_C(3000)
+/* September 2001: librdkafka's mock broker answers 1234, and keeps the message's own timestamp. */
+#define APPENDED_MS_MIN INT64_C(1000000000000)
 
 struct producer {
     rd_kafka_t *client;
@@ -25,7 +27,11 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
     struct producer *producer = opaque;
     struct fault fault = {.status = STATUS_OK, .site = "produce"};
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) kafka_fault(&fault, "produce", message->err, NULL);
+    rd_kafka_timestamp_type_t type;
+    int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
     struct delivery delivery = {
+        .appended_ms =
+            type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME && timestamp_ms >= APPENDED_MS_MIN ? timestamp_ms : -1,
         .opaque = message->_private,
         .partition = message->partition,
         .offset = message->offset,

@@ -28,6 +28,7 @@ struct delivery {
     void *opaque;
     int32_t partition;
     int64_t offset;
+    int64_t appended_ms; /* the timestamp, where the topic gives messages its own; -1: they keep theirs */
     const struct fault *fault;
     bool in_doubt; /* not acknowledged, but it may have arrived */
     bool untimely; /* STATUS_REJECT for its timestamp: message.timestamp.after.max.ms is an hour by default */

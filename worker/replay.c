@@ -69,19 +69,10 @@ static void set_properties(struct replay *replay, const struct settings *setting
         copy->kafka[copy->kafka_count++] = (struct kafka_property){own[i][0], own[i][1]};
 }
 
-/* A session that stands for the run, if it has begun. */
-static bool have_database(struct replay *replay, struct fault *ret_fault)
+/* Lets the session stand for the run, if that has begun. */
+static bool hold_run(struct replay *replay, struct fault *ret_fault)
 {
-    const struct database_options options = {
-        .conninfo = replay->settings.database,
-        .application_name = "winnow dlq replay",
-        .statement_timeout_ms = replay->settings.statement_timeout_ms,
-    };
     bool held = true;
-    if (replay->database != NULL && database_is_alive(replay->database)) return true;
-    database_close(replay->database);
-    replay->database = NULL;
-    if (!database_open(&options, &replay->database, ret_fault)) return false;
     if (replay->run.replay_id > 0 &&
         !letter_run_hold(replay->database, replay->run.replay_id, &held, ret_fault))
         return false;
@@ -89,6 +80,22 @@ static bool have_database(struct replay *replay, struct fault *ret_fault)
         fault_set(ret_fault, STATUS_RETRY, "replay",
                   "the connection was lost, and the database has not noticed it yet");
     return held;
+}
+
+static bool have_database(struct replay *replay, struct fault *ret_fault)
+{
+    const struct database_options options = {
+        .conninfo = replay->settings.database,
+        .application_name = "winnow dlq replay",
+        .statement_timeout_ms = replay->settings.statement_timeout_ms,
+    };
+    if (replay->database != NULL && database_is_alive(replay->database)) return true;
+    database_close(replay->database);
+    replay->database = NULL;
+    if (database_open(&options, &replay->database, ret_fault) && hold_run(replay, ret_fault)) return true;
+    database_close(replay->database);
+    replay->database = NULL;
+    return false;
 }
 
 /* The ends of all partitions, and how many there are. */
@@ -178,7 +185,7 @@ static void remember_refusal(struct replay *replay, const char *name, const char
 static bool choose(struct replay *replay, struct rows *rows, size_t row, struct item *item)
 {
     const struct replay_plan *plan = replay->plan;
-    *item = (struct item){0};
+    *item = (struct item){.delivery.appended_ms = -1};
     replay->tally.looked++;
     replay_letter_read(rows, row, &item->letter);
     item->value = plan->value != NULL ? *plan->value : item->letter.value;
@@ -276,11 +283,13 @@ static size_t judge_items(struct replay *replay, size_t count, struct letter_fat
 {
     size_t told = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct item *item = &replay->items[i];
+        struct item *item = &replay->items[i];
         if (item->action_id == 0) {
             replay->tally.busy++;
             continue;
         }
+        if (item->delivery.appended_ms >= 0 && item->verdict.accepted)
+            replay_judge(replay->normalizer, item->delivery.appended_ms, item->value, &item->verdict);
         const bool known = fate_of(item, &fates[told]);
         replay->tally.in_doubt += !known;
         replay->tally.sent += known && fates[told].sent;

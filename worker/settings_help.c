@@ -140,13 +140,13 @@ static void add_sources(struct buffer *to, bool kafka)
     add_option(to, 'c', "--config", "FILE", "read settings from a file; or WINNOW_CONFIG", NULL);
 }
 
-static void add_settings(struct buffer *to, const struct command_usage *usage, size_t room)
+static void add_settings(struct buffer *to, const struct command_usage *usage, size_t room, bool terse)
 {
     static const char what[] = "settings";
     struct settings_help help = {.room = room};
     if (usage->settings != NULL && usage->settings[0] == '\0') return;
     flags_each_setting(usage, tell_setting, &help);
-    if (room == 0) {
+    if (terse) {
         setting_add(&help.names, "%s--config ", flags_takes(usage, "brokers") ? "-X " : "");
         setting_add(to, "\n");
         add_names(to, what, (int)strlen(what), &help.names);
@@ -165,6 +165,7 @@ static void add_settings(struct buffer *to, const struct command_usage *usage, s
 struct help_room {
     size_t own;
     size_t settings;
+    bool terse; /* not even where settings come from */
 };
 
 static void add_help(struct buffer *help, const struct command_usage *usage, struct help_room room)
@@ -174,7 +175,7 @@ static void add_help(struct buffer *help, const struct command_usage *usage, str
     add_words(help, usage->words);
     if (usage->example != NULL) setting_add(help, "\n  $ %s\n", usage->example);
     add_own(help, usage, room.own);
-    add_settings(help, usage, room.settings);
+    add_settings(help, usage, room.settings, room.terse);
 }
 
 void settings_print_usage(const struct command_usage *usage, bool whole)
@@ -185,6 +186,8 @@ void settings_print_usage(const struct command_usage *usage, bool whole)
     while (!whole && count_lines(&help) > LINES && room.own > 0) {
         if (room.settings > 0)
             room.settings--;
+        else if (!room.terse)
+            room.terse = true;
         else
             room.own--;
         buffer_clear(&help);

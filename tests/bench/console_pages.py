@@ -48,15 +48,21 @@ FROM (SELECT n, random() AS u, random() AS v, i,
         date_trunc('milliseconds', i - random() * interval '30 s') AS t
     FROM (SELECT n, %(end)s::timestamptz - (%(rows)s - n) * %(step)s::interval AS i
         FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n) AS arrived) AS drawn"""
-# A pool of four workers writes four shards.
+# A pool of four workers writes four shards, hour after hour. The last day is one to which something is added all the time:
+# but for its last hour it is kept added up, all others whole.
 ROLLUPS = (
     "INSERT INTO winnow.rollup_hour SELECT date_bin('1 hour', event_time, 'epoch'), client_id, metric, 1, "
-    "origin_partition / 2, count(*), sum(amount) FROM winnow.event GROUP BY 1, 2, 3, 5",
+    "origin_partition / 2, count(*), sum(amount) FROM winnow.event GROUP BY 1, 2, 3, 5 ORDER BY 1",
     "INSERT INTO winnow.rollup_client SELECT client_id, 1, shard, sum(event_count), sum(amount_sum) "
     "FROM winnow.rollup_hour GROUP BY 1, 3",
     "INSERT INTO winnow.rollup_metric SELECT metric, 1, shard, sum(event_count), sum(amount_sum) "
     "FROM winnow.rollup_hour GROUP BY 1, 3",
-    "VACUUM ANALYZE")
+    "INSERT INTO winnow.rollup_day SELECT date_bin('1 day', bucket, 'epoch'), 1, shard, sum(event_count), sum(amount_sum), "
+    "'-infinity' FROM winnow.rollup_hour GROUP BY 1, 3",
+    "UPDATE winnow.rollup_day SET updated_at = 'infinity' WHERE day = (SELECT max(day) FROM winnow.rollup_day)",
+    "SELECT winnow.keep_days('10 s', '1 hour')",
+    "VACUUM ANALYZE",
+    "SELECT winnow.mend_summaries()")
 
 
 class Load:
@@ -101,6 +107,10 @@ class Load:
         begin = self.begin + self._random.random() * 0.9 * (self.end - self.begin)
         return {"from": _text(begin), "to": _text(begin + 0.1 * (self.end - self.begin))}
 
+    def half_range(self):
+        begin = self.begin + self._random.random() * 0.5 * (self.end - self.begin)
+        return {"from": _text(begin), "to": _text(begin + 0.5 * (self.end - self.begin))}
+
     def amounts(self, share):
         width = 10000 * share
         low = self._random.random() * (10000 - width)
@@ -143,6 +153,21 @@ TOTALS = {
     "by client and metric": lambda load: {"by": "client,metric"},
     "by hour, of a client": lambda load: {"by": "hour", "client": load.client()},
     "by hour, a tenth of the time": lambda load: {"by": "hour", **load.day_range()},
+    "by hour, of a metric": lambda load: {"by": "hour", "metric": load.metric()},
+    "by hour and metric": lambda load: {"by": "hour,metric"},
+    "by hour, of a client and a metric": lambda load: {"by": "hour", "client": load.client(), "metric": load.metric()},
+    "by day": lambda load: {"by": "day"},
+    "by day and metric, of a client": lambda load: {"by": "day,metric", "client": load.client()},
+    "by day, with a text in 10 names": lambda load: {"by": "day", "q": load.client()[1:-1].upper()},
+    "by client, of a metric": lambda load: {"by": "client", "metric": load.metric()},
+    "by client, a tenth of the time": lambda load: {"by": "client", **load.day_range()},
+    "by client, half of the time": lambda load: {"by": "client", **load.half_range()},
+    "by client and metric, half of the time": lambda load: {"by": "client,metric", **load.half_range()},
+}
+# Many groups, of which a page shows the first 1,000: these are told, and have no goal.
+TOTALS_OF_MANY = {
+    "by day and client": lambda load: {"by": "day,client"},
+    "by hour and client": lambda load: {"by": "hour,client"},
 }
 
 
@@ -159,8 +184,9 @@ def _ask(connection, path, parameters):
 def _questions(load):
     for name, parameters in PAGES.items():
         yield "pages", name, "events", parameters(load)
-    for name, parameters in TOTALS.items():
-        yield "totals", name, "aggregates", parameters(load)
+    for kind, questions in (("totals", TOTALS), ("many groups", TOTALS_OF_MANY)):
+        for name, parameters in questions.items():
+            yield kind, name, "aggregates", parameters(load)
 
 
 def ask_all(console, load, rounds):
@@ -188,7 +214,7 @@ def _quantile(values, share):
 def report(times):
     print(f"\n{'':44} {'median':>9} {'p99':>9} {'most':>9}  ms")
     summary = {}
-    for kind in ("pages", "totals"):
+    for kind in ("pages", "totals", "many groups"):
         everything = [value for (of_kind, _), values in times.items() if of_kind == kind for value in values]
         for name, values in [*((name, values) for (of_kind, name), values in times.items() if of_kind == kind),
                              ("all of these", everything)]:

@@ -1,6 +1,7 @@
 """One broker, one database and one topic for all tests of winnow dlq, with a pool that runs: each test has clients of its
 own."""
 
+import contextlib
 import itertools
 import json
 import subprocess
@@ -67,6 +68,29 @@ class Bench:
         """How many events of the client are stored, and their amounts."""
         return [row[0] for row in self.database.rows(
             "SELECT amount FROM winnow.event WHERE client_id = %s ORDER BY 1", (client,))]
+
+    @contextlib.contextmanager
+    def slow(self, event, seconds):
+        """Each INSERT or UPDATE of what was done takes so long, so that there is time for others in the middle."""
+        self.database.run(
+            "CREATE OR REPLACE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS "
+            f"'BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END'; "
+            f"CREATE TRIGGER slow BEFORE {event} ON winnow.dead_letter_action EXECUTE FUNCTION public.slow()")
+        try:
+            yield
+        finally:
+            self.database.run("DROP TRIGGER slow ON winnow.dead_letter_action")
+
+    def end_sessions(self):
+        """Of replays; those of one that was killed go on with what they were told last."""
+        def count():
+            return self.database.value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                                       "WHERE application_name = 'winnow dlq replay' AND datname = current_database()")
+        wait_until(lambda: count() == 0, 20, "the sessions have ended")
+
+    def in_doubt(self):
+        """(partition, offset) of the letters of which it is not known whether they were sent."""
+        return self.database.rows("SELECT partition, message_offset FROM winnow.dead_letter_retry WHERE outcome = 'in_doubt'")
 
     def actions(self, ids):
         return self.database.rows(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from winnow_test import letters, pool
 from winnow_test.poll import wait_until
+from winnow_test.terminal import Terminal
 
 
 def topic(bench):
@@ -207,10 +209,11 @@ def test_loop_guard(bench, client):
     assert bench.dlq("replay", name, "--even-rejected", "--max-attempts", "4").out.startswith("sent 1 of 1")
 
 
-def test_two_runs_beside_each_other_share_the_work(bench, client):
+def test_runs_beside_each_other_share_the_work(bench, client):
     names = bench.fail(client, 300, valid_later=True)
-    runs = [bench.start("replay", "--client", client, "--yes", "--json", "--rate", "400/s") for _ in range(3)]
-    sums = [json.loads(run.communicate(timeout=60)[0].splitlines()[-1]) for run in runs]
+    with bench.slow("INSERT", 0.05):  # all have looked before the first one has written
+        runs = [bench.start("replay", "--client", client, "--yes", "--json", "--rate", "300/s") for _ in range(3)]
+        sums = [json.loads(run.communicate(timeout=60)[0].splitlines()[-1]) for run in runs]
     assert sum(found["sent"] for found in sums) == 300
     assert {len(found) for found in replays_of(bench, names).values()} == {1}
     assert bench.stored(client) == list(range(300))
@@ -218,39 +221,81 @@ def test_two_runs_beside_each_other_share_the_work(bench, client):
 
 # ---- in the middle ----
 
-def kill_when(bench, run, condition):
-    wait_until(lambda: run.poll() is not None or condition(), 20, "the moment to kill has come", interval_s=0.001)
+# Each is sent once: what fails again is a dead letter with one attempt.
+ONCE_EACH = ("replay", "--yes", "--even-rejected", "--max-attempts", "1")
+
+
+def kill_in_the_middle(bench, client, between):
+    """Starts a replay and kills it when it has taken letters, and `between` has happened. Returns the letters in doubt."""
+    run = bench.start(*ONCE_EACH, "--client", client, "--rate", "150/s", "--wait", "0")
+    known = set(bench.in_doubt())
+    wait_until(lambda: run.poll() is not None or set(bench.in_doubt()) - known, 20, "it has taken some", interval_s=0)
+    between()
+    assert run.poll() is None, run.communicate()[0]
     run.send_signal(signal.SIGKILL)
     run.communicate()
+    bench.end_sessions()  # the server would carry out what it was told last
+    return set(bench.in_doubt())
+
+
+def kill_before_it_is_written_down(bench, client):
+    """What was taken is in the topic, and nobody has told."""
+    before = len(topic(bench))
+    with bench.slow("UPDATE", 3):
+        return kill_in_the_middle(bench, client, lambda: wait_until(
+            lambda: len(topic(bench)) > before, 20, "the messages have arrived", interval_s=0))
+
+
+def kill_before_it_is_sent(bench, client):
+    """What was taken does not reach the topic."""
+    bench.broker.command("error produce REQUEST_TIMED_OUT 1000")
+    try:
+        return kill_in_the_middle(bench, client, lambda: None)
+    finally:
+        bench.broker.command("clear produce")
+
+
+def kill_somewhere(bench, client):
+    return kill_in_the_middle(bench, client, lambda: time.sleep(random.uniform(0, 0.05)))
+
+
+def test_many_are_asked_for_on_a_terminal(bench, client):
+    names = bench.fail(client, 20, valid_later=True)
+    argv = [pool.BINARY, "dlq", "replay", "--client", client, "--rate", "5/s"]
+    with Terminal(argv, bench.environment(), columns=160) as terminal:
+        terminal.wait_for(f"Send up to 20 dead letters to events again (open, client {client})? [y/N]")
+        terminal.press("n", "Enter")
+        assert terminal.wait_until_ended() == 1
+    assert bench.actions(names) == []
+    with Terminal(argv, bench.environment(), columns=160) as terminal:
+        terminal.wait_for("[y/N]")
+        terminal.press("y", "Enter")
+        terminal.wait_for(" s left")
+        assert re.search(r"winnow dlq replay: \d+ dead letters, \d+ %, [\d.]+/s, \d+ s left", terminal.screen())
+        terminal.wait_for("sent 20 of 20: 20 stored")
+        assert terminal.wait_until_ended() == 0 and "left" not in terminal.screen()
 
 
 def test_killed_ten_times_and_exact_at_the_end(bench, client):
-    names = bench.fail(client, 600, valid_later=True)
-    killed = 0
+    """Of what fails again the database cannot tell that it was sent; only the topic can."""
+    names = bench.fail(client, 300) + bench.fail(client, 300, valid_later=True)
     for attempt in range(10):
-        before = bench.database.value("SELECT coalesce(max(action_id), 0) FROM winnow.dead_letter_action")
-        run = bench.start("replay", "--client", client, "--yes", "--rate", "150/s", "--wait", "0")
-
-        def taken():
-            return bench.database.value(
-                "SELECT count(*) FROM winnow.dead_letter_action WHERE action_id > %s AND replay_id IS NOT NULL",
-                (before,)) > 0
-        wait_until(lambda: run.poll() is not None or taken(), 20, "it has taken some", interval_s=0)
-        if attempt % 3:  # at another moment of its work each time
-            time.sleep(0.003 * attempt)
-        killed += run.poll() is None
-        run.send_signal(signal.SIGKILL)
-        run.communicate()
-    assert killed == 10
-    result = bench.dlq("replay", "--client", client, "--yes", timeout_s=90)
-    assert result.exit_code == 0, result
-    assert set(bench.states(names)) == {"resolved"}
-    assert bench.stored(client) == list(range(600))
+        before = replays_of(bench, names)
+        kill = (kill_before_it_is_written_down, kill_before_it_is_sent, kill_somewhere)[attempt % 3]
+        doubt = kill(bench, client)
+        sent = sum(len(found) for found in replays_of(bench, names).values()) - sum(map(len, before.values()))
+        assert kill is kill_somewhere or doubt, kill
+        assert (kill is not kill_before_it_is_written_down or sent > 0) and (kill is not kill_before_it_is_sent or sent == 0)
+    result = bench.dlq(*ONCE_EACH, "--client", client, timeout_s=90)
+    assert result.exit_code == 1, result
+    assert "an earlier run had ended in the middle: " in result.out
     counts = {name: len(found) for name, found in replays_of(bench, names).items()}
     assert {name: count for name, count in counts.items() if count != 1} == {}
-    assert bench.database.value("SELECT count(*) FROM winnow.dead_letter_action AS a JOIN winnow.dead_letter AS d "
-                                "USING (stream_id, partition, message_offset) WHERE d.client_id = %s "
-                                "AND a.sent_offset IS NULL AND a.error IS NULL", (client,)) == 0
+    assert set(bench.states(names[:300])) == {"retried"} and set(bench.states(names[300:])) == {"resolved"}
+    assert bench.stored(client) == list(range(300))
+    wait_until(lambda: bench.database.value("SELECT count(*) FROM winnow.dead_letter WHERE client_id = %s", (client,)) == 900,
+               20, "each of 300 has failed twice, and 300 once")
+    assert bench.in_doubt() == []
 
 
 def test_interrupted_ends_in_order(bench, client):
@@ -275,6 +320,7 @@ def test_brokers_down(bench, client):
 
 def test_kafka_refuses_one(bench, client):
     (name,) = bench.fail(client, valid_later=True)
+    letters.wait_until_published(bench.database)  # so that nobody else sends
     bench.broker.command("error produce MSG_SIZE_TOO_LARGE 1")
     result = bench.dlq("replay", name)
     assert result.exit_code == 1, result

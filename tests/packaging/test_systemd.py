@@ -55,7 +55,7 @@ def test_commands_and_options_exist(units, name):
     program, command, *options = re.search(r"^ExecStart=(.+)$", (units / name).read_text(), re.MULTILINE)[1].split()
     told = subprocess.run([program, command, "--help"], capture_output=True, text=True, check=True).stdout
     assert options[::2] == ["--config"]
-    assert "--config FILE" in told
+    assert "--config" in told
 
 
 def test_pool_tells_how_it_goes(stage):

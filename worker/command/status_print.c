@@ -44,6 +44,8 @@ static void print_verdict(const struct status_report *report)
 {
     const struct partition_status *total = &report->total;
     size_t wrong = 0;
+    char skipped[40] = "";
+    if (total->skipped > 0) (void)snprintf(skipped, sizeof skipped, " + %" PRId64 " skipped", total->skipped);
     for (size_t i = 0; i < report->partition_count; i++) wrong += report->partitions[i].complete ? 0 : 1;
     if (!total->started)
         (void)printf(
@@ -52,9 +54,9 @@ static void print_verdict(const struct status_report *report)
             report->settings->group, report->settings->topic);
     else if (wrong == 0)
         (void)printf("Complete: %" PRId64 " offsets read = %" PRId64 " stored + %" PRId64
-                     " duplicate + %" PRId64 " dead-lettered + %" PRId64 " gap + %" PRId64 " lost.\n",
+                     " duplicate + %" PRId64 " dead-lettered + %" PRId64 " gap + %" PRId64 " lost%s.\n",
                      total->offsets_read, total->stored, total->duplicate, total->dead, total->gap,
-                     total->lost);
+                     total->lost, skipped);
     else
         (void)printf("INCOMPLETE: %zu of %zu partitions do not add up; see winnow.invariant_violation().\n",
                      wrong, report->partition_count);
@@ -95,9 +97,10 @@ static void print_numbers(const struct partition_status *row)
     char lag[NUMBER_SIZE];
     const char *lag_text = row->lag == LAG_UNKNOWN ? "null" : number_text(true, row->lag, lag);
     (void)printf("\"lag\":%s,\"offsets_read\":%" PRId64 ",\"stored\":%" PRId64 ",\"duplicate\":%" PRId64
-                 ",\"dead\":%" PRId64 ",\"gap\":%" PRId64 ",\"lost\":%" PRId64 ",\"complete\":%s",
+                 ",\"dead\":%" PRId64 ",\"gap\":%" PRId64 ",\"lost\":%" PRId64 ",\"skipped\":%" PRId64
+                 ",\"complete\":%s",
                  lag_text, row->offsets_read, row->stored, row->duplicate, row->dead, row->gap, row->lost,
-                 row->complete ? "true" : "false");
+                 row->skipped, row->complete ? "true" : "false");
     print_seconds("lag_seconds", row->lag_seconds);
 }
 

@@ -9,7 +9,7 @@ static const char partitions_sql[] =
     "SELECT partition, c.next_offset, c.offsets_read, c.stored, c.duplicate, c.dead, c.gap, c.lost, "
     "c.complete::int,"
     " (p.state = 'halted')::int, coalesce(p.halt_reason, ''), coalesce(p.halt_detail, ''), coalesce(p.owner, "
-    "''), date_part('epoch', now() - p.updated_at)::bigint"
+    "''), date_part('epoch', now() - p.updated_at)::bigint, c.skipped"
     " FROM analytics.completeness AS c JOIN analytics.processing_status AS p"
     " USING (consumer_group, topic, partition) WHERE consumer_group = $1 AND topic = $2 ORDER BY partition";
 
@@ -48,6 +48,7 @@ static struct partition_status read_partition(const struct rows *rows, size_t ro
         .halt_detail = rows_text(rows, row, 11),
         .owner = rows_text(rows, row, 12),
         .idle_s = rows_int(rows, row, 13),
+        .skipped = rows_int(rows, row, 14),
         .lag = LAG_UNKNOWN,
         .lag_seconds = -1,
     };
@@ -61,6 +62,7 @@ static void add_to_total(struct partition_status *total, const struct partition_
     total->dead += partition->dead;
     total->gap += partition->gap;
     total->lost += partition->lost;
+    total->skipped += partition->skipped;
     total->halted |= partition->halted;
     total->complete &= partition->complete;
     total->started = true;

@@ -27,6 +27,7 @@ struct partition_status {
     int64_t dead;
     int64_t gap;
     int64_t lost;
+    int64_t skipped;         /* by an operator */
     const char *halt_reason; /* borrowed from the report's rows */
     const char *halt_detail;
     const char *owner; /* "": nobody yet */

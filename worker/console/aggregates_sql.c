@@ -143,12 +143,6 @@ static void add_hours(struct aggregates_statement *statement, const struct sourc
 #define SQL_KEPT_CLIENT \
     " UNION ALL SELECT k.day, k.client_id, k.metric, k.event_count, k.amount_sum FROM span " \
     "JOIN winnow.kept_client AS k ON k.day = span.day WHERE span.kept AND span.whole"
-#define SQL_KEPT_CLIENT_HOURS \
-    " UNION ALL SELECT k.day + u.hour * interval '1 hour', k.client_id, k.metric, u.event_count, " \
-    "u.amount_sum FROM span JOIN winnow.kept_client_hours AS k ON k.day = span.day CROSS JOIN LATERAL " \
-    "unnest(k.hours, k.event_counts, k.amount_sums) AS u (hour, event_count, amount_sum) WHERE span.kept " \
-    "AND k.day + u.hour * interval '1 hour' >= span.begins AND k.day + u.hour * interval '1 hour' < " \
-    "span.ends"
 #define SQL_KEPT_METRIC \
     " UNION ALL SELECT k.hour, NULL, k.metric, k.event_count, k.amount_sum FROM span JOIN " \
     "winnow.kept_metric AS k ON k.day = span.day WHERE span.kept AND k.hour >= span.begins AND k.hour < " \
@@ -158,6 +152,20 @@ static void add_hours(struct aggregates_statement *statement, const struct sourc
     "k ON k.day = span.day WHERE span.complete AND span.begins = span.day"
 #define SQL_CUT     " AND NOT span.whole"
 #define SQL_CUT_DAY " AND NOT span.complete"
+
+/* unnest() in the list of columns makes rows one at a time, in FROM it would put each array down first. */
+static void add_kept_hours(struct aggregates_statement *statement, const struct source *source)
+{
+    add(statement,
+        source->by_hour ? " UNION ALL SELECT u.day + u.hour * interval '1 hour'" : " UNION ALL SELECT u.day");
+    add_part(
+        statement, source,
+        ", u.client_id, u.metric, u.event_count, u.amount_sum FROM span CROSS JOIN LATERAL (SELECT k.day, "
+        "k.client_id, k.metric, unnest(k.hours) AS hour, unnest(k.event_counts) AS event_count, "
+        "unnest(k.amount_sums) AS amount_sum FROM winnow.kept_client_hours AS k WHERE k.day = span.day");
+    add(statement, ") AS u WHERE span.kept AND u.hour >= span.begin_hour AND u.hour < span.end_hour");
+    if (!source->by_hour) add(statement, SQL_CUT);
+}
 
 /* The smallest tables that can answer, whatever the times: for numbers without names whole days, kept or not.
  */
@@ -169,7 +177,7 @@ static void add_days(struct aggregates_statement *statement, const struct source
     if (nameless && !source->by_hour) add(statement, SQL_CUT_DAY SQL_DAY);
     if (source->of_clients && !source->by_hour) add_part(statement, source, SQL_KEPT_CLIENT);
     if (source->of_clients)
-        add_part(statement, source, source->by_hour ? SQL_KEPT_CLIENT_HOURS : SQL_KEPT_CLIENT_HOURS SQL_CUT);
+        add_kept_hours(statement, source);
     else
         add_part(statement, source,
                  nameless && !source->by_hour ? SQL_KEPT_METRIC SQL_CUT_DAY : SQL_KEPT_METRIC);

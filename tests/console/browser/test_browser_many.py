@@ -35,14 +35,14 @@ def test_ten_thousand_failures(failing):
     page.click("button", "Discard group amount_invalid of client_0")
     page.fill("Note", "made by a test", within="dialog")
     page.click("button", "Discard 3,334")
-    page.wait_for_text("3,334 failures discarded.", ".toasts", 60)
+    page.wait_for_text("3,334 failures discarded.", ".toasts", 120)
     page.wait_for_text("6,666", "tfoot")
     page.click("button", "Undo", within=".toasts")
-    page.wait_for_text("3,334 failures open again.", ".toasts", 60)
+    page.wait_for_text("3,334 failures open again.", ".toasts", 120)
     page.wait_for_text("10,000", "tfoot")
     page.click("button", "Retry group amount_invalid of client_1")
     page.click("button", "Retry 3,333")
-    page.wait_for_text("3,333 failures retried.", ".toasts", 60)
+    page.wait_for_text("3,333 failures retried.", ".toasts", 180)
 
 
 @pytest.fixture
