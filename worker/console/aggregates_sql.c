@@ -154,9 +154,10 @@ static void add_hours(struct aggregates_statement *statement, const struct sourc
 #define SQL_CUT_DAY " AND NOT span.complete"
 
 /* What comes before an hour of the day; nothing when it is before the first that has events. */
-#define SQL_BEFORE(sums, hour) \
-    "coalesce(k." sums "[width_bucket((span." hour " - 1)::smallint, k.hours)], 0)"
-#define SQL_BETWEEN(sums) SQL_BEFORE(sums, "end_hour") " - " SQL_BEFORE(sums, "begin_hour")
+#define SQL_BEFORE(sums, hour) "coalesce(k." sums "[width_bucket((span." hour " - 1)::smallint, k.hours)], 0)"
+#define SQL_BETWEEN(sums)      SQL_BEFORE(sums, "end_hour") " - " SQL_BEFORE(sums, "begin_hour")
+#define SQL_SUMS_BETWEEN \
+    SQL_BETWEEN("counts_so_far") " AS event_count, " SQL_BETWEEN("amounts_so_far") " AS amount_sum"
 
 /* unnest() in the list of columns makes rows one at a time, in FROM it would put each array down first. A day
  * that is cut needs none of its hours: what came before its end is kept, and what came before its begin. */
@@ -170,8 +171,7 @@ static void add_kept_hours(struct aggregates_statement *statement, const struct 
              source->by_hour
                  ? "unnest(k.hours) AS hour, unnest(k.event_counts) AS event_count, unnest(k.amount_sums) AS "
                    "amount_sum FROM winnow.kept_client_hours AS k WHERE k.day = span.day"
-                 : SQL_BETWEEN("counts_so_far") " AS event_count, " SQL_BETWEEN("amounts_so_far") //
-                   " AS amount_sum FROM winnow.kept_client_hours AS k WHERE k.day = span.day");
+                 : SQL_SUMS_BETWEEN " FROM winnow.kept_client_hours AS k WHERE k.day = span.day");
     add(statement, source->by_hour
                        ? ") AS u WHERE span.kept AND u.hour >= span.begin_hour AND u.hour < span.end_hour"
                        : " OFFSET 0) AS u WHERE span.kept" SQL_CUT " AND u.event_count > 0");
