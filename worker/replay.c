@@ -320,7 +320,8 @@ static bool brokers_are_well(const struct replay *replay, size_t count, struct f
     for (size_t i = 0; i < count; i++) {
         const struct item *item = &replay->items[i];
         if (item->action_id != 0 && !item->reported) {
-            fault_set(ret_fault, STATUS_RETRY, "replay", "Kafka's client has not told what became of a message");
+            fault_set(ret_fault, STATUS_RETRY, "replay",
+                      "Kafka's client has not told what became of a message");
             return false;
         }
         if (item->action_id == 0 || item->fault.status == STATUS_OK || item->fault.status == STATUS_REJECT)
