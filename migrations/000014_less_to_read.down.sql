@@ -62,7 +62,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION winnow.invariant_violation()
     RETURNS TABLE (invariant text, stream text, partition integer, detail text)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 WITH hour AS (
     SELECT date_bin('1 day', bucket, 'epoch') AS day, stream_id, shard, sum(event_count) AS event_count,
         sum(amount_sum) AS amount_sum
@@ -109,7 +109,7 @@ UNION ALL (
 $$;
 
 CREATE OR REPLACE FUNCTION winnow.keep_day(wanted timestamptz, up_to timestamptz)
-    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 BEGIN
     DELETE FROM winnow.kept_day WHERE day = wanted;
     DELETE FROM winnow.kept_client WHERE day = wanted;
