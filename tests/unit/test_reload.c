@@ -16,6 +16,7 @@ static char path[] = "/tmp/winnow_reload_XXXXXX";
 static const struct command_usage usage = {.synopsis = "winnow test", .description = ""};
 static struct reload *reload;
 static struct reload_report report;
+static bool fit; /* what is read is fit for workers */
 
 static void write_file(const char *text)
 {
@@ -25,6 +26,12 @@ static void write_file(const char *text)
     CU_ASSERT_EQUAL(fclose(file), 0);
 }
 
+static bool check(const struct settings *settings)
+{
+    (void)settings;
+    return fit;
+}
+
 static void begin(const char *text)
 {
     static char program[] = "winnow";
@@ -32,6 +39,7 @@ static void begin(const char *text)
     static char *argv[] = {program, flag, path, NULL};
     int rest;
     int exit_code;
+    fit = true;
     write_file(text);
     CU_ASSERT_TRUE_FATAL(reload_open(&usage, 3, argv, &reload, &rest, &exit_code));
 }
@@ -40,7 +48,7 @@ static bool again(const char *text)
 {
     reload_report_done(&report);
     write_file(text);
-    return reload_again(reload, &report);
+    return reload_again(reload, check, &report);
 }
 
 static void end(void)
@@ -83,11 +91,22 @@ static void test_a_bad_file_keeps_the_old_one(void)
     CU_ASSERT_EQUAL(reload_settings(reload)->batch_rows, 500);
     CU_ASSERT_STRING_EQUAL(copy(), "batch_rows = 500\n");
     CU_ASSERT_EQUAL(unlink(path), 0);
-    CU_ASSERT_FALSE(reload_again(reload, &report));
+    CU_ASSERT_FALSE(reload_again(reload, check, &report));
     CU_ASSERT_EQUAL(reload_settings(reload)->batch_rows, 500);
     CU_ASSERT_TRUE(again("batch_rows = 7\n"));
     CU_ASSERT_EQUAL(reload_settings(reload)->batch_rows, 7);
     CU_ASSERT_TRUE(tells(&report.in_force, "batch_rows 500 -> 7"));
+    end();
+}
+
+/* Every setting of it is well-formed, and yet no worker could start with it. */
+static void test_what_workers_would_refuse_is_refused(void)
+{
+    begin("batch_rows = 500\n");
+    fit = false;
+    CU_ASSERT_FALSE(again("batch_rows = 7\n"));
+    CU_ASSERT_EQUAL(reload_settings(reload)->batch_rows, 500);
+    CU_ASSERT_STRING_EQUAL(copy(), "batch_rows = 500\n");
     end();
 }
 
@@ -124,6 +143,7 @@ int main(void)
         return EXIT_FAILURE;
     CU_pSuite suite = CU_add_suite("reload", NULL, NULL);
     CU_add_test(suite, "a bad file keeps the old one", test_a_bad_file_keeps_the_old_one);
+    CU_add_test(suite, "what workers would refuse is refused", test_what_workers_would_refuse_is_refused);
     CU_add_test(suite, "workers read what was looked at", test_workers_read_what_was_looked_at);
     CU_add_test(suite, "what needs a restart stays", test_what_needs_a_restart_stays);
     CU_basic_set_mode(CU_BRM_VERBOSE);
