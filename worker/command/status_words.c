@@ -47,8 +47,9 @@ static void say_halted(const struct status_report *report, struct words *words)
     }
     if (halted > 0)
         say(words,
-            "%zu of %zu partitions are halted and read nothing: mend the cause, then SELECT "
-            "winnow.resume_partition('%s', PARTITION, '%s').",
+            "%zu of %zu partitions are halted and read nothing: mend the cause, then run winnow resume %s -g "
+            "%s "
+            "--at next.",
             halted, report->partition_count, report->settings->topic, report->settings->group);
 }
 
