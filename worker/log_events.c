@@ -74,7 +74,7 @@ const struct log_event log_events[] = {
      "look at the database if it lasts"},
     {"partition_halted", ERROR,
      "the circuit breaker, a changed topic or an offset out of range: the partition is read no further",
-     "mend what the line says, then `SELECT winnow.resume_partition(TOPIC, PARTITION)`"},
+     "mend what the line says, then `winnow resume TOPIC/PARTITION --at next`"},
     {"partition_later", WARNING,
      "a month's partition of `winnow.event` could not be made while a long query holds the lock; its events "
      "go to the DEFAULT partition and are moved later",

@@ -176,6 +176,7 @@ def test_halted_and_refused(patient):
     words = json.loads(status(patient, "--json").stdout)["words"]
     assert words[0] == "Partition 2 is halted: circuit_breaker: more than half"
     assert words[1].startswith("1 of 4 partitions are halted") and f"resume_partition('{patient.name}', PARTITION" in words[1]
+    assert f" {patient.name}/PARTITION --at next" in words[1]
     assert (f"1 dead letters are not in topic {patient.name}.dlq yet: the topic refuses it. They are kept and tried again."
             in words)
 
