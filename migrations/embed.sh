@@ -5,13 +5,12 @@ set -eu
 
 printf '/* Made by migrations/embed.sh. */\n#include "migrate.h"\n'
 table=
-count=0
-last=0
+expected=1
 for file in "$@"; do
     name=$(basename "$file" .up.sql)
     version=$(printf '%s' "${name%%_*}" | sed 's/^0*//')
-    if [ "$version" -le "$last" ]; then
-        echo "$file: expected a migration with a number above $last" >&2
+    if [ "$version" != "$expected" ]; then
+        echo "$file: expected the migration with number $expected, without gaps" >&2
         exit 1
     fi
     checksum=$(sha256sum <"$file" | cut -d ' ' -f 1)
@@ -20,8 +19,7 @@ for file in "$@"; do
     printf '0};\n'
     table="$table    {$version, \"$name\", sql_$version, \"$checksum\"},
 "
-    count=$((count + 1))
-    last=$version
+    expected=$((expected + 1))
 done
 printf '\nconst struct migration migrations[] = {\n%s};\n' "$table"
-printf 'const size_t migration_count = %d;\n' "$count"
+printf 'const size_t migration_count = %d;\n' "$((expected - 1))"

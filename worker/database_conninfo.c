@@ -3,7 +3,6 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "buffer.h"
 
@@ -11,6 +10,12 @@ static bool is_conninfo(const char *text)
 {
     return strchr(text, '=') != NULL || strncmp(text, "postgres://", 11) == 0 ||
            strncmp(text, "postgresql://", 13) == 0;
+}
+
+/* The name of a database alone. */
+static bool is_bare(const char *text)
+{
+    return text[0] != '\0' && !is_conninfo(text);
 }
 
 /* libpq marks what must not be shown. */
@@ -48,7 +53,7 @@ static const char *chosen_value(const PQconninfoOption *option, const char *user
 char *conninfo_for(const char *conninfo, const char *user, const char *database)
 {
     struct buffer out = {0};
-    bool bare = conninfo[0] != '\0' && !is_conninfo(conninfo); /* the name of a database */
+    bool bare = is_bare(conninfo);
     PQconninfoOption *options = PQconninfoParse(bare ? "" : conninfo, NULL);
     if (bare && database == NULL) database = conninfo;
     for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++) {
@@ -63,6 +68,7 @@ char *conninfo_for(const char *conninfo, const char *user, const char *database)
 /* Behind what the conninfo says stand the environment and libpq's defaults. */
 char *conninfo_value(const char *conninfo, const char *keyword)
 {
+    if (is_bare(conninfo) && strcmp(keyword, "dbname") == 0) return strdup(conninfo);
     char *found = NULL;
     PQconninfoOption *given = PQconninfoParse(is_conninfo(conninfo) ? conninfo : "", NULL);
     PQconninfoOption *defaults = PQconndefaults();
@@ -77,13 +83,4 @@ char *conninfo_value(const char *conninfo, const char *keyword)
     PQconninfoFree(given);
     PQconninfoFree(defaults);
     return found;
-}
-
-bool conninfo_is_local(const char *conninfo)
-{
-    char *host = conninfo_value(conninfo, "host");
-    bool local = host == NULL || host[0] == '\0' || host[0] == '/' || strcasecmp(host, "localhost") == 0 ||
-                 strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
-    free(host);
-    return local;
 }

@@ -2,17 +2,11 @@
 #ifndef WINNOW_DATABASE_CONNINFO_H
 #define WINNOW_DATABASE_CONNINFO_H
 
-#include <stdbool.h>
-
 #include "attr.h"
 
 /* The same conninfo without its secrets, for another user and another database (NULL: for the same): a text
  * of keywords and values, owned by the caller. What libpq cannot read gives "". */
 char *conninfo_for(const char *conninfo, const char *user, const char *database);
-
-/* Whether the server is on this machine: its host is a socket's directory, localhost or a loopback address,
- * or there is none. */
-bool conninfo_is_local(const char *conninfo);
 
 /* The value that a connection would take, from the conninfo, the environment or the default; owned by the
  * caller, NULL when there is none. Not for secrets. */

@@ -10,7 +10,7 @@
 #include "database.h"
 #include "status.h"
 
-/* One file of migrations/, as embed.sh puts it into the binary; sorted by version. */
+/* One file of migrations/, as embed.sh puts it into the binary; sorted by version, without gaps from 1. */
 struct migration {
     int64_t version;
     const char *name;         /* the file's, without ".up.sql": "000001_tables" */

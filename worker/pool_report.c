@@ -13,10 +13,10 @@
 /* Signs are given twice as often as they are expected, as sd_watchdog_enabled(3) advises. */
 #define SIGNS_PER_WATCHDOG 2
 
-void pool_report_init(struct pool_report *report, int64_t stuck_ms)
+void pool_report_init(struct pool_report *report)
 {
     const int64_t watchdog_ms = service_notify_watchdog_ms();
-    *report = (struct pool_report){.stuck_ms = stuck_ms, .stuck_slot = -1};
+    *report = (struct pool_report){.stuck_slot = -1};
     if (watchdog_ms > 0) report->sign_ms = watchdog_ms > 2 ? watchdog_ms / SIGNS_PER_WATCHDOG : 1;
 }
 
@@ -26,17 +26,17 @@ int64_t pool_report_due_ms(const struct pool_report *report)
 }
 
 /* One that was asked to end has a deadline of its own. -1: none. */
-static int find_stuck(const struct pool_report *report, const struct roster *roster,
-                      const struct slot_page *page, int64_t now_ms)
+static int find_stuck(const struct roster *roster, const struct slot_page *page, int64_t stuck_ms,
+                      int64_t now_ms)
 {
     for (int slot = 0; slot < ROSTER_MEMBER_COUNT_MAX; slot++) {
         if (roster->members[slot].state != MEMBER_RUNNING) continue;
-        if (now_ms - slot_beat_ms(&page->slots[slot]) > report->stuck_ms) return slot;
+        if (now_ms - slot_beat_ms(&page->slots[slot]) > stuck_ms) return slot;
     }
     return -1;
 }
 
-static void note_stuck(struct pool_report *report, int slot)
+static void note_stuck(struct pool_report *report, int slot, int64_t stuck_ms)
 {
     if (slot == report->stuck_slot) return;
     report->stuck_slot = slot;
@@ -44,7 +44,7 @@ static void note_stuck(struct pool_report *report, int slot)
     log_line(LOG_LEVEL_ERROR, "worker_stuck",
              "worker %d has not gone on for %" PRId64
              " ms: the service manager gets no sign of life while that lasts, and starts the pool again",
-             slot, report->stuck_ms);
+             slot, stuck_ms);
 }
 
 /* What an operator reads in `systemctl status`. */
@@ -57,6 +57,9 @@ static void print_status(const struct pool_report *report, const struct roster *
         (void)snprintf(ret_status, POOL_REPORT_STATUS_SIZE, "stopping: workers drain");
     else if (report->stuck_slot >= 0)
         (void)snprintf(ret_status, POOL_REPORT_STATUS_SIZE, "worker %d hangs", report->stuck_slot);
+    else if (roster->drained)
+        (void)snprintf(ret_status, POOL_REPORT_STATUS_SIZE,
+                       "drained: no worker is started until `winnow pool resume`");
     else if (!roster->checked)
         (void)snprintf(ret_status, POOL_REPORT_STATUS_SIZE,
                        "the first worker looks at configuration, topic and schema");
@@ -93,18 +96,18 @@ static void tell_stage(struct pool_report *report, const struct roster *roster)
 }
 
 static void give_sign(struct pool_report *report, const struct roster *roster, const struct slot_page *page,
-                      int64_t now_ms)
+                      int64_t stuck_ms, int64_t now_ms)
 {
     if (report->sign_ms == 0 || now_ms < report->sign_due_ms) return;
     report->sign_due_ms = now_ms + report->sign_ms;
-    note_stuck(report, find_stuck(report, roster, page, now_ms));
+    note_stuck(report, find_stuck(roster, page, stuck_ms, now_ms), stuck_ms);
     if (report->stuck_slot < 0) service_notify("WATCHDOG=1");
 }
 
 void pool_report_tell(struct pool_report *report, const struct roster *roster, const struct slot_page *page,
-                      int64_t now_ms)
+                      int64_t stuck_ms, int64_t now_ms)
 {
     tell_stage(report, roster);
-    give_sign(report, roster, page, now_ms);
+    give_sign(report, roster, page, stuck_ms, now_ms);
     tell_status(report, roster);
 }

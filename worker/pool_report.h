@@ -13,8 +13,7 @@
 #define POOL_REPORT_STATUS_SIZE 128
 
 struct pool_report {
-    int64_t stuck_ms; /* a worker that has not gone round its loop for so long is stuck */
-    int64_t sign_ms;  /* between two signs of life; 0: none are expected */
+    int64_t sign_ms; /* between two signs of life; 0: none are expected */
     int64_t sign_due_ms;
     bool ready;     /* what was told last */
     bool reloading; /* likewise */
@@ -24,11 +23,12 @@ struct pool_report {
 };
 
 /* Call service_notify_init() before. */
-void pool_report_init(struct pool_report *report, int64_t stuck_ms);
+void pool_report_init(struct pool_report *report);
 
-/* Tells what has changed and gives the sign of life that is due. Call in each round of the loop. */
+/* Tells what has changed and gives the sign of life that is due. Call in each round of the loop. A worker
+ * that has not gone round its own loop for stuck_ms is stuck. */
 void pool_report_tell(struct pool_report *report, const struct roster *roster, const struct slot_page *page,
-                      int64_t now_ms);
+                      int64_t stuck_ms, int64_t now_ms);
 
 /* When it must be called at the latest; INT64_MAX: when something happens. */
 int64_t pool_report_due_ms(const struct pool_report *report);

@@ -78,6 +78,12 @@ struct reading {
     int rest;
 };
 
+static void reading_done(struct reading *reading)
+{
+    settings_load_done(&reading->load);
+    if (reading->copy_fd >= 0) (void)close(reading->copy_fd);
+}
+
 /* What is told of mistakes names the file; what counts is the copy, for the file may change in between. */
 static bool read_copy(const struct reload *reload, struct reading *reading, int *ret_exit_code)
 {
@@ -108,7 +114,7 @@ static bool read_all(const struct reload *reload, struct reading *ret_reading, i
         reading.copy_fd = copy_file(reading.load.file);
         *ret_exit_code = EXIT_BAD_CONFIG;
         if (reading.copy_fd < 0) {
-            settings_load_done(&reading.load);
+            reading_done(&reading);
             return false;
         }
         (void)snprintf(reading.copy_path, sizeof(reading.copy_path), "/proc/self/fd/%d", reading.copy_fd);
@@ -226,12 +232,16 @@ bool reload_open(const struct command_usage *usage, int argc, char **argv, struc
     return true;
 }
 
-bool reload_again(struct reload *reload, struct reload_report *ret_report)
+bool reload_again(struct reload *reload, reload_check check, struct reload_report *ret_report)
 {
     struct reading reading;
     int unused;
     *ret_report = (struct reload_report){0};
     if (!read_all(reload, &reading, &unused)) return false;
+    if (!check(&reading.load.settings)) {
+        reading_done(&reading);
+        return false;
+    }
     compare(&reload->load.settings, &reading.load.settings, ret_report);
     put_in_force(reload, &reading);
     return true;

@@ -27,8 +27,12 @@ MUST_CHECK bool reload_open(const struct command_usage *usage, int argc, char **
                             struct reload **ret_reload, int *ret_rest, int *ret_exit_code);
 void reload_close(struct reload *reload); /* takes NULL */
 
-/* Reads them again. False, and everything as before, after a mistake was told on standard error. */
-MUST_CHECK bool reload_again(struct reload *reload, struct reload_report *ret_report);
+/* Whether settings are fit to be in force; tells what is wrong. */
+typedef bool (*reload_check)(const struct settings *settings);
+
+/* Reads them again. False, and everything as before, after a mistake was told on standard error or the check
+ * has said no. */
+MUST_CHECK bool reload_again(struct reload *reload, reload_check check, struct reload_report *ret_report);
 
 /* Borrowed until the next reload_again(): the settings in force; the options for a process of the pool,
  * ending with NULL; its environment, likewise. */

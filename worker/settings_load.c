@@ -170,14 +170,20 @@ void settings_load_done(struct settings_load *load)
 
 /* To libpq a password in the environment is the default of one in the conninfo, whatever its form. The
  * workers of a pool inherit it, and read the file again, so that they find a new password when they are
- * replaced. */
+ * replaced. One that we have put there goes when no file is named any more. */
 static void take_database_password(struct settings_load *load)
 {
+    static bool is_ours;
     const struct setting *setting = setting_find(SETTING_PASSWORD_FILE, strlen(SETTING_PASSWORD_FILE));
     const char *path = load->settings.database_password_file;
-    if (path == NULL) return;
+    if (path == NULL) {
+        if (is_ours && unsetenv("PGPASSWORD") != 0) abort();
+        is_ours = false;
+        return;
+    }
     char *password = read_secret(load, path, load->origins[setting - setting_table]);
     if (password != NULL && setenv("PGPASSWORD", password, 1) != 0) abort();
+    is_ours = is_ours || password != NULL;
     free(password);
 }
 

@@ -369,7 +369,8 @@ static void serve(struct supervisor *supervisor)
         if (rest.kind == ROSTER_FINISH) return;
         housekeep_when_due(supervisor);
         supervisor_monitor_serve(supervisor);
-        pool_report_tell(&supervisor->report, &supervisor->roster, supervisor->page, clock_now_ms());
+        pool_report_tell(&supervisor->report, &supervisor->roster, supervisor->page,
+                         supervisor->options.stuck_ms, clock_now_ms());
         wait_for_more(supervisor, rest.wait_until_ms);
     }
 }
@@ -409,7 +410,7 @@ int supervisor_run(const struct supervisor_options *options)
         .seed = seed,
     };
     roster_init(&supervisor->roster, &roster);
-    pool_report_init(&supervisor->report, options->stuck_ms);
+    pool_report_init(&supervisor->report);
     serve(supervisor);
     end_housekeeper(supervisor);
     const int result = roster_result(&supervisor->roster);

@@ -1,5 +1,6 @@
 """Each fault in turn: what winnow doctor says of it, and that its mend, carried out as it is printed, mends it."""
 
+import re
 import subprocess
 import time
 
@@ -112,6 +113,12 @@ def test_no_acls(patient):
     patient.heal("dead-letter-topic")
     patient.shell(patient.doctor()["topic-settings"]["mend"])
     assert patient.doctor()["topic-settings"]["verdict"] == "ok"
+
+
+def test_what_a_shell_would_take_apart_is_quoted(patient):
+    patient.set(brokers=patient.kafka.guarded, kafka_security_protocol="SASL_PLAINTEXT", kafka_sasl_mechanism="PLAIN",
+                kafka_sasl_username="reader", kafka_sasl_password=PASSWORD, group="a;$(id)")
+    assert patient.doctor()["group"]["mend"].endswith("--operation Read --group 'a;$(id)'")
 
 
 def test_may_see_and_not_use(patient):
@@ -357,6 +364,8 @@ def test_disk(patient):
     """Whoever may know where the database lies learns how much space is left there."""
     admin(patient, f'GRANT pg_monitor TO "{patient.name}"')
     assert "of its disk are free" in patient.doctor()["disk"]["found"]
+    patient.set(database=patient.postgres.tcp_dsn(patient.name, patient.name, "right"))
+    assert "of its disk are free" in patient.doctor()["disk"]["found"]
 
 
 def test_disk_full(patient):
@@ -437,5 +446,6 @@ def test_clock_is_off(patient, tmp_path):
     shift.write_bytes((7000).to_bytes(8, "little"))
     patient.environment |= {"LD_PRELOAD": str(shim.build(tmp_path, "clock_shim")), "CLOCK_SHIM_FILE": str(shift)}
     report = patient.doctor()
-    assert report.bad() == ["clocks"] and "6.9" in report["clocks"]["found"] or "7.0" in report["clocks"]["found"]
+    assert report.bad() == ["clocks"]
+    assert float(re.search(r"clock is (\d+\.\d+) s behind", report["clocks"]["found"])[1]) == pytest.approx(7, abs=0.5)
     patient.heal("clocks")

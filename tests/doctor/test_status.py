@@ -172,12 +172,12 @@ def test_halted_and_refused(patient):
                          "'more than half' WHERE partition = 2")
     patient.database.run(
         "INSERT INTO winnow.dead_letter (stream_id, partition, message_offset, reason, detail, publish_error) "
-        "SELECT stream_id, 0, 999, 'empty', 'M-1', 'the topic refuses it' FROM winnow.stream")
+        "SELECT stream_id, 0, 999, 'empty', 'M-1', 'the topic \x1b[2J refuses it' FROM winnow.stream")
     words = json.loads(status(patient, "--json").stdout)["words"]
     assert words[0] == "Partition 2 is halted: circuit_breaker: more than half"
     assert words[1].startswith("1 of 4 partitions are halted") and f"resume_partition('{patient.name}', PARTITION" in words[1]
     assert f" {patient.name}/PARTITION --at next" in words[1]
-    assert (f"1 dead letters are not in topic {patient.name}.dlq yet: the topic refuses it. They are kept and tried again."
+    assert (f"1 dead letters are not in topic {patient.name}.dlq yet: the topic \\x1b[2J refuses it. They are kept and tried again."
             in words)
 
 

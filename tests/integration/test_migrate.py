@@ -44,6 +44,18 @@ def test_applies_every_file_once(empty_database):
     assert all(len(row[1]) == 64 and row[2] and row[3] == "postgres" for row in rows)
 
 
+@pytest.mark.parametrize("made", [lambda files: [*files[:2], *files[3:]], lambda files: files[::-1],
+                                  lambda files: [*files, files[-1]]])
+def test_numbers_without_gaps(made):
+    """A migration that is missing, or there twice, is found when the binary is made."""
+    files = [str(MIGRATIONS / f"{name}.up.sql") for name in NAMES]
+    embedded = [subprocess.run(["sh", MIGRATIONS / "embed.sh", *some], capture_output=True, text=True, check=False)
+                for some in (files, made(files))]
+    assert [done.returncode for done in embedded] == [0, 1]
+    assert f"migration_count = {len(NAMES)};" in embedded[0].stdout
+    assert "expected the migration with number" in embedded[1].stderr
+
+
 def test_recorded_checksum_is_that_of_the_file(database):
     text = subprocess.run(["sha256sum", *[MIGRATIONS / f"{name}.up.sql" for name in NAMES]], check=True,
                           capture_output=True, text=True).stdout

@@ -21,6 +21,7 @@ static struct slot_page *page;
 static int page_fd;
 static struct pool_report report;
 static int64_t now_ms;
+static int64_t stuck_ms;
 
 /* All that was told since, joined by `;`. */
 static const char *heard(void)
@@ -39,7 +40,7 @@ static const char *heard(void)
 static const char *tell(int64_t later_ms)
 {
     now_ms += later_ms;
-    pool_report_tell(&report, &roster, page, now_ms);
+    pool_report_tell(&report, &roster, page, stuck_ms, now_ms);
     return heard();
 }
 
@@ -73,10 +74,11 @@ static void begin(void)
 {
     const struct roster_options options = {.count = 2, .drain_ms = 1000, .hold_ms = 1, .seed = 1};
     now_ms = BEGIN_MS;
+    stuck_ms = STUCK_MS;
     (void)heard();
     roster_init(&roster, &options);
     page = slot_page_new(&page_fd);
-    pool_report_init(&report, STUCK_MS);
+    pool_report_init(&report);
     for (unsigned slot = 0; slot < 2; slot++) {
         roster.members[slot].state = MEMBER_RUNNING;
         slot_reset(&page->slots[slot], now_ms);
@@ -176,6 +178,30 @@ static void test_no_sign_while_a_worker_hangs(void)
     end();
 }
 
+/* Statements may take longer from then on: who waits for one does not hang. */
+static void test_limit_may_change(void)
+{
+    begin();
+    join();
+    (void)tell(0);
+    CU_ASSERT_STRING_EQUAL(tell(STUCK_MS + 1), "STATUS=worker 0 hangs;");
+    stuck_ms = 2 * STUCK_MS;
+    CU_ASSERT_STRING_EQUAL(tell(WATCHDOG_MS), "WATCHDOG=1;STATUS=2 of 2 workers have joined the group;");
+    end();
+}
+
+static void test_drained(void)
+{
+    begin();
+    join();
+    (void)tell(0);
+    CU_ASSERT_TRUE(roster_drain(&roster));
+    CU_ASSERT_STRING_EQUAL(tell(1), "STATUS=drained: no worker is started until `winnow pool resume`;");
+    CU_ASSERT_TRUE(roster_resume(&roster));
+    CU_ASSERT_STRING_EQUAL(tell(1), "STATUS=2 of 2 workers have joined the group;");
+    end();
+}
+
 /* It has a deadline of its own, after which it is killed. */
 static void test_who_leaves_may_hang(void)
 {
@@ -199,6 +225,8 @@ int main(void)
     CU_add_test(suite, "a stop is told once", test_stop);
     CU_add_test(suite, "signs of life", test_signs_of_life);
     CU_add_test(suite, "no sign while a worker hangs", test_no_sign_while_a_worker_hangs);
+    CU_add_test(suite, "how long a worker may take can change", test_limit_may_change);
+    CU_add_test(suite, "a drained pool says so", test_drained);
     CU_add_test(suite, "a worker that leaves may hang", test_who_leaves_may_hang);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     (void)CU_basic_run_tests();

@@ -379,6 +379,11 @@ static void test_environment(void)
     (void)unsetenv("WINNOW_PORT_9092_TCP_ADDR");
     (void)unsetenv("WINNOW_SERVICE_HOST");
     (void)unsetenv("WINNOW_KAFKA_SECURITY_PROTOCOL");
+    write_file("secret\n");
+    CU_ASSERT_TRUE(READ("--database-password-file", path));
+    CU_ASSERT_STRING_EQUAL(getenv("PGPASSWORD"), "secret");
+    CU_ASSERT_TRUE(READ("-t", "t")); /* as by a pool that reads its configuration again */
+    CU_ASSERT_PTR_NULL(getenv("PGPASSWORD"));
 }
 
 static void test_flags(void)

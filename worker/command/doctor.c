@@ -55,7 +55,7 @@ struct report {
 /* Control characters are shown and not sent to the terminal. */
 static void print_text(const char *before, const char *text)
 {
-    char shown[2 * FOUND_SIZE];
+    char shown[2 * MEND_SIZE];
     (void)reject_escape(slice_of_text(text), shown, sizeof shown);
     (void)printf("%s%s\n", before, shown);
 }
@@ -70,7 +70,7 @@ static void print_finding(const struct check *check, const struct finding *findi
     (void)snprintf(head, sizeof head, "%s%-5s%s %-20s  ", colour_on(STDOUT_FILENO, colours[finding->verdict]),
                    verdict_name(finding->verdict), colour_on(STDOUT_FILENO, COLOUR_NONE), check->name);
     print_text(head, finding->found);
-    if (finding->mend[0] != '\0') (void)printf("      $ %s\n", finding->mend);
+    if (finding->mend[0] != '\0') print_text("      $ ", finding->mend);
     (void)fflush(stdout); /* errors are told at the end of the process */
 }
 

@@ -84,7 +84,29 @@ static void take_settings(struct pool *pool, struct supervisor_options *options)
     options->topic = settings->topic;
     options->drain_timeout_ms = settings->drain_timeout_ms;
     options->rejoin_ms = kafka_session_timeout_ms(settings);
+    /* Workers that have the configuration before may be there for a while, so it never becomes shorter. */
+    const int64_t stuck_ms = 2 * settings->statement_timeout_ms + STUCK_MORE_MS;
+    if (stuck_ms > options->stuck_ms) options->stuck_ms = stuck_ms;
     log_init_named(settings->log_level, settings->log_format, "pool");
+}
+
+/* What workers would find wrong before they ask a server: told once here rather than by each of them. The
+ * libraries judge their own parts. */
+static bool check(const struct settings *settings, const char *event)
+{
+    bool names_service;
+    struct fault fault;
+    if (!settings_require(settings, "brokers topic")) return false;
+    if (kafka_check_properties(settings, &fault) &&
+        database_check_conninfo(settings->database, &names_service, &fault))
+        return true;
+    log_line(LOG_LEVEL_ERROR, event, "%s: %s", fault.site, fault.text);
+    return false;
+}
+
+static bool check_again(const struct settings *settings)
+{
+    return check(settings, "reload_refused");
 }
 
 static void tell(struct buffer *told, const struct reload_report *report)
@@ -105,7 +127,7 @@ static bool read_again(void *context, struct supervisor_options *options, struct
     struct pool *pool = context;
     struct reload_report report;
     const int64_t workers = reload_settings(pool->reload)->workers;
-    if (!reload_again(pool->reload, &report)) return false;
+    if (!reload_again(pool->reload, check_again, &report)) return false;
     take_settings(pool, options);
     if (reload_settings(pool->reload)->workers != workers)
         options->worker_count = (unsigned)reload_settings(pool->reload)->workers;
@@ -134,18 +156,6 @@ static bool open_control(const struct settings *settings, struct control **ret_c
     return !wrong;
 }
 
-/* What the libraries say about their parts: one line here rather than one of each worker. */
-static bool check_libraries(const struct settings *settings)
-{
-    bool names_service;
-    struct fault fault;
-    if (kafka_check_properties(settings, &fault) &&
-        database_check_conninfo(settings->database, &names_service, &fault))
-        return true;
-    log_line(LOG_LEVEL_ERROR, "cannot_start", "%s: %s", fault.site, fault.text);
-    return false;
-}
-
 static int supervise(struct pool *pool)
 {
     const struct settings *settings = reload_settings(pool->reload);
@@ -156,11 +166,9 @@ static int supervise(struct pool *pool)
         .housekeep_interval_ms = HOUSEKEEP_INTERVAL_MS,
         .reload = read_again,
         .context = pool,
-        .stuck_ms = 2 * settings->statement_timeout_ms + STUCK_MORE_MS,
     };
-    if (!settings_require(settings, "brokers topic")) return EXIT_BAD_CONFIG;
     take_settings(pool, &options);
-    if (!check_libraries(settings)) return EXIT_BAD_CONFIG;
+    if (!check(settings, "cannot_start")) return EXIT_BAD_CONFIG;
     if (!open_control(settings, &options.control)) return EXIT_BAD_CONFIG;
     if (!open_monitor(settings, &options.monitor)) {
         control_close(options.control);

@@ -21,8 +21,9 @@
 #include "reject.h"
 #include "signals.h"
 
-#define ANSWER_S      10
-#define LOOK_AGAIN_MS 50
+#define ANSWER_S         10
+#define ANSWER_BYTES_MAX (1 << 20)
+#define LOOK_AGAIN_MS    50
 
 /* What the pool said. Texts are in `texts`. */
 struct answer {
@@ -158,7 +159,11 @@ static int connect_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const struct timeval limit = {.tv_sec = ANSWER_S};
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path));
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0 &&
@@ -181,7 +186,7 @@ static bool talk(int fd, const char *request, struct buffer *ret_line)
     do {
         got = recv(fd, buffer_reserve(ret_line, 4096), 4096, 0);
         if (got > 0) ret_line->size += (size_t)got;
-    } while (got > 0);
+    } while (got > 0 && ret_line->size < ANSWER_BYTES_MAX);
     return got == 0 && ret_line->size > 0;
 }
 
@@ -203,19 +208,6 @@ static bool ask(const char *path, const char *request, struct answer *answer)
                     : complain_of(path, "no answer, or not for this user");
 }
 
-/* Until what was asked for is so; the pool itself does not wait. */
-static bool wait_for(const char *path, struct answer *answer, bool (*is_done)(const struct answer *),
-                     int64_t timeout_ms)
-{
-    const int64_t deadline_ms = clock_now_ms() + timeout_ms;
-    while (!is_done(answer)) {
-        if (clock_now_ms() >= deadline_ms || signals_look_for_stop()) return true;
-        (void)!signals_wait(NULL, 0, LOOK_AGAIN_MS);
-        if (!ask(path, "{\"command\":\"status\"}\n", answer)) return false;
-    }
-    return true;
-}
-
 static bool rests(const struct answer *answer)
 {
     return strcmp(answer->state, "quiet") != 0 || answer->resting >= answer->joined;
@@ -224,6 +216,25 @@ static bool rests(const struct answer *answer)
 static bool is_drained(const struct answer *answer)
 {
     return strcmp(answer->state, "draining") != 0;
+}
+
+static bool is_done(const char *word, const struct answer *answer)
+{
+    if (!answer->ok) return true;
+    if (strcmp(word, "quiet") == 0) return rests(answer);
+    return strcmp(word, "drain") != 0 || is_drained(answer);
+}
+
+/* Until what was asked for is so, or the time is over; the pool itself does not wait. */
+static bool wait_until_done(const char *path, const char *word, struct answer *answer, int64_t timeout_ms)
+{
+    const int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    while (!is_done(word, answer)) {
+        if (clock_now_ms() >= deadline_ms || signals_look_for_stop()) return true;
+        (void)!signals_wait(NULL, 0, LOOK_AGAIN_MS);
+        if (!ask(path, "{\"command\":\"status\"}\n", answer)) return false;
+    }
+    return true;
 }
 
 static void print_state(const struct answer *answer)
@@ -278,7 +289,11 @@ static int tell(const char *word, struct answer *answer)
         answer->lists_workers = true;
         (void)!read_answer(answer);
     }
-    return EXIT_DRAINED;
+    if (is_done(word, answer)) return EXIT_DRAINED;
+    (void)fprintf(stderr,
+                  "winnow pool %s: asked for, but it is not so yet; winnow pool status tells when it is\n",
+                  word);
+    return EXIT_TEMPORARY;
 }
 
 int pool_control(const struct settings *settings, char **words)
@@ -294,12 +309,9 @@ int pool_control(const struct settings *settings, char **words)
         buffer_done(&request);
         return EXIT_BAD_CONFIG;
     }
-    bool answered = ask(path, request.data, &answer);
-    if (answered && answer.ok && strcmp(words[0], "quiet") == 0)
-        answered = wait_for(path, &answer, rests, settings->drain_timeout_ms);
-    if (answered && answer.ok && strcmp(words[0], "drain") == 0)
-        answered = wait_for(path, &answer, is_drained, settings->drain_timeout_ms);
-    if (answered) exit_code = tell(words[0], &answer);
+    if (ask(path, request.data, &answer) &&
+        wait_until_done(path, words[0], &answer, settings->drain_timeout_ms))
+        exit_code = tell(words[0], &answer);
     buffer_done(&answer.line);
     buffer_done(&request);
     return exit_code;

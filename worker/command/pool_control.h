@@ -7,8 +7,7 @@
 
 /* The words behind the options, ending with NULL: a command, and its number if it has one. Prints what the
  * pool answers. Returns an exit code: EXIT_FINDING when the pool refuses, EXIT_UNREACHABLE when there is
- * none.
- */
+ * none, EXIT_TEMPORARY when it is not quiet or drained within drain_timeout_ms. */
 MUST_CHECK int pool_control(const struct settings *settings, char **words);
 
 #endif

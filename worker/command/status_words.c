@@ -17,13 +17,16 @@
 
 static void say(struct words *words, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* What servers say may hold anything: control characters are shown and not sent to the terminal. */
 static void say(struct words *words, const char *format, ...)
 {
+    char text[WORDS_SIZE];
     va_list values;
     if (words->count == WORDS_MAX) return;
     va_start(values, format);
-    (void)vsnprintf(words->lines[words->count++], WORDS_SIZE, format, values);
+    (void)vsnprintf(text, sizeof text, format, values);
     va_end(values);
+    (void)reject_escape(slice_of_text(text), words->lines[words->count++], WORDS_SIZE);
 }
 
 static void say_away(const struct outlook *outlook, struct words *words)
@@ -38,13 +41,11 @@ static void say_away(const struct outlook *outlook, struct words *words)
 static void say_halted(const struct status_report *report, struct words *words)
 {
     size_t halted = 0;
-    char detail[REJECT_DETAIL_SIZE];
     for (size_t i = 0; i < report->partition_count; i++) {
         const struct partition_status *partition = &report->partitions[i];
         if (!partition->halted || halted++ >= TOLD_ONE_BY_ONE) continue;
-        (void)reject_escape(slice_of_text(partition->halt_detail), detail, sizeof detail);
         say(words, "Partition %" PRId32 " is halted: %s: %s", partition->partition, partition->halt_reason,
-            detail);
+            partition->halt_detail);
     }
     if (halted == 0) return;
     char group[GROUP_WORD_SIZE];

@@ -8,6 +8,7 @@
 #include "doctor/mend.h"
 #include "kafka_properties.h"
 #include "library_versions.h"
+#include "shell_quote.h"
 
 #define ADDRESS_SIZE 300
 
@@ -134,10 +135,12 @@ void examine_advertised(struct examination *examination, struct finding *ret_fin
 
 /* ---- topics ------------------------------------------------------------------------------------------- */
 
-/* "--topic NAME" */
+/* "--topic NAME", for a shell */
 static void option_of(const char *option, const char *name, char ret_text[ADDRESS_SIZE])
 {
-    (void)snprintf(ret_text, ADDRESS_SIZE, "%s %s", option, name);
+    char word[ADDRESS_SIZE / 2 + 100];
+    shell_quote(name, word, sizeof word);
+    (void)snprintf(ret_text, ADDRESS_SIZE, "%s %s", option, word);
 }
 
 static void mend_missing_topic(const struct examination *examination, struct finding *finding,
@@ -308,8 +311,9 @@ static void tell_members(struct examination *examination, const struct kafka_gro
         finding_add(ret_finding, suits ? CHECK_WARN : CHECK_FAIL,
                     "%zu of them is no worker of winnow (%s) and takes partitions that nobody stores then",
                     view->foreign_count, view->foreign);
-        mend_kafka(examination, ret_finding, "kafka-consumer-groups.sh", "--describe --members --group %s",
-                   group);
+        char option[ADDRESS_SIZE];
+        option_of("--group", group, option);
+        mend_kafka(examination, ret_finding, "kafka-consumer-groups.sh", "--describe --members %s", option);
     }
     if (!suits)
         finding_add(ret_finding, CHECK_FAIL, "workers cannot join a group that shares out by %s",

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "database_conninfo.h"
 #include "doctor/examination.h"
 #include "doctor/mend.h"
 #include "shell_quote.h"
@@ -107,7 +106,7 @@ static const char oldest_sql[] = "SELECT pid, usename, application_name, state, 
                                  "current_database() AND xact_start < clock_timestamp() "
                                  "- interval '5 minutes' ORDER BY xact_start LIMIT 1";
 
-static const char prepared_sql[] = "SELECT gid, date_part('epoch', clock_timestamp() - "
+static const char prepared_sql[] = "SELECT gid, quote_literal(gid), date_part('epoch', clock_timestamp() - "
                                    "prepared)::bigint "
                                    "FROM pg_catalog.pg_prepared_xacts WHERE database = current_database() "
                                    "AND prepared < clock_timestamp() - interval '5 "
@@ -156,9 +155,9 @@ static void tell_prepared(struct examination *examination, struct finding *findi
     if (!ask_database(examination, finding, prepared_sql, &rows)) return;
     if (rows_count(rows) > 0) {
         finding_add(finding, CHECK_WARN, "a prepared transaction, %s, waits for %s s to be ended",
-                    rows_text(rows, 0, 0), rows_text(rows, 0, 1));
+                    rows_text(rows, 0, 0), rows_text(rows, 0, 2));
         if (finding->mend[0] == '\0')
-            mend_psql(examination, finding, SUPERUSER, NULL, "ROLLBACK PREPARED '%s'", rows_text(rows, 0, 0));
+            mend_psql(examination, finding, SUPERUSER, NULL, "ROLLBACK PREPARED %s", rows_text(rows, 0, 1));
     }
     rows_free(rows);
 }
@@ -228,7 +227,8 @@ void examine_disk(struct examination *examination, struct finding *ret_finding)
         "pg_tablespace_location(dattablespace) FROM pg_catalog.pg_database WHERE datname "
         "= current_database()), ''), (SELECT setting FROM "
         "pg_catalog.pg_settings WHERE "
-        "name = 'data_directory'), '')";
+        "name = 'data_directory'), ''), "
+        "coalesce(inet_server_addr() = inet_client_addr(), true)::int";
     struct rows *rows = NULL;
     struct statvfs space;
     char text[32];
@@ -236,7 +236,7 @@ void examine_disk(struct examination *examination, struct finding *ret_finding)
     const char *path = rows_text(rows, 0, 1);
     print_size(rows_int(rows, 0, 0), text, sizeof text);
     finding_add(ret_finding, CHECK_OK, "the database takes %s", text);
-    if (!conninfo_is_local(examination->settings->database))
+    if (rows_int(rows, 0, 2) == 0)
         finding_add(ret_finding, CHECK_SKIP, "how much is left can only be seen on its own machine: df -h");
     else if (path[0] == '\0')
         finding_add(ret_finding, CHECK_SKIP, "where it lies is told to members of pg_monitor only");

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import stat
+import threading
 
 import pytest
 
@@ -161,3 +162,35 @@ def test_words_are_checked(stage, control):
         assert said.split()[0] in refused.error, refused
     nowhere = pools.run("pool", "status", settings={"group": "nobody", "control_socket": "none"})
     assert nowhere.exit_code == 78 and "control_socket" in nowhere.error
+
+
+def test_what_is_not_so_in_time_is_no_success(control):
+    """A pool that goes on draining: whoever goes by the exit code must not take it for drained."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(control)
+        listener.listen()
+        ends = threading.Event()
+        server = threading.Thread(target=answer_draining, args=(listener, ends))
+        server.start()
+        late = pools.run("pool", "drain", settings={"control_socket": control, "drain_timeout_ms": 300})
+        ends.set()
+        server.join()
+    assert late.exit_code == 75 and "not so yet" in late.error, late
+    assert late.out.startswith("draining: 1 of 1"), late
+
+
+def answer_draining(listener, ends):
+    listener.settimeout(0.1)
+    while not ends.is_set():
+        try:
+            client, _ = listener.accept()
+        except TimeoutError:
+            continue
+        with client:
+            client.recv(512)
+            client.sendall(b'{"ok":true,"state":"draining","pid":1,"wanted":1,"joined":1,"age_ms":1}\n')
+
+
+def test_a_path_that_is_too_long_is_named():
+    told = pools.run("pool", "status", settings={"control_socket": "/" + "x" * 120})
+    assert told.exit_code == 69 and "File name too long" in told.error, told

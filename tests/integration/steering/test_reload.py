@@ -21,7 +21,7 @@ class File:
 
     def write(self, **values):
         self.values.update(values)
-        self.path.write_text("".join(f"{name} = {value}\n" for name, value in self.values.items()))
+        self.path.write_text("".join(f"{name} = {value}\n" for name, value in self.values.items() if value is not None))
 
 
 @pytest.fixture
@@ -88,6 +88,20 @@ def test_a_bad_file_keeps_the_old_configuration(stage, file, pool):
     file.write(batch_rows=500)
     hang_up(pool, "event=pool_renewing")
     assert "nothing has changed" in pool.log_text()
+
+
+@pytest.mark.parametrize("change, problem", [
+    ({"database": "dbname='unclosed"}, "unterminated quoted string"),
+    ({"brokers": None}, "brokers"),
+])
+def test_what_workers_would_refuse_is_refused(stage, file, pool, change, problem):
+    """Known before any server is asked, so no worker is given up for it."""
+    before = pool.worker_pids()
+    file.write(**change)
+    refused = command(stage, file.values["control_socket"], "reload")
+    assert refused.exit_code == 1 and "the configuration is wrong" in refused.error
+    assert problem in pool.log_text() and pool.worker_pids() == before
+    assert "event=renewal_stopped" not in pool.log_text()
 
 
 def test_what_needs_a_restart_is_named(stage, file, pool):
