@@ -29,7 +29,7 @@ struct settings {
     char *database;           /* -d, WINNOW_DATABASE: conninfo or URI; "": libpq's own PG* environment */
     char *database_password_file; /* the password of the database's user; none by default */
     int64_t workers;              /* -n: 4; of a pool */
-    int64_t batch_rows;           /* 10000: rows in one statement at most */
+    int64_t batch_rows;           /* 20000: rows in one statement at most */
     int64_t batch_bytes;          /* 4 MiB: copied bytes in a batch at most */
     int64_t batch_age_ms;     /* 20: a batch is written at that age at the latest when the database is free */
     int64_t event_bytes_max;  /* 1 MiB (rule M-2) */

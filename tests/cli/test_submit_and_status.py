@@ -232,7 +232,7 @@ def test_halted(broker, topic, database):
     result = status(broker, topic, database)
     assert result.returncode == 1
     assert "halted: breaker: breaker in detail" in result.stdout
-    assert "1 of 2 partitions are halted and read nothing" in result.stdout and f"{topic}/PARTITION --at next" in result.stdout
+    assert "1 of 2 partitions are halted and read nothing" in result.stdout and f"winnow resume {topic} -g " in result.stdout
 
 
 def test_incomplete(broker, topic, database):

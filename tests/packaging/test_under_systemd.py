@@ -61,7 +61,7 @@ def test_life_of_a_service(stage, installed):
         wait_for_status(systemd, "2 of 2 workers have joined the group")
         first = systemd.property("winnow", "MainPID")
         systemd.run("kill", f"-{signal.SIGSTOP.name[3:]}", first, check=True)
-        wait_until(lambda: systemd.property("winnow", "NRestarts") == "1", 30, "a pool that hangs is started again",
+        wait_until(lambda: int(systemd.property("winnow", "NRestarts")) > 0, 30, "a pool that hangs is started again",
                    on_timeout=systemd.journal)
         wait_for_status(systemd, "2 of 2 workers have joined the group")
         assert systemd.property("winnow", "MainPID") != first

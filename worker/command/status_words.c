@@ -51,11 +51,10 @@ static void say_halted(const struct status_report *report, struct words *words)
     char group[GROUP_WORD_SIZE];
     shell_quote(report->settings->group, group, sizeof group);
     say(words,
-        "%zu of %zu partitions are halted and read nothing: mend the cause, then winnow resume -g %s "
-        "%s/PARTITION --at next, or --at earliest where the topic was recreated or truncated; with psql "
-        "alone: "
+        "%zu of %zu partitions are halted and read nothing: mend the cause, then run winnow resume %s "
+        "-g %s --at next, or --at earliest where the topic was recreated or truncated; with psql alone: "
         "SELECT winnow.resume_partition('%s', PARTITION, '%s').",
-        halted, report->partition_count, group, report->settings->topic, report->settings->topic,
+        halted, report->partition_count, report->settings->topic, group, report->settings->topic,
         report->settings->group);
 }
 

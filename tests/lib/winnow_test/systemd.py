@@ -1,6 +1,8 @@
 """A systemd of our own: process 1 of a namespace, on a copy of this system that exists in memory only."""
 
+import os
 import subprocess
+from pathlib import Path
 
 from .poll import wait_until
 from .process import Process, children_of, make_directory, remove_directory
@@ -12,7 +14,14 @@ TARGETS = {
     "basic.target": "[Unit]\nDescription=nothing\nDefaultDependencies=no\nRequires=sysinit.target\nAfter=sysinit.target\n",
     "network-online.target": "[Unit]\nDescription=nothing\nDefaultDependencies=no\n",
 }
+# Where control groups may be made: of version 1, of both, of version 2.
+TREES = [Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")]
+# systemd takes the group that it finds itself in for the root of all: each has one of its own.
 BOOT = """
+for tree in "$@"; do
+    mkdir "$tree"
+    echo 0 > "$tree/cgroup.procs"
+done
 mount -t tmpfs -o mode=755 tmpfs /mnt
 mkdir /mnt/work /mnt/root
 cp -r --preserve=mode "$0" /mnt/upper
@@ -39,6 +48,7 @@ class Systemd:
     def __init__(self, stage):
         self._stage = stage
         self._directory = make_directory("systemd")
+        self._groups = [tree / self._directory.name for tree in TREES if os.access(tree / "cgroup.procs", os.W_OK)]
         self._process = None
         self._pid = None
         units = stage / "etc/systemd/system"
@@ -49,7 +59,8 @@ class Systemd:
     def __enter__(self):
         try:
             self._process = Process(
-                ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "sh", "-euc", BOOT, self._stage],
+                ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "sh", "-euc", BOOT, self._stage,
+                 *self._groups],
                 self._directory / "log")
             wait_until(self._answers, 30, "systemd answers", on_timeout=self._process.log_tail)
         except BaseException:
@@ -63,6 +74,8 @@ class Systemd:
     def close(self):
         if self._process is not None:
             self._process.kill()
+        for group in self._groups:
+            wait_until(lambda group=group: remove_group(group), 30, f"{group} is empty")
         remove_directory(self._directory)
 
     def _answers(self):
@@ -85,3 +98,16 @@ class Systemd:
 
     def property(self, unit, name):
         return self.run("systemctl", "show", "--value", "-p", name, unit, check=True).stdout.strip()
+
+
+def remove_group(group):
+    """Whether it is gone, with those in it: not while processes that are being killed are still there."""
+    try:
+        for below in sorted(group.rglob("*/"), reverse=True):
+            below.rmdir()
+        group.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

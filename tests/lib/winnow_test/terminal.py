@@ -53,9 +53,13 @@ class Terminal:
         self._tmux("resize-window", "-x", str(columns), "-y", str(lines))
 
     def wait_for(self, text, timeout_s=20):
-        """Waits until the text stands on the screen, and returns the screen."""
-        return wait_until(lambda: text in self.screen() and self.screen(), timeout_s,
-                          f"{text!r} on the screen", on_timeout=self.screen)
+        """Waits until the text stands on the screen, and returns that screen."""
+
+        def screen_with_text():
+            screen = self.screen()
+            return screen if text in screen else None
+
+        return wait_until(screen_with_text, timeout_s, f"{text!r} on the screen", on_timeout=self.screen)
 
     def wait_until_ended(self, timeout_s=20):
         """The program's exit code."""
