@@ -112,6 +112,22 @@ def test_mistakes(stage):
     assert "No partition is halted" in stage.winnow("resume", "--at", "next").out
 
 
+def test_a_partition_that_is_gone_is_left_alone(stage):
+    """As after a topic was made anew with fewer partitions: where its log is not, there is no beginning."""
+    stage.send(*new_events(1), partition=0)
+    stage.send(*new_events(1), partition=1)
+    read_all(stage)
+    stage.database.run("INSERT INTO winnow.processing_log (stream_id, partition, start_offset, next_offset) "
+                       "SELECT stream_id, 7, 3, 3 FROM winnow.stream")
+    refused = stage.winnow("seek", f"{stage.topic}/0,7", "--to-earliest", "--execute")
+    assert refused.exit_code == 1 and "partition 7" in refused.error and "not in the topic any more" in refused.error, refused
+    done = stage.winnow("seek", "--to-earliest", "--execute")
+    assert done.exit_code == 0 and "partition 7: not in the topic any more, left alone" in done.out, done
+    assert [next_offset(stage, partition) for partition in (0, 1, 7)] == [0, 0, 3]
+    read_all(stage)
+    stage.database.run("DELETE FROM winnow.processing_log WHERE partition = 7")
+
+
 def test_only_operators_steer(stage):
     stage.send(*new_events(1), partition=0)
     stage.send(*new_events(1), partition=1)
