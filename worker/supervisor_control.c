@@ -9,6 +9,12 @@
 #include "log.h"
 #include "supervisor_state.h"
 
+void supervisor_report(struct supervisor *supervisor)
+{
+    pool_report_tell(&supervisor->report, &supervisor->roster, supervisor->page, supervisor->options.stuck_ms,
+                     clock_now_ms());
+}
+
 static void add_text(struct buffer *out, const char *text)
 {
     (void)buffer_add(out, text, strlen(text));
@@ -39,6 +45,7 @@ bool supervisor_reload(struct supervisor *supervisor, struct buffer *ret_told)
              (int)(ret_told->size - begin), ret_told->data + begin);
     supervisor->announced_count = 0;
     roster_renew(&supervisor->roster);
+    supervisor_report(supervisor);
     return true;
 }
 
