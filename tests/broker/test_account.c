@@ -4,6 +4,7 @@
  * nothing is added to them, on a real PostgreSQL. Without PGHOST it starts itself again below
  * tests/lib/with_postgres.py. */
 #include <CUnit/Basic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "schema.h"
@@ -20,6 +21,7 @@ static void begin(const char *time, int count)
 {
     (void)ask("TRUNCATE winnow.event, winnow.batch_log, winnow.rollup_hour, winnow.rollup_client,"
               " winnow.rollup_metric, winnow.rollup_day, winnow.retention, winnow.processing_log,"
+              " winnow.batch_log_superseded,"
               " winnow.kept_day, winnow.kept_client, winnow.kept_client_hours, winnow.kept_metric");
     (void)ask("INSERT INTO winnow.event (bucket, event_time, ingested_at, origin_offset, event_hash,"
               " origin_partition, stream_id, client_id, metric, amount)"
@@ -130,6 +132,49 @@ static void test_events_of_merged_rows_are_found(void)
     }
 }
 
+/* Whether the statement waits for who holds the lock. */
+static bool waits(const char *lock, const char *statement)
+{
+    struct database *other = NULL;
+    struct fault fault;
+    char sql[128];
+    (void)snprintf(sql, sizeof sql, "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(%s))", lock);
+    const bool held = database_open(&(struct database_options){.conninfo = "", .application_name = "other"},
+                                    &other, &fault) &&
+                      database_run(other, "test", sql, NULL, 0, NULL, &fault);
+    CU_ASSERT_TRUE_FATAL(held);
+    (void)ask("DROP TABLE IF EXISTS went_through");
+    (void)ask("DO $$ BEGIN SET LOCAL lock_timeout = '200ms'; PERFORM %s; CREATE TEMP TABLE went_through ();"
+              " EXCEPTION WHEN lock_not_available THEN NULL; END $$",
+              statement);
+    database_close(other);
+    return ask("SELECT (to_regclass('pg_temp.went_through') IS NULL)::int") == 1;
+}
+
+#define SQL_MOVE_BACK "winnow.steer_partition('t', 0, 'g', 'seek', 0, 0, false, false, 'we', NULL)"
+
+static void test_a_move_is_waited_for(void)
+{
+    static const char merging[] = "winnow.merge_batches(1::smallint, 0, 0, now(), 100)";
+    begin("'1999-03-04 05:00Z'::timestamptz", 2);
+    CU_ASSERT_TRUE(waits("'winnow account', 0", merging));
+    CU_ASSERT_FALSE(waits("'another', 0", merging));
+}
+
+static void test_a_move_waits_too(void)
+{
+    begin("'1999-03-04 05:00Z'::timestamptz", 2);
+    CU_ASSERT_TRUE(waits("'winnow account', 0", SQL_MOVE_BACK));
+    CU_ASSERT_FALSE(waits("'another', 0", SQL_MOVE_BACK));
+}
+
+static void test_a_move_waits_for_who_takes_letters(void)
+{
+    begin("'1999-03-04 05:00Z'::timestamptz", 2);
+    CU_ASSERT_TRUE(waits("'winnow dead letters', 1", SQL_MOVE_BACK));
+    CU_ASSERT_FALSE(waits("'winnow dead letters', 2", SQL_MOVE_BACK));
+}
+
 /* ---- kept totals
  * -------------------------------------------------------------------------------------------
  */
@@ -189,6 +234,9 @@ static int run_tests(void)
     CU_add_test(suite, "merged rows tile", test_merged_rows_tile);
     CU_add_test(suite, "losses are not merged", test_losses_are_not_merged);
     CU_add_test(suite, "events of merged rows are found", test_events_of_merged_rows_are_found);
+    CU_add_test(suite, "a move is waited for", test_a_move_is_waited_for);
+    CU_add_test(suite, "a move waits too", test_a_move_waits_too);
+    CU_add_test(suite, "a move waits for who takes letters", test_a_move_waits_for_who_takes_letters);
     CU_add_test(suite, "what is kept holds while nothing is added",
                 test_what_is_kept_holds_while_nothing_is_added);
     CU_basic_set_mode(CU_BRM_VERBOSE);
