@@ -78,6 +78,17 @@ def test_life_of_a_service(stage, installed):
                    on_timeout=systemd.journal)
         wait_for_status(systemd, "2 of 2 workers have joined the group")
         assert systemd.property("winnow", "MainPID") != first
+        # Retention: nothing by itself, and what the operator says.
+        assert systemd.property("winnow-retain.timer", "ActiveState") == "inactive"
+        assert systemd.run("systemctl", "start", "winnow-retain").returncode != 0
+        assert systemd.property("winnow-retain", "ExecMainStatus") == "64" and "an empty --keep" in systemd.journal()
+        assert stage.database.value("SELECT count(*) FROM winnow.event") == 1
+        systemd.run("sh", "-c", "echo 'RETAIN_KEEP=13 months' > /etc/winnow/retain.env", check=True)
+        systemd.run("systemctl", "start", "winnow-retain", check=True)
+        assert stage.database.value("SELECT count(*) FROM winnow.event") == 0
+        assert "2024-01: dropped 1 events" in systemd.journal()
+        systemd.run("systemctl", "enable", "--now", "winnow-retain.timer", check=True)
+        assert systemd.property("winnow-retain.timer", "ActiveState") == "active"
         systemd.run("systemctl", "stop", "winnow", "winnow-console", check=True)
         assert systemd.property("winnow", "Result") == "success"
         assert systemd.property("winnow", "ExecMainStatus") == "0"
