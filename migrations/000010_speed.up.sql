@@ -277,7 +277,7 @@ COMMENT ON COLUMN winnow.kept_metric.amount_sum IS 'Sum of their amounts.';
 COMMENT ON INDEX winnow.kept_metric_key IS 'One row for each hour and metric; names compared byte by byte.';
 
 CREATE FUNCTION winnow.keep_day(wanted timestamptz, up_to timestamptz)
-    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 BEGIN
     DELETE FROM winnow.kept_day WHERE day = wanted;
     DELETE FROM winnow.kept_client WHERE day = wanted;
@@ -306,7 +306,7 @@ COMMENT ON FUNCTION winnow.keep_day(timestamptz, timestamptz) IS 'Part of winnow
 
 -- Without times nobody asks for single days: those before the first one that still grows are added up once more.
 CREATE FUNCTION winnow.keep_days_together()
-    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
     up_to timestamptz;
     known bigint;
@@ -331,7 +331,7 @@ END $$;
 COMMENT ON FUNCTION winnow.keep_days_together() IS 'Part of winnow.keep_days(): adds up the kept days.';
 
 CREATE FUNCTION winnow.keep_days(quiet interval, budget interval)
-    RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off AS $$
 DECLARE
     changed record;
     up_to   timestamptz;
@@ -374,7 +374,7 @@ COMMENT ON FUNCTION winnow.keep_days(interval, interval) IS
 CREATE FUNCTION winnow.total_days(from_time timestamptz, to_time timestamptz, together boolean,
     OUT day timestamptz, OUT begins timestamptz, OUT ends timestamptz, OUT begin_hour integer, OUT end_hour integer,
     OUT complete boolean, OUT whole boolean, OUT kept boolean)
-    RETURNS SETOF record LANGUAGE sql STABLE ROWS 60 SET search_path = pg_catalog, pg_temp AS $$
+    RETURNS SETOF record LANGUAGE sql STABLE ROWS 60 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
     WITH d AS MATERIALIZED (
         SELECT r.day, sum(r.event_count) AS event_count FROM winnow.rollup_day AS r
         WHERE r.day > from_time - interval '1 day' AND r.day < to_time GROUP BY 1
@@ -411,7 +411,7 @@ COMMENT ON FUNCTION winnow.violation_before_days() IS 'Part of winnow.invariant_
 
 CREATE FUNCTION winnow.invariant_violation()
     RETURNS TABLE (invariant text, stream text, partition integer, detail text)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 WITH hour AS (
     SELECT date_bin('1 day', bucket, 'epoch') AS day, stream_id, shard, sum(event_count) AS event_count,
         sum(amount_sum) AS amount_sum

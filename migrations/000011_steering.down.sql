@@ -1,8 +1,10 @@
--- What was skipped, read again or dropped cannot be told without these tables.
+-- What was skipped, read again, dropped or merged cannot be told without these tables.
 DO $$ BEGIN
     IF EXISTS (SELECT FROM winnow.batch_log WHERE skipped > 0) OR EXISTS (SELECT FROM winnow.batch_log_superseded)
-        OR EXISTS (SELECT FROM winnow.retention) OR EXISTS (SELECT FROM winnow.event_retired) THEN
-        RAISE EXCEPTION 'offsets were skipped or read again, or months were dropped: without this the account would not add up';
+        OR EXISTS (SELECT FROM winnow.retention) OR EXISTS (SELECT FROM winnow.event_retired)
+        OR EXISTS (SELECT FROM winnow.batch_log WHERE merged_from IS NOT NULL) THEN
+        RAISE EXCEPTION 'offsets were skipped or read again, months were dropped, or rows of the account merged: without this the '
+            'account would not add up, and events would not be found by their message';
     END IF;
 END $$;
 DROP FUNCTION winnow.grant_privileges();

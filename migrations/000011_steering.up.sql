@@ -120,19 +120,22 @@ CREATE FUNCTION winnow.supersede_account(act bigint, of_stream smallint, of_part
         stored, duplicate, dead, gap, lost, skipped, committed_at, merged_from)
     SELECT act, m.stream_id, m.partition, m.start_offset, m.end_offset, m.epoch, m.received, m.stored, m.duplicate, m.dead, m.gap,
         m.lost, m.skipped, m.committed_at, m.merged_from FROM moved AS m;
+    -- Whoever does something about a dead letter does it alone.
+    SELECT pg_advisory_xact_lock(hashtextextended('winnow dead letters', of_stream));
+    WITH moved AS (
+        DELETE FROM winnow.dead_letter AS d
+        WHERE d.stream_id = of_stream AND d.partition = of_partition AND d.message_offset >= from_offset RETURNING d.*)
     INSERT INTO winnow.dead_letter_superseded (steering_id, stream_id, partition, message_offset, letter, actions)
-    SELECT act, d.stream_id, d.partition, d.message_offset, to_jsonb(d), (
+    SELECT act, m.stream_id, m.partition, m.message_offset, to_jsonb(m), (
         SELECT jsonb_agg(to_jsonb(a) ORDER BY a.action_id) FROM winnow.dead_letter_action AS a
-        WHERE a.stream_id = d.stream_id AND a.partition = d.partition AND a.message_offset = d.message_offset)
-    FROM winnow.dead_letter AS d
-    WHERE d.stream_id = of_stream AND d.partition = of_partition AND d.message_offset >= from_offset;
-    DELETE FROM winnow.dead_letter AS d
-    WHERE d.stream_id = of_stream AND d.partition = of_partition AND d.message_offset >= from_offset;
+        WHERE a.stream_id = m.stream_id AND a.partition = m.partition AND a.message_offset = m.message_offset)
+    FROM moved AS m;
 $$;
 COMMENT ON FUNCTION winnow.supersede_account(bigint, smallint, integer, bigint) IS
     'Part of winnow.steer_partition(): moves the rows of the account from an offset on, and the dead letters, aside.';
 
--- The row of progress is locked first: a batch under way is in the account, or will find another epoch.
+-- Nobody merges rows of the account meanwhile. Then the row of progress is locked: a batch under way is in the account, or
+-- will find another epoch.
 CREATE FUNCTION winnow.steer_partition(
     topic text, partition integer, consumer_group text, action text, target bigint, lowest bigint, is_new_log boolean,
     is_dry boolean, actor text, note text,
@@ -145,6 +148,7 @@ DECLARE
     across   winnow.batch_log; -- the row of the account that the target is inside of
     act      bigint;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('winnow account', 0));
     SELECT l.* INTO progress FROM winnow.processing_log AS l JOIN winnow.stream AS s USING (stream_id)
     WHERE s.topic = topic AND s.consumer_group = consumer_group AND l.partition = partition FOR UPDATE OF l;
     IF progress.stream_id IS NULL THEN
@@ -358,11 +362,13 @@ COMMENT ON FUNCTION winnow.drop_default_events(interval, integer) IS
     'Part of winnow retain: drops up to so many old events that have no partition of their own, and writes it down. Returns '
     'how many.';
 
--- Neighbours of one day become one row, unless something was lost or skipped there: such a row stays as it is.
+-- Neighbours of one day become one row, unless something was lost or skipped there: such a row stays as it is. The lock is
+-- that of winnow.steer_partition(), in a statement of its own: the next one sees what was done under it.
 CREATE FUNCTION winnow.merge_batches(
     of_stream smallint, of_partition integer, from_offset bigint, before timestamptz, rows_most integer,
     OUT next_from bigint, OUT removed bigint)
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended('winnow account', 0));
     WITH taken AS MATERIALIZED (
         SELECT b.*, b.lost = 0 AND b.skipped = 0 AS plain, date_trunc('day', b.committed_at) AS day FROM winnow.batch_log AS b
         WHERE b.stream_id = of_stream AND b.partition = of_partition AND b.start_offset >= from_offset

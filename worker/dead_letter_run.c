@@ -60,8 +60,8 @@ bool letter_run_hold(struct database *database, int64_t replay_id, bool *ret_hel
     return true;
 }
 
-/* Whoever tries the lock of a run lets go of it at the end of the statement. What a run sent last to the same
- * partition and wrote down lies in front of what it did not write down: it sends in order. */
+/* Whoever tries the lock of a run lets go of it at the end of the statement. What a run sent to the same
+ * partition before, and wrote down, lies in front: it sends in the order of its actions. */
 #define SQL_DOUBT \
     "WITH doubt AS MATERIALIZED (SELECT a.action_id, a.replay_id, a.partition, a.message_offset, " \
     "a.acted_at FROM winnow.dead_letter_action AS a " \
@@ -75,7 +75,7 @@ bool letter_run_hold(struct database *database, int64_t replay_id, bool *ret_hel
     "SELECT d.action_id, e.token, d.partition, d.message_offset, " \
     "greatest(coalesce(e.begin_offsets[d.partition + 1], 0), (SELECT max(s.sent_offset) + 1 " \
     "FROM winnow.dead_letter_action AS s WHERE s.replay_id = d.replay_id " \
-    "AND s.sent_partition = d.partition)), " \
+    "AND s.sent_partition = d.partition AND s.action_id < d.action_id)), " \
     "(extract(epoch FROM pg_catalog.clock_timestamp() - d.acted_at) * 1000)::int8 " \
     "FROM doubt AS d JOIN ended AS e USING (replay_id) ORDER BY d.partition, d.action_id"
 

@@ -64,12 +64,13 @@ static int compare_entries(const void *a, const void *b)
     return (epoch_of(left) < epoch_of(right)) - (epoch_of(left) > epoch_of(right));
 }
 
-static size_t collect(const struct slot_page *page, const struct metrics_partition **ret_list)
+/* At most `room`; list NULL: only counts them. */
+static size_t collect(const struct slot_page *page, size_t room, const struct metrics_partition **ret_list)
 {
     size_t count = 0;
     for (size_t slot = 0; slot < page->used; slot++) {
         const struct metrics_partition *entries = page->metrics[slot].partitions;
-        for (size_t i = 0; i < METRICS_PARTITIONS_MAX && epoch_of(&entries[i]) != 0; i++) {
+        for (size_t i = 0; i < METRICS_PARTITIONS_MAX && count < room && epoch_of(&entries[i]) != 0; i++) {
             if (ret_list != NULL) ret_list[count] = &entries[i];
             count++;
         }
@@ -79,10 +80,10 @@ static size_t collect(const struct slot_page *page, const struct metrics_partiti
 
 const struct metrics_partition **metrics_newest(const struct slot_page *page, size_t *ret_count)
 {
-    size_t room = collect(page, NULL) + SLOT_COUNT_MAX; /* workers may add one meanwhile */
+    size_t room = collect(page, SIZE_MAX, NULL) + SLOT_COUNT_MAX; /* workers may add some meanwhile */
     const struct metrics_partition **list = calloc(room, sizeof(const struct metrics_partition *));
     if (list == NULL) abort();
-    size_t count = collect(page, list);
+    size_t count = collect(page, room, list);
     qsort(list, count, sizeof(const struct metrics_partition *), compare_entries);
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {

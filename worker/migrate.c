@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backoff.h"
 #include "clock.h"
+#include "signals.h"
 
-#define LOCK_KEY "7164083951624937265" /* any number that no other program uses */
+#define LOCK_KEY     "7164083951624937265" /* any number that no other program uses */
+#define ATTEMPTS_MAX 5                     /* at a file */
 
 static const char bookkeeping_sql[] =
     "DO $$ BEGIN IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN"
@@ -200,22 +203,45 @@ static bool write_down(struct database *database, const struct migration *migrat
                         parameters, ARRAY_COUNT(parameters), NULL, ret_fault);
 }
 
-bool migrate_apply(struct database *database, const struct migration *migration, int64_t *ret_ms,
-                   struct fault *ret_fault)
+static bool apply_once(struct database *database, const struct migration *migration, int64_t start_ms,
+                       struct fault *ret_fault)
 {
-    const int64_t start_ms = clock_now_ms();
     const char *site = migration->name;
-    bool exists;
-    if (!bookkeeping_exists(database, &exists, ret_fault)) return false;
-    if (!exists && !run(database, site, bookkeeping_sql, ret_fault)) return false;
     if (!run(database, site, "BEGIN", ret_fault)) return false;
     const bool done = run(database, site, (const char *)migration->sql, ret_fault) &&
                       write_down(database, migration, clock_now_ms() - start_ms, ret_fault) &&
                       run(database, site, "COMMIT", ret_fault);
     struct fault ignored; /* the first one is told */
     if (!done && database_is_alive(database) && !run(database, site, "ROLLBACK", &ignored)) return false;
-    if (done) *ret_ms = clock_now_ms() - start_ms;
     return done;
+}
+
+/* Roles belong to the whole cluster. While another of its databases is migrated, a role that is there for
+ * queries may still be missing for GRANT (undefined_object), or a row of theirs be in somebody else's hands:
+ * both are over a moment later. */
+static bool is_of_neighbours(const struct fault *fault)
+{
+    return strcmp(fault->sqlstate, "42704") == 0 ||
+           (strcmp(fault->sqlstate, "XX000") == 0 && strstr(fault->text, "concurrently") != NULL);
+}
+
+bool migrate_apply(struct database *database, const struct migration *migration, int64_t *ret_ms,
+                   struct fault *ret_fault)
+{
+    const int64_t start_ms = clock_now_ms();
+    struct backoff backoff;
+    bool exists;
+    if (!bookkeeping_exists(database, &exists, ret_fault)) return false;
+    if (!exists && !run(database, migration->name, bookkeeping_sql, ret_fault)) return false;
+    backoff_init(&backoff, BACKOFF_SERVER_FLOOR_MS, BACKOFF_SERVER_CEILING_MS, (uint64_t)start_ms | 1);
+    while (!apply_once(database, migration, start_ms, ret_fault)) {
+        if (!is_of_neighbours(ret_fault) || !database_is_alive(database) ||
+            backoff.attempts >= ATTEMPTS_MAX - 1)
+            return false;
+        (void)!signals_wait(NULL, 0, backoff_next_ms(&backoff));
+    }
+    *ret_ms = clock_now_ms() - start_ms;
+    return true;
 }
 
 bool migrate_lock(struct database *database, bool wait, bool *ret_taken, struct fault *ret_fault)

@@ -58,7 +58,8 @@ MUST_CHECK bool migration_plan_check(const struct migration_plan *plan, bool pen
 /* For workers: whether the database has exactly the schema that this binary knows. STATUS_STOP when not. */
 MUST_CHECK bool migrate_check(struct database *database, struct fault *ret_fault);
 
-/* Applies one pending migration in a transaction of its own and writes it down. Hold the lock. */
+/* Applies one pending migration in a transaction of its own and writes it down. Tries again, a few times,
+ * when roles were not to be had because another database of the cluster is migrated too. Hold the lock. */
 MUST_CHECK bool migrate_apply(struct database *database, const struct migration *migration, int64_t *ret_ms,
                               struct fault *ret_fault);
 

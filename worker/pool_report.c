@@ -79,9 +79,19 @@ static void tell_status(struct pool_report *report, const struct roster *roster)
     service_notify("STATUS=%s", status);
 }
 
+/* Those that wait to be started again are nothing to wait for. */
+static bool is_any_joining(const struct roster *roster)
+{
+    for (int slot = 0; slot < ROSTER_MEMBER_COUNT_MAX; slot++) {
+        const struct member *member = &roster->members[slot];
+        if (member->state == MEMBER_RUNNING && !member->ready) return true;
+    }
+    return false;
+}
+
 static void tell_stage(struct pool_report *report, const struct roster *roster)
 {
-    const bool renewing = roster_is_renewing(roster);
+    const bool renewing = roster_is_renewing(roster) || (report->reloading && is_any_joining(roster));
     if (roster->stopping) {
         if (!report->stopping) service_notify("STOPPING=1");
         report->stopping = true;

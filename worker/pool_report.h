@@ -1,6 +1,6 @@
 /* What a pool tells its service manager (service_notify.h), and when: READY=1 when a worker has found
- * configuration, topic and schema right; RELOADING=1 while workers are replaced, READY=1 behind it;
- * STOPPING=1; STATUS= whenever it changes; and WATCHDOG=1 for as long as every worker goes on. */
+ * configuration, topic and schema right; RELOADING=1 while workers are replaced, READY=1 when all have
+ * joined; STOPPING=1; STATUS= whenever it changes; and WATCHDOG=1 for as long as every worker goes on. */
 #ifndef WINNOW_POOL_REPORT_H
 #define WINNOW_POOL_REPORT_H
 

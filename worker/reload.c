@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "exit_code.h"
@@ -41,9 +42,19 @@ static bool copy_stream(FILE *from, int to)
     return ferror(from) == 0;
 }
 
+/* A pipe gives what is in it once, and would hold up whoever asks again. */
+static bool is_pipe(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0 || !S_ISFIFO(status.st_mode)) return false;
+    (void)fprintf(stderr, "winnow: %s is a pipe, expected a file, which a pool can read again\n", path);
+    return true;
+}
+
 /* -1 after a complaint. Children inherit the descriptor. */
 static int copy_file(const char *path)
 {
+    if (is_pipe(path)) return -1;
     FILE *from = fopen(path, "re");
     const int fd = from == NULL ? -1 : memfd_create("winnow-config", 0);
     const bool copied = fd >= 0 && copy_stream(from, fd);

@@ -313,11 +313,17 @@ static bool report(struct replay *replay, const struct letter_fate *fates, size_
     }
 }
 
-/* The first fault of Kafka that tells of the brokers and not of the message. */
+/* The first fault of Kafka that tells of the brokers and not of the message. A report that is late must not
+ * find another letter in the place of its own: nothing is sent after that. */
 static bool brokers_are_well(const struct replay *replay, size_t count, struct fault *ret_fault)
 {
     for (size_t i = 0; i < count; i++) {
         const struct item *item = &replay->items[i];
+        if (item->action_id != 0 && !item->reported) {
+            fault_set(ret_fault, STATUS_RETRY, "replay",
+                      "Kafka's client has not told what became of a message");
+            return false;
+        }
         if (item->action_id == 0 || item->fault.status == STATUS_OK || item->fault.status == STATUS_REJECT)
             continue;
         *ret_fault = item->fault;

@@ -369,8 +369,7 @@ static void serve(struct supervisor *supervisor)
         if (rest.kind == ROSTER_FINISH) return;
         housekeep_when_due(supervisor);
         supervisor_monitor_serve(supervisor);
-        pool_report_tell(&supervisor->report, &supervisor->roster, supervisor->page,
-                         supervisor->options.stuck_ms, clock_now_ms());
+        supervisor_report(supervisor);
         wait_for_more(supervisor, rest.wait_until_ms);
     }
 }

@@ -9,9 +9,10 @@
 #include "log.h"
 #include "supervisor_state.h"
 
-static void add_text(struct buffer *out, const char *text)
+void supervisor_report(struct supervisor *supervisor)
 {
-    (void)buffer_add(out, text, strlen(text));
+    pool_report_tell(&supervisor->report, &supervisor->roster, supervisor->page, supervisor->options.stuck_ms,
+                     clock_now_ms());
 }
 
 bool supervisor_reload(struct supervisor *supervisor, struct buffer *ret_told)
@@ -20,14 +21,15 @@ bool supervisor_reload(struct supervisor *supervisor, struct buffer *ret_told)
     const unsigned count = options->worker_count;
     const size_t begin = ret_told->size;
     if (supervisor->roster.stopping) {
-        add_text(ret_told, "the pool is stopping");
+        buffer_add_text(ret_told, "the pool is stopping");
         return false;
     }
     if (options->reload != NULL && !options->reload(options->context, options, ret_told)) {
         log_line(LOG_LEVEL_ERROR, "reload_refused",
                  "the configuration is wrong, as the lines before tell: the pool goes on with the one it "
                  "has, and so do workers that are started again; mend it, then reload again");
-        add_text(ret_told, "the configuration is wrong, the pool's log tells where; it goes on as it was");
+        buffer_add_text(ret_told,
+                        "the configuration is wrong, the pool's log tells where; it goes on as it was");
         return false;
     }
     if (options->worker_count != count && !roster_resize(&supervisor->roster, options->worker_count))
@@ -39,6 +41,7 @@ bool supervisor_reload(struct supervisor *supervisor, struct buffer *ret_told)
              (int)(ret_told->size - begin), ret_told->data + begin);
     supervisor->announced_count = 0;
     roster_renew(&supervisor->roster);
+    supervisor_report(supervisor);
     return true;
 }
 

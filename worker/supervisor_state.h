@@ -37,8 +37,12 @@ int64_t supervisor_reserve_ms(int64_t drain_timeout_ms);
 /* All workers are asked to drain, or, once more, killed. `why` is for the log. */
 void supervisor_stop(struct supervisor *supervisor, const char *why);
 
+/* Tells the service manager what has changed. */
+void supervisor_report(struct supervisor *supervisor);
+
 /* HUP: the configuration is read again, and the workers are replaced one after the other. False when it is
- * wrong. Adds what came of it for a person. */
+ * wrong. Adds what came of it for a person. The service manager knows of it before whoever asked does: it
+ * waits for the end of a reload that had begun when the command for it ended. */
 bool supervisor_reload(struct supervisor *supervisor, struct buffer *ret_told);
 
 /* A control_answer; the context is the supervisor. */

@@ -9,11 +9,13 @@
 #include "exit_code.h"
 #include "log.h"
 #include "machine.h"
+#include "shell_quote.h"
 #include "signals.h"
 #include "watch.h"
 
 /* Looking for signals and for the database's answer costs a system call each: not for every message. */
-#define POLLS_PER_LOOK 64
+#define POLLS_PER_LOOK  64
+#define GROUP_WORD_SIZE 512
 
 struct worker {
     struct worker_options options;
@@ -139,14 +141,18 @@ static bool perform_halt(struct worker *worker, const struct action *action)
                    &worker->fault)) {
         return false;
     }
+    char group[GROUP_WORD_SIZE];
+    shell_quote(settings->group, group, sizeof group);
     bool another = strcmp(action->reason, "circuit_breaker") != 0;
     log_line(LOG_LEVEL_ERROR, "partition_halted",
-             "partition %" PRId32
-             " is halted: %s: %s; when it is mended, to go on behind what is stored, run as "
-             "winnow_operator: SELECT winnow.resume_partition('%s', %" PRId32 ", '%s');%s",
-             action->partition, action->reason, action->detail, settings->topic, action->partition,
-             settings->group,
-             another ? " or, to read all that the topic holds now, run with another group (-g)" : "");
+             "partition %" PRId32 " is halted: %s: %s; when it is mended, to %s, run winnow resume -g %s "
+             "%s/%" PRId32 " --at %s; with psql alone, as winnow_operator: SELECT "
+             "winnow.resume_partition('%s', %" PRId32 ", '%s');",
+             action->partition, action->reason, action->detail,
+             another ? "read all that the topic holds now (or go on behind what is stored: --at next)"
+                     : "go on behind what is stored",
+             group, settings->topic, action->partition, another ? "earliest" : "next", settings->topic,
+             action->partition, settings->group);
     return true;
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -60,6 +61,13 @@ def test_keys_of_a_file_and_of_the_environment(tmp_path):
         f"winnow: {file}:2: batch_rows: found many, expected a whole number from 1 to 100000")
     assert said("pool", batch_row=3, brokers="b:1", topic="t") == (
         78, "winnow: WINNOW_BATCH_ROW: no such setting; did you mean WINNOW_BATCH_ROWS?")
+
+
+def test_a_pool_cannot_read_a_pipe_again():
+    done = subprocess.run(["bash", "-c", f"exec {pool.BINARY} pool -b b:1 -c <(echo topic = t)"], capture_output=True,
+                          text=True, timeout=30, env=pool.environment({}), check=False)
+    assert done.returncode == 78
+    assert re.fullmatch(r"winnow: /dev/fd/\d+ is a pipe, expected a file, which a pool can read again\n", done.stderr)
 
 
 def test_properties_are_checked_before_there_are_workers():

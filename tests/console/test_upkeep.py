@@ -86,3 +86,22 @@ def test_what_is_kept_of_a_day_that_is_gone_goes(stage):
     for table in ("kept_day", "kept_client", "kept_client_hours", "kept_metric"):
         assert stage.database.value(f"SELECT count(*) FROM winnow.{table} WHERE day < '2024-03-02' AND day > '-infinity'") == 0
     assert stage.database.rows("SELECT * FROM winnow.invariant_violation() WHERE invariant > 'I7'") == []
+
+
+def test_days_are_those_of_utc_whatever_the_session_thinks(stage):
+    """Where clocks change, a day of the session's zone has 23 hours, and another one 25."""
+    database = stage.database
+    for statement in (
+            "INSERT INTO winnow.rollup_hour SELECT d + h * interval '1 hour', 'a', 'x', 1, 0, 1, 2 "
+            "FROM unnest('{2024-03-31,2024-04-01,2024-10-27,2024-10-28}'::timestamptz[]) AS d, generate_series(0, 23) AS h",
+            "INSERT INTO winnow.rollup_day SELECT date_bin('1 day', bucket, 'epoch'), stream_id, shard, sum(event_count), "
+            "sum(amount_sum) FROM winnow.rollup_hour GROUP BY 1, 2, 3",
+            "SET timezone = 'Europe/Berlin'", "SELECT winnow.keep_days('0 s', '1 hour')"):
+        database.run(statement)
+    try:
+        assert database.rows("SELECT event_count FROM winnow.kept_client WHERE day > '-infinity'") == [(24,)] * 4
+        assert database.rows("SELECT sum(extract(epoch FROM ends - begins) / 3600)::int FROM "
+                             "winnow.total_days('-infinity', 'infinity', false) GROUP BY day") == [(24,)] * 4
+        assert database.rows("SELECT * FROM winnow.invariant_violation() WHERE invariant = 'I8'") == []
+    finally:
+        database.run("SET timezone = 'UTC'")

@@ -298,6 +298,19 @@ def test_killed_ten_times_and_exact_at_the_end(bench, client):
     assert bench.in_doubt() == []
 
 
+def test_in_doubt_in_front_of_what_was_told(bench, client):
+    """Kafka had the first and did not say so, and acknowledged the second: the first is looked for in front of it."""
+    names = bench.fail(client, 2)
+    assert "sent 2 of 2" in bench.dlq(*ONCE_EACH, "--client", client).out
+    bench.database.run("UPDATE winnow.dead_letter_action SET sent_partition = NULL, sent_offset = NULL, "
+                       "acted_at = acted_at - interval '20 s' WHERE action_id = (SELECT min(action_id) "
+                       "FROM winnow.dead_letter_action AS a JOIN winnow.dead_letter AS d USING (stream_id, partition, "
+                       "message_offset) WHERE d.client_id = %s)", (client,))
+    result = bench.dlq(*ONCE_EACH, *names)
+    assert "1 of its messages had arrived, 0 had not" in result.out, result
+    assert {len(found) for found in replays_of(bench, names).values()} == {1}
+
+
 def test_interrupted_ends_in_order(bench, client):
     bench.fail(client, 100, valid_later=True)
     run = bench.start("replay", "--client", client, "--yes", "--rate", "20/s")

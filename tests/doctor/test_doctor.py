@@ -400,7 +400,30 @@ def test_halted(patient):
     make_partition(patient, state="halted", reason="circuit_breaker")
     report = patient.doctor()
     assert "the first is 0: circuit_breaker: more than half" in report["halted"]["found"]
+    assert "winnow resume" in report["halted"]["mend"] and "/0 --at next --yes" in report["halted"]["mend"]
     patient.heal("halted")
+
+
+def test_halted_for_several_reasons(patient):
+    """One command for each kind; where the log is another one it is read from its beginning. Flags are repeated."""
+    stream = make_partition(patient, state="halted", reason="circuit_breaker")
+    for partition in (1, 3):
+        patient.database.run(
+            "INSERT INTO winnow.processing_log (stream_id, partition, start_offset, next_offset, epoch, state, halt_reason,"
+            " halt_detail) VALUES (%s, %s, 0, 7, 1, 'halted', 'topic_changed', 'offset 6 holds another message')",
+            (stream, partition))
+        patient.database.run(
+            "INSERT INTO winnow.batch_log (stream_id, partition, start_offset, end_offset, epoch, received, stored, duplicate,"
+            " dead, gap) VALUES (%s, %s, 0, 7, 1, 0, 0, 0, 0, 7)", (stream, partition))
+    group = patient.environment.pop("WINNOW_GROUP")
+    report = patient.doctor("-g", group)
+    assert report["halted"]["found"].startswith("3 halted and read nothing")
+    mend = report["halted"]["mend"]
+    assert f"--group {group}" in mend and f"{patient.name}/0 --at next" in mend and f"{patient.name}/1,3 --at earliest" in mend
+    patient.shell(mend)
+    assert patient.doctor("-g", group).bad() == []
+    assert patient.database.rows("SELECT partition, is_new_log, to_offset FROM winnow.steering ORDER BY 1") == [
+        (0, False, 0), (1, True, 0), (3, True, 0)]
 
 
 def test_letters_that_nobody_publishes(patient):

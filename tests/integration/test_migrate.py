@@ -92,6 +92,35 @@ def test_databases_of_one_cluster_migrate_at_the_same_time(fresh_server):
         assert database.value("SELECT has_schema_privilege('winnow_worker', 'winnow', 'usage')")
 
 
+def refuse_grants(database, times):
+    """As a server does while another of its databases is migrated: a role that is there cannot be found yet."""
+    database.run(f"""
+        CREATE SEQUENCE public.refused;
+        CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF (SELECT last_value < {times} OR NOT is_called FROM public.refused) THEN
+                PERFORM nextval('public.refused'); -- which no rollback undoes
+                RAISE EXCEPTION 'role "winnow_console" does not exist' USING ERRCODE = 'undefined_object';
+            END IF;
+        END $$;
+        CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN tag IN ('GRANT') EXECUTE FUNCTION public.refuse()""")
+
+
+def test_roles_that_come_a_moment_later_are_waited_for(empty_database):
+    refuse_grants(empty_database, 3)
+    result = migrate(empty_database)
+    assert (result.exit_code, result.error) == (0, "")
+    assert [line.split()[1] for line in result.out.splitlines()] == NAMES
+    assert empty_database.value("SELECT last_value FROM public.refused") == 3
+
+
+def test_roles_that_do_not_come_are_told(empty_database):
+    refuse_grants(empty_database, 1000)
+    result = migrate(empty_database)
+    assert result.exit_code == 78
+    assert 'role "winnow_console" does not exist' in result.error
+    assert empty_database.value("SELECT last_value FROM public.refused") == 5
+
+
 def test_changed_file_is_named(database):
     database.run("UPDATE winnow.schema_migration SET sha256 = 'x' WHERE version = 2")
     for result in (migrate(database), worker(database)):

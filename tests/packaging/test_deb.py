@@ -55,7 +55,8 @@ def test_it_says_what_it_is(package):
 def test_it_holds_what_make_install_installs(package):
     listed = subprocess.run(["dpkg-deb", "-c", package], capture_output=True, text=True, check=True).stdout
     for path in ("./usr/bin/winnow", "./lib/systemd/system/winnow.service", "./lib/systemd/system/winnow@.service",
-                 "./lib/systemd/system/winnow-console.service", "./usr/lib/sysusers.d/winnow.conf",
+                 "./lib/systemd/system/winnow-console.service", "./lib/systemd/system/winnow-retain.service",
+                 "./lib/systemd/system/winnow-retain.timer", "./usr/lib/sysusers.d/winnow.conf",
                  "./usr/share/man/man1/winnow.1.gz", "./usr/share/man/man5/winnow.conf.5.gz",
                  "./usr/share/bash-completion/completions/winnow", "./usr/share/zsh/site-functions/_winnow",
                  "./usr/share/fish/vendor_completions.d/winnow.fish", "./usr/share/doc/winnow/copyright"):
@@ -73,7 +74,8 @@ def test_it_installs_works_and_goes(package):
         stat -c '%A %U %G %n' /etc/winnow
         winnow config example > /etc/winnow/winnow.conf
         setpriv --reuid winnow --regid winnow --clear-groups winnow config check -c /etc/winnow/winnow.conf
-        systemd-analyze verify --man=no winnow.service winnow@a.service winnow-console.service
+        systemd-analyze verify --man=no winnow.service winnow@a.service winnow-console.service winnow-retain.timer
+        test ! -e /etc/systemd/system/timers.target.wants/winnow-retain.timer
         test ! -e /etc/systemd/system/multi-user.target.wants/winnow.service
         rm /etc/winnow/winnow.conf
         dpkg -P winnow

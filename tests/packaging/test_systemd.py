@@ -11,7 +11,8 @@ from winnow_test.console import Console
 from winnow_test.process import ROOT
 from winnow_test.service_manager import ServiceManager, variables_of
 
-SERVICES = ("winnow.service", "winnow@.service", "winnow-console.service")
+SERVICES = ("winnow.service", "winnow@.service", "winnow-console.service", "winnow-retain.service")
+TIMER = "winnow-retain.timer"
 EXPOSURE_MAX = 2.0
 
 
@@ -32,7 +33,7 @@ def systemd_analyze(*arguments):
 
 
 def test_units_are_right(units):
-    assert systemd_analyze("verify", "--man=no", *(units / name for name in SERVICES)) == (0, "")
+    assert systemd_analyze("verify", "--man=no", *(units / name for name in (*SERVICES, TIMER))) == (0, "")
 
 
 def test_a_unit_that_is_wrong_is_found(units, tmp_path):
@@ -54,8 +55,16 @@ def test_commands_and_options_exist(units, name):
     """The command of ExecStart= is one that the program has, with the options that it has."""
     program, command, *options = re.search(r"^ExecStart=(.+)$", (units / name).read_text(), re.MULTILINE)[1].split()
     told = subprocess.run([program, command, "--help"], capture_output=True, text=True, check=True).stdout
-    assert options[::2] == ["--config"]
-    assert "--config" in told
+    named = [option for option in options if option.startswith("--")]
+    assert named[0] == "--config" and all(re.search(rf"{option}\b", told) for option in named)
+
+
+def test_timer_comes_once_a_month(units):
+    """And starts the service of its name, which nothing else starts."""
+    when = re.search(r"^OnCalendar=(.+)$", (units / TIMER).read_text(), re.MULTILINE)[1]
+    code, told = systemd_analyze("calendar", "--iterations=3", "--base-time=2026-01-15", when)
+    assert code == 0 and re.findall(r"(20\d\d-\d\d-\d\d) ", told) == ["2026-02-02", "2026-03-02", "2026-04-02"], told
+    assert "[Install]" not in (units / "winnow-retain.service").read_text()
 
 
 def test_pool_tells_how_it_goes(stage):

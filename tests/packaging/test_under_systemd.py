@@ -1,6 +1,7 @@
 """The units under a real systemd, with all their hardening: start, status, reload, watchdog, stop."""
 
 import os
+import re
 import signal
 import subprocess
 
@@ -47,6 +48,11 @@ def wait_for_status(systemd, text):
     wait_until(lambda: systemd.property("winnow", "StatusText") == text, 30, f"status is {text}", on_timeout=systemd.journal)
 
 
+def worker_pids(systemd):
+    shown = systemd.run("winnow", "pool", "status", "-c", "/etc/winnow/winnow.conf", check=True).stdout
+    return set(re.findall(r"pid (\d+) +running", shown))
+
+
 def test_life_of_a_service(stage, installed):
     stage.send({"client": "a", "metric": "m", "amount": 1, "time": "2024-01-01"})
     with Systemd(installed) as systemd:
@@ -57,14 +63,32 @@ def test_life_of_a_service(stage, installed):
         wait_until(lambda: stage.database.value("SELECT count(*) FROM winnow.event") == 1, 30, "the event is stored",
                    on_timeout=systemd.journal)
         assert "2 workers" in systemd.run("winnow", "pool", "status", "-c", "/etc/winnow/winnow.conf", check=True).stdout
+        before = worker_pids(systemd)
         systemd.run("systemctl", "reload", "winnow", check=True)
-        wait_for_status(systemd, "2 of 2 workers have joined the group")
+        after = worker_pids(systemd)
+        assert len(before | after) == 4 and len(before) == len(after) == 2, "it comes back when all are replaced"
+        systemd.run("sed", "-i", "1i nonsense = 3", "/etc/winnow/winnow.conf", check=True)
+        assert systemd.run("systemctl", "reload", "winnow").returncode != 0
+        assert systemd.property("winnow", "ActiveState") == "active"
+        systemd.run("sed", "-i", "1d", "/etc/winnow/winnow.conf", check=True)
+        assert worker_pids(systemd) == after
         first = systemd.property("winnow", "MainPID")
         systemd.run("kill", f"-{signal.SIGSTOP.name[3:]}", first, check=True)
         wait_until(lambda: int(systemd.property("winnow", "NRestarts")) > 0, 30, "a pool that hangs is started again",
                    on_timeout=systemd.journal)
         wait_for_status(systemd, "2 of 2 workers have joined the group")
         assert systemd.property("winnow", "MainPID") != first
+        # Retention: nothing by itself, and what the operator says.
+        assert systemd.property("winnow-retain.timer", "ActiveState") == "inactive"
+        assert systemd.run("systemctl", "start", "winnow-retain").returncode != 0
+        assert systemd.property("winnow-retain", "ExecMainStatus") == "64" and "an empty --keep" in systemd.journal()
+        assert stage.database.value("SELECT count(*) FROM winnow.event") == 1
+        systemd.run("sh", "-c", "echo 'RETAIN_KEEP=13 months' > /etc/winnow/retain.env", check=True)
+        systemd.run("systemctl", "start", "winnow-retain", check=True)
+        assert stage.database.value("SELECT count(*) FROM winnow.event") == 0
+        assert "2024-01: dropped 1 events" in systemd.journal()
+        systemd.run("systemctl", "enable", "--now", "winnow-retain.timer", check=True)
+        assert systemd.property("winnow-retain.timer", "ActiveState") == "active"
         systemd.run("systemctl", "stop", "winnow", "winnow-console", check=True)
         assert systemd.property("winnow", "Result") == "success"
         assert systemd.property("winnow", "ExecMainStatus") == "0"

@@ -129,6 +129,9 @@ static void test_reload(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(tell(1), "RELOADING=1\nMONOTONIC_USEC="));
     CU_ASSERT_STRING_EQUAL(tell(1), "");
     for (unsigned slot = 0; slot < 2; slot++) roster.members[slot].renewal_due = false;
+    roster.members[1].ready = false;
+    CU_ASSERT_PTR_NULL(strstr(tell(1), "READY=1"));
+    roster_joined(&roster, 1);
     CU_ASSERT_STRING_EQUAL(tell(1), "READY=1;STATUS=2 of 2 workers have joined the group;");
     end();
 }

@@ -14,7 +14,9 @@
 #include "log.h"
 #include "print_json.h"
 #include "reject.h"
+#include "settings_flags.h"
 #include "settings_load.h"
+#include "shell_quote.h"
 #include "signals.h"
 
 #define TIMEOUT_S     5
@@ -121,7 +123,7 @@ static int verdict_of(const struct report *report)
 static void add_flag(struct buffer *out, const char *flag, const char *value)
 {
     char word[MEND_SIZE];
-    mend_quote(value, word, sizeof word);
+    shell_quote(value, word, sizeof word);
     setting_add(out, " %s %s", flag, word);
 }
 
@@ -154,14 +156,15 @@ static void repeat_file(const struct settings_load *load, struct buffer *out)
     }
 }
 
-/* What has to be given again to the commands of mends: the file, and the flags; only that of the database to
- * those who take no other. */
-static struct buffer repeat_flags(const struct settings_load *load, bool database_only)
+/* What has to be given again to a command of a mend: the file, and the flags that it takes. */
+static struct buffer repeat_flags(const struct settings_load *load, const struct command_usage *usage,
+                                  bool with_database)
 {
     struct buffer out = {0};
     repeat_file(load, &out);
     for (size_t i = 0; i < SETTING_COUNT; i++) {
-        bool wanted = !database_only || setting_table[i].has_secret;
+        const char *name = setting_table[i].name;
+        bool wanted = flags_takes(usage, name) && (with_database || strcmp(name, "database") != 0);
         if (wanted && load->origins[i].kind == ORIGIN_FLAG)
             repeat_flag(&setting_table[i], &load->settings, &out);
     }
@@ -190,16 +193,19 @@ static int examine(const struct settings_load *load)
     struct report report = {0};
     struct examination examination = {.settings = &load->settings};
     if (!read_timeout(&examination.timeout_ms)) return EXIT_BAD_USAGE;
-    struct buffer migrate = repeat_flags(load, true);
-    struct buffer pool = repeat_flags(load, false);
+    struct buffer migrate = repeat_flags(load, &usage_migrate, true);
+    struct buffer pool = repeat_flags(load, &usage_pool, true);
+    struct buffer resume = repeat_flags(load, &usage_resume, false);
     examination.flags_migrate = migrate.data;
     examination.flags_pool = pool.data;
+    examination.flags_resume = resume.data;
     log_init_quiet(load->settings.log_level, "doctor");
     examination_run(&examination, tell, &report);
     examination_done(&examination);
     print_sum(&report);
     buffer_done(&migrate);
     buffer_done(&pool);
+    buffer_done(&resume);
     return verdict_of(&report);
 }
 

@@ -239,7 +239,8 @@ static void print_commands_page(void)
         ".Fl \\-batch\\-rows .\nThose of\n.Xr psql 1\nreach PostgreSQL's client library, and\n.Ev NO_COLOR\n"
         "turns colours off.\n.Sh FILES\n.Bl -tag -width Ds\n.It Pa /etc/winnow/winnow.conf\n"
         "the configuration of the service\n.It Pa /etc/winnow/winnow.env\n"
-        "variables of the service, one a line\n.El");
+        "variables of the service, one a line\n.It Pa /etc/winnow/retain.env\n"
+        "the same of\n.Pa winnow-retain.service ;\n.Ev RETAIN_KEEP\nis how much it keeps\n.El");
     print_exit_status();
     (void)puts(".Sh SEE ALSO\n.Xr psql 1 ,\n.Xr systemctl 1 ,\n.Xr winnow.conf 5");
 }

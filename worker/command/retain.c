@@ -274,9 +274,12 @@ int command_retain(int argc, char **argv)
     int exit_code;
     signals_init(false);
     if (!settings_read(&usage_retain, argc, argv, &settings, &rest, &exit_code)) return exit_code;
-    if (rest < argc || keep_text == NULL) {
+    const bool told = keep_text != NULL && keep_text[0] != '\0';
+    if (rest < argc || !told) {
         (void)fprintf(stderr, "winnow retain: found %s, expected --keep TIME, such as --keep '13 months'\n",
-                      rest < argc ? argv[rest] : "no --keep");
+                      rest < argc         ? argv[rest]
+                      : keep_text == NULL ? "no --keep"
+                                          : "an empty --keep");
         exit_code = EXIT_BAD_USAGE;
     } else {
         exit_code = retain_events(&settings);

@@ -6,12 +6,14 @@
 
 #include "progress.h"
 #include "reject.h"
+#include "shell_quote.h"
 
 #define TOLD_ONE_BY_ONE 3   /* partitions; of more only the number is told */
 #define STUCK_S         30  /* without a commit although messages wait */
 #define GROWTH_LEAST    1.0 /* messages a second */
 #define LAG_LEAST       1000
 #define COUNT_SIZE      32
+#define GROUP_WORD_SIZE 300
 
 static void say(struct words *words, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -45,12 +47,15 @@ static void say_halted(const struct status_report *report, struct words *words)
         say(words, "Partition %" PRId32 " is halted: %s: %s", partition->partition, partition->halt_reason,
             partition->halt_detail);
     }
-    if (halted > 0)
-        say(words,
-            "%zu of %zu partitions are halted and read nothing: mend the cause, then run winnow resume %s -g "
-            "%s "
-            "--at next.",
-            halted, report->partition_count, report->settings->topic, report->settings->group);
+    if (halted == 0) return;
+    char group[GROUP_WORD_SIZE];
+    shell_quote(report->settings->group, group, sizeof group);
+    say(words,
+        "%zu of %zu partitions are halted and read nothing: mend the cause, then run winnow resume %s "
+        "-g %s --at next, or --at earliest where the topic was recreated or truncated; with psql alone: "
+        "SELECT winnow.resume_partition('%s', PARTITION, '%s').",
+        halted, report->partition_count, report->settings->topic, group, report->settings->topic,
+        report->settings->group);
 }
 
 static void say_workers(const struct status_report *report, const struct outlook *outlook,

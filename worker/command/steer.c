@@ -76,25 +76,44 @@ static struct steer_partition *find(struct steer *steer, int64_t number)
     return NULL;
 }
 
+/* Of a topic that was made anew with fewer partitions; without a log there is no place to go to. */
+static void choose_all(struct steer *steer)
+{
+    for (size_t i = 0; i < steer->count; i++) {
+        struct steer_partition *partition = &steer->partitions[i];
+        partition->chosen = partition->is_there;
+        if (!partition->is_there)
+            (void)printf("partition %" PRId32 ": not in the topic any more, left alone\n", partition->number);
+    }
+}
+
+static int choose_one(struct steer *steer, long number)
+{
+    struct steer_partition *partition = find(steer, number);
+    if (partition != NULL && partition->is_there) {
+        partition->chosen = true;
+        return EXIT_DRAINED;
+    }
+    (void)fprintf(stderr, "winnow %s: partition %ld of topic %s is not %s%s; see: winnow status\n",
+                  steer->command, number, steer->settings->topic,
+                  partition == NULL ? "known to group " : "in the topic any more",
+                  partition == NULL ? steer->settings->group : "");
+    return EXIT_FINDING;
+}
+
 /* "0,1,5"; NULL chooses all. */
 static int choose(struct steer *steer, const char *word, const char *list)
 {
-    for (size_t i = 0; i < steer->count && list == NULL; i++) steer->partitions[i].chosen = true;
-    while (list != NULL) {
+    int exit_code = EXIT_DRAINED;
+    if (list == NULL) choose_all(steer);
+    while (list != NULL && exit_code == EXIT_DRAINED) {
         char *end;
         const long number = strtol(list, &end, 10);
         if (end == list || (*end != '\0' && *end != ',')) return complain_of_word(steer, word);
-        struct steer_partition *partition = find(steer, number);
-        if (partition == NULL) {
-            (void)fprintf(
-                stderr, "winnow %s: partition %ld of topic %s is not known to group %s; see: winnow status\n",
-                steer->command, number, steer->settings->topic, steer->settings->group);
-            return EXIT_FINDING;
-        }
-        partition->chosen = true;
+        exit_code = choose_one(steer, number);
         list = *end == ',' ? end + 1 : NULL;
     }
-    return EXIT_DRAINED;
+    return exit_code;
 }
 
 static int check_cluster(const struct steer *steer, const char *known, const char *found)
@@ -176,8 +195,9 @@ int steer_begin(struct steer *steer, const char *word)
     if (exit_code == EXIT_DRAINED) exit_code = learn_brokers(steer, &cluster, &ranges, &count);
     if (exit_code == EXIT_DRAINED) exit_code = learn_database(steer, cluster);
     for (size_t i = 0; exit_code == EXIT_DRAINED && i < steer->count; i++) {
-        if (steer->partitions[i].number < count)
-            steer->partitions[i].range = ranges[steer->partitions[i].number];
+        struct steer_partition *partition = &steer->partitions[i];
+        partition->is_there = partition->number < count;
+        if (partition->is_there) partition->range = ranges[partition->number];
     }
     if (exit_code == EXIT_DRAINED) exit_code = choose(steer, word, list);
     free(cluster);

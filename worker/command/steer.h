@@ -20,6 +20,7 @@ struct steer_partition {
     bool halted;
     char halt_reason[64];
     int64_t next_offset;
+    bool is_there;                /* in the topic as it is now */
     struct partition_range range; /* of the log */
 
     /* the wish: */

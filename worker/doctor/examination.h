@@ -31,6 +31,7 @@ struct examination {
     const struct settings *settings;
     const char *flags_migrate; /* the flags that were given, as they have to be given to `winnow migrate` */
     const char *flags_pool;    /* the same for `winnow pool` */
+    const char *flags_resume;  /* the same for `winnow resume`, but for the database */
     int timeout_ms;            /* of a check */
 
     struct kafka_admin *kafka; /* NULL until "configuration" is ok */

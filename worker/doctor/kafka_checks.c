@@ -8,6 +8,7 @@
 #include "doctor/mend.h"
 #include "kafka_properties.h"
 #include "library_versions.h"
+#include "shell_quote.h"
 
 #define ADDRESS_SIZE 300
 
@@ -138,7 +139,7 @@ void examine_advertised(struct examination *examination, struct finding *ret_fin
 static void option_of(const char *option, const char *name, char ret_text[ADDRESS_SIZE])
 {
     char word[ADDRESS_SIZE / 2 + 100];
-    mend_quote(name, word, sizeof word);
+    shell_quote(name, word, sizeof word);
     (void)snprintf(ret_text, ADDRESS_SIZE, "%s %s", option, word);
 }
 

@@ -7,36 +7,9 @@
 
 #include "database_conninfo.h"
 #include "kafka_admin.h"
+#include "shell_quote.h"
 
 #define WORDS_SIZE (MEND_SIZE / 2)
-
-static const char plain_characters[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/:,=@%+";
-
-static void add_quoted_character(char character, char *ret_word, size_t size, size_t *length)
-{
-    const char *escaped = character == '\'' ? "'\\''" : NULL;
-    size_t needed = escaped != NULL ? strlen(escaped) : 1;
-    if (*length + needed + 2 > size) return; /* room for the closing quote and the NUL */
-    if (escaped != NULL)
-        memcpy(ret_word + *length, escaped, needed);
-    else
-        ret_word[*length] = character;
-    *length += needed;
-}
-
-void mend_quote(const char *text, char *ret_word, size_t size)
-{
-    if (text[0] != '\0' && text[strspn(text, plain_characters)] == '\0') {
-        (void)snprintf(ret_word, size, "%s", text);
-        return;
-    }
-    size_t length = 0;
-    ret_word[length++] = '\'';
-    for (const char *at = text; *at != '\0'; at++) add_quoted_character(*at, ret_word, size, &length);
-    ret_word[length++] = '\'';
-    ret_word[length] = '\0';
-}
 
 static bool needs_login(const struct settings *settings)
 {
@@ -52,7 +25,7 @@ void mend_kafka(const struct examination *examination, struct finding *finding, 
 {
     char brokers[WORDS_SIZE];
     va_list values;
-    mend_quote(examination->settings->brokers, brokers, sizeof brokers);
+    shell_quote(examination->settings->brokers, brokers, sizeof brokers);
     int size = snprintf(finding->mend, sizeof finding->mend, "%s --bootstrap-server %s%s ", tool, brokers,
                         needs_login(examination->settings) ? " --command-config admin.properties" : "");
     if (size < 0 || (size_t)size >= sizeof finding->mend) return;
@@ -77,7 +50,7 @@ static void acl(const struct examination *examination, struct finding *finding, 
     for (size_t i = 0; i < settings->kafka_count; i++) {
         if (strcmp(settings->kafka[i].name, "sasl.username") == 0) user = settings->kafka[i].value;
     }
-    mend_quote(user, principal, sizeof principal);
+    shell_quote(user, principal, sizeof principal);
     mend_kafka(examination, finding, "kafka-acls.sh", "--add --allow-principal User:%s %s %s", principal,
                operation, resource);
 }
@@ -101,8 +74,8 @@ void mend_psql(const struct examination *examination, struct finding *finding, c
     (void)vsnprintf(sql, sizeof sql, format, values);
     va_end(values);
     char *address = conninfo_for(examination->settings->database, user, database);
-    mend_quote(sql, sql_word, sizeof sql_word);
-    mend_quote(address, address_word, sizeof address_word);
+    shell_quote(sql, sql_word, sizeof sql_word);
+    shell_quote(address, address_word, sizeof address_word);
     free(address);
     mend_run(finding, "psql -d %s -c %s", address_word, sql_word);
 }
@@ -111,7 +84,7 @@ void mend_psql_also(struct finding *finding, const char *sql)
 {
     char word[WORDS_SIZE];
     size_t size = strlen(finding->mend);
-    mend_quote(sql, word, sizeof word);
+    shell_quote(sql, word, sizeof word);
     (void)snprintf(finding->mend + size, sizeof finding->mend - size, " -c %s", word);
 }
 

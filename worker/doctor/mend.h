@@ -8,9 +8,6 @@
 
 #define SUPERUSER "postgres" /* whom the server's own mends are for */
 
-/* The text as one word of a shell. */
-void mend_quote(const char *text, char *ret_word, size_t size);
-
 /* "kafka-topics.sh --bootstrap-server B --create …". The tools need the login of one who may, when the
  * brokers ask for one: they get it from admin.properties in the working directory. */
 void mend_kafka(const struct examination *examination, struct finding *finding, const char *tool,

@@ -8,6 +8,7 @@
 #include "doctor/examination.h"
 #include "doctor/mend.h"
 #include "migrate.h"
+#include "shell_quote.h"
 
 /* Opens it at the first call; the fault tells why there is none. */
 static void open_once(struct examination *examination)
@@ -107,7 +108,7 @@ static void mend_password(struct examination *examination, struct finding *findi
 {
     char word[1024];
     if (examination->settings->database_password_file != NULL) {
-        mend_quote(examination->settings->database_password_file, word, sizeof word);
+        shell_quote(examination->settings->database_password_file, word, sizeof word);
         mend_run(finding, "read -rs PASSWORD && printf %%s \"$PASSWORD\" > %s   # type the password of %s",
                  word, user);
         return;
@@ -115,7 +116,7 @@ static void mend_password(struct examination *examination, struct finding *findi
     char *address = conninfo_for(examination->settings->database, NULL, NULL);
     bool holds_one = strstr(examination->settings->database, "password") != NULL ||
                      strstr(examination->settings->database, "://") != NULL;
-    mend_quote(address, word, sizeof word);
+    shell_quote(address, word, sizeof word);
     free(address);
     mend_run(finding, "read -rs PGPASSWORD && export PGPASSWORD%s%s   # type the password of %s",
              holds_one ? " WINNOW_DATABASE=" : "", holds_one ? word : "", user);
@@ -159,8 +160,8 @@ static void tell_no_database(struct examination *examination, struct finding *re
     finding_add(ret_finding, CHECK_FAIL, "%s", fault->text);
     if (sqlstate_is(fault, "3D")) {
         char *superuser = conninfo_for(examination->settings->database, SUPERUSER, "postgres");
-        mend_quote(superuser, address, sizeof address);
-        mend_quote(name == NULL ? "winnow" : name, word, sizeof word);
+        shell_quote(superuser, address, sizeof address);
+        shell_quote(name == NULL ? "winnow" : name, word, sizeof word);
         mend_run(ret_finding, "createdb --maintenance-db=%s -E UTF8 -T template0 %s", address, word);
         free(superuser);
     } else {
@@ -182,9 +183,9 @@ static void mend_encoding(const struct examination *examination, struct finding 
     (void)snprintf(other, sizeof other, "%s_utf8", name);
     char *superuser = conninfo_for(examination->settings->database, SUPERUSER, "postgres");
     char *ours = conninfo_for(examination->settings->database, NULL, other);
-    mend_quote(superuser, address, sizeof address);
-    mend_quote(other, word, sizeof word);
-    mend_quote(ours, other_address, sizeof other_address);
+    shell_quote(superuser, address, sizeof address);
+    shell_quote(other, word, sizeof word);
+    shell_quote(ours, other_address, sizeof other_address);
     mend_run(finding,
              "createdb --maintenance-db=%s -E UTF8 -T template0 %s && winnow migrate -d %s && export "
              "WINNOW_DATABASE=%s",

@@ -7,6 +7,7 @@
 
 #include "doctor/examination.h"
 #include "doctor/mend.h"
+#include "shell_quote.h"
 
 #define CONNECTIONS_A_WORKER 2 /* one stores, one publishes dead letters */
 #define GIB                  (INT64_C(1) << 30)
@@ -213,7 +214,7 @@ static void judge_space(struct finding *finding, const char *path, const struct 
     print_size(free_bytes, text, sizeof text);
     finding_add(finding, verdict, "%s of its disk are free, %" PRId64 " %%", text, percent);
     if (verdict == CHECK_OK) return;
-    mend_quote(path, word, sizeof word);
+    shell_quote(path, word, sizeof word);
     mend_run(finding, "sudo du -xah %s | sort -h | tail -20", word);
 }
 

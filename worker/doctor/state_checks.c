@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "database_conninfo.h"
 #include "doctor/examination.h"
 #include "doctor/mend.h"
+#include "shell_quote.h"
 
 #define LETTER_AGE_S_MAX 60 /* until a letter that is not published is a finding */
 
@@ -98,32 +100,48 @@ void examine_cluster(struct examination *examination, struct finding *ret_findin
             "this is cluster %s, and group %s has read from %s before: its offsets mean other messages",
             examination->cluster.id, settings->group, rows_text(rows, 0, 0));
         (void)snprintf(group, sizeof group, "%s-2", settings->group);
-        mend_quote(group, word, sizeof word);
+        shell_quote(group, word, sizeof word);
         mend_run(ret_finding, "export WINNOW_GROUP=%s   # reads this cluster from its beginning", word);
     }
     rows_free(rows);
 }
 
+/* By an operator: what the schema's owner may do. Where the log is another one, all of it is read: what is
+ * stored is a duplicate, and nothing is passed over. */
+static void mend_halted(const struct examination *examination, struct finding *finding,
+                        const struct rows *rows)
+{
+    char word[MEND_SIZE / 2];
+    char *address = conninfo_for(examination->settings->database, examination->owner, NULL);
+    shell_quote(address, word, sizeof word);
+    free(address);
+    for (size_t i = 0; i < rows_count(rows); i++) {
+        const size_t size = strlen(finding->mend);
+        (void)snprintf(finding->mend + size, sizeof finding->mend - size,
+                       "%swinnow resume%s -d %s %s/%s --at %s --yes", i > 0 ? " && " : "",
+                       examination->flags_resume, word, examination->settings->topic, rows_text(rows, i, 1),
+                       rows_text(rows, i, 0));
+    }
+}
+
 void examine_halted(struct examination *examination, struct finding *ret_finding)
 {
     static const char sql[] =
-        "SELECT partition, halt_reason, halt_detail FROM analytics.processing_status WHERE consumer_group "
-        "= $1 AND topic = $2 AND state = "
-        "'halted' "
-        "ORDER BY partition";
+        "SELECT CASE WHEN halt_reason IN ('topic_changed', 'offset_out_of_range') THEN 'earliest' ELSE "
+        "'next' END AS place, string_agg(partition::text, ',' ORDER BY partition), count(*), "
+        "(array_agg(format('%s: %s: %s', partition, halt_reason, halt_detail) ORDER BY partition))[1] "
+        "FROM analytics.processing_status WHERE consumer_group = $1 AND topic = $2 AND state = 'halted' "
+        "GROUP BY place ORDER BY min(partition)";
     struct rows *rows = NULL;
-    const struct settings *settings = examination->settings;
     if (!ask_stream(examination, ret_finding, sql, &rows)) return;
-    if (rows_count(rows) == 0) {
+    int64_t halted = 0;
+    for (size_t i = 0; i < rows_count(rows); i++) halted += rows_int(rows, i, 2);
+    if (halted == 0) {
         finding_add(ret_finding, CHECK_OK, "no partition is halted");
     } else {
-        finding_add(ret_finding, CHECK_FAIL, "%zu halted and read nothing, the first is %s: %s: %s",
-                    rows_count(rows), rows_text(rows, 0, 0), rows_text(rows, 0, 1), rows_text(rows, 0, 2));
-        mend_psql(
-            examination, ret_finding, examination->owner, NULL,
-            "SELECT partition, winnow.resume_partition(topic, partition, consumer_group) FROM "
-            "analytics.processing_status WHERE state = 'halted' AND topic = '%s' AND consumer_group = '%s'",
-            settings->topic, settings->group);
+        finding_add(ret_finding, CHECK_FAIL, "%" PRId64 " halted and read nothing, the first is %s", halted,
+                    rows_text(rows, 0, 3));
+        mend_halted(examination, ret_finding, rows);
     }
     rows_free(rows);
 }

@@ -5,12 +5,13 @@ PACKAGING := worker/packaging
 SYSTEMD   := $(PACKAGING)/systemd
 
 # ---- systemd units: one text for the pool of winnow.conf and for those of other files, one for hardening
-UNITS := $(addprefix $(BUILD)/systemd/,winnow.service winnow@.service winnow-console.service)
+UNITS := $(addprefix $(BUILD)/systemd/,winnow.service winnow@.service winnow-console.service winnow-retain.service)
 
 $(BUILD)/systemd/winnow.service:  pool_name := winnow
 $(BUILD)/systemd/winnow@.service: pool_name := %i
 $(BUILD)/systemd/winnow.service $(BUILD)/systemd/winnow@.service: $(SYSTEMD)/pool.service.in
 $(BUILD)/systemd/winnow-console.service: $(SYSTEMD)/winnow-console.service.in
+$(BUILD)/systemd/winnow-retain.service: $(SYSTEMD)/winnow-retain.service.in
 $(UNITS): $(SYSTEMD)/hardening.conf $(BUILD)/systemd/prefix
 	$(call Q,UNIT,$@)sed -e 's|@bindir@|$(PREFIX)/bin|; s|@name@|$(pool_name)|' \
 	  -e '/^@hardening@$$/r $(SYSTEMD)/hardening.conf' -e '/^@hardening@$$/d' $(filter %.in,$^) > $@
@@ -36,6 +37,7 @@ DOCDIR    ?= $(PREFIX)/share/doc/winnow
 UNITDIR   ?= $(PREFIX)/lib/systemd/system
 INSTALLED = $(BUILD)/winnow:755:$(PREFIX)/bin/winnow \
     $(foreach unit,$(UNITS),$(unit):644:$(UNITDIR)/$(notdir $(unit))) \
+    $(SYSTEMD)/winnow-retain.timer:644:$(UNITDIR)/winnow-retain.timer \
     $(SYSTEMD)/winnow.sysusers:644:$(PREFIX)/lib/sysusers.d/winnow.conf \
     $(BUILD)/printed/winnow.1:644:$(PREFIX)/share/man/man1/winnow.1 \
     $(BUILD)/printed/winnow.conf.5:644:$(PREFIX)/share/man/man5/winnow.conf.5 \

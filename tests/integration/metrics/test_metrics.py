@@ -120,6 +120,37 @@ def test_what_a_winnow_that_did_not_count_has_applied(stage):
         wait_until_equal(pool, stage)
 
 
+def test_what_is_read_again_counts_again(stage):
+    """Counters count what was done: after a move back a dead letter is one more, an event a duplicate, and nothing goes
+    back; the account says what is there. Also when the pool is not there, and when the reading is cut short."""
+    stage.send(*mixed(100), partition=0)
+    with stage.pool(workers=1, **LISTEN) as pool:
+        stage.wait_until_caught_up()
+        wait_until_equal(pool, stage)
+        before = metrics.scrape(pool)
+        assert metrics.outcomes(before)[0, "dead"] == 5
+        assert stage.winnow("seek", f"{stage.topic}/0", "--to-earliest", "--execute").exit_code == 0
+        stage.wait_until_caught_up()
+        wait_until_equal(pool, stage)
+        after = metrics.scrape(pool)
+        assert metrics.went_back(before, after) == []
+        assert [metrics.outcomes(after)[0, outcome] for outcome in ("stored", "duplicate", "dead")] == [100, 10 + 110, 10]
+        assert sum(metrics.outcomes(after, "winnow_dead_letters_total", "reason").values()) == 10
+        pool.stop()
+    assert stage.winnow("seek", f"{stage.topic}/0", "--to-earliest", "--execute").exit_code == 0
+    assert stage.winnow("seek", f"{stage.topic}/0", "--to-latest", "--execute").exit_code == 0  # skipped: not counted
+    with stage.pool(workers=1, **LISTEN) as pool:
+        wait_for_owners(stage, pool.wait_for_workers(1))
+        wait_until_equal(pool, stage)
+        assert metrics.went_back({key: number for key, number in after.items() if key[0] == "winnow_events_total"},
+                                 metrics.scrape(pool)) == []
+        assert stage.winnow("seek", f"{stage.topic}/0", "--to-earliest", "--execute").exit_code == 0
+        stage.wait_until_caught_up()
+        wait_until_equal(pool, stage)
+        assert metrics.outcomes(metrics.scrape(pool))[0, "dead"] == 15
+    assert stage.database.value("SELECT dead FROM analytics.completeness WHERE partition = 0") == 5
+
+
 def test_migration_counts_what_is_there(stage):
     """The counts begin with what earlier versions have stored."""
     stage.send(*mixed(100))

@@ -3,6 +3,7 @@
 import itertools
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 import psycopg2
@@ -154,6 +155,29 @@ def test_old_account_rows_are_merged(stage):
     assert "0 rows fewer" in retain(stage, "--keep", "10 years", "--merge-after", "19 days").out
     with stage.pool(workers=1):
         fill(stage, 0)
+    assert violations(stage) == []
+
+
+WAITS = ("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+         "AND application_name = 'winnow steer'")
+
+
+def test_a_seek_waits_while_the_account_is_merged(stage):
+    with stage.pool(workers=1, batch_rows=5):
+        fill(stage, 0)
+    stage.database.run("UPDATE winnow.batch_log SET committed_at = committed_at - interval '20 days'")
+    border = stage.database.value("SELECT max(start_offset) FROM winnow.batch_log WHERE partition = 0")
+    assert border > 0
+    connection = psycopg2.connect(stage.database.dsn)
+    with ThreadPoolExecutor(1) as executor:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT removed FROM winnow.processing_log AS l, LATERAL winnow.merge_batches(l.stream_id, "
+                           "l.partition, 0, now() - interval '19 days', 20000) WHERE l.partition = 0")
+            assert cursor.fetchone()[0] > 0
+            seek = executor.submit(stage.winnow, "seek", f"{stage.topic}/0", "--to-offset", border, "--execute")
+            wait_until(lambda: stage.database.value(WAITS) == 1, 30)
+        assert "-> 0, reads" in seek.result().out, seek.result()  # what was merged is one batch now
+    connection.close()
     assert violations(stage) == []
 
 

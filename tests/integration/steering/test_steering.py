@@ -1,7 +1,5 @@
 """Partitions are moved and resumed while workers run: the account stays exact, and who did what is written down."""
 
-import random
-import signal
 import time
 from datetime import datetime, timezone
 
@@ -9,11 +7,7 @@ import psycopg2
 import pytest
 
 from scenario import new_events
-from winnow_test import check
-from winnow_test.poll import wait_until
 
-SEED = 20261125
-HALTED = "SELECT partition, halt_reason, next_offset FROM winnow.processing_log WHERE state = 'halted' ORDER BY 1"
 STEERING = ("SELECT action, partition, from_offset, to_offset, skipped, read_again, dead_letters FROM winnow.steering "
             "ORDER BY steering_id")
 
@@ -43,6 +37,7 @@ def test_back_reads_again_and_forward_skips(stage):
     where = f"{stage.topic}/0"
     shown = stage.winnow("seek", where, "--shift-by", "-5")
     assert shown.exit_code == 0 and "add --execute" in shown.out, shown
+    assert stage.winnow("seek", where, "--shift-by", "-5", "--dry-run").out == shown.out
     assert next_offset(stage) == 42 and stage.database.rows(STEERING) == []
 
     with stage.pool(workers=1) as pool:
@@ -65,6 +60,8 @@ def test_back_reads_again_and_forward_skips(stage):
     done = stage.winnow("seek", where, "--to-latest", "--execute")
     assert "42 -> 72, skipped 30 offsets" in done.out, done
     assert stage.winnow("seek", where, "--to-latest", "--execute").out == "partition 0: stays at 72\n"
+    assert stage.database.rows("SELECT state, detail FROM analytics.message_state(%s, 0, 50, consumer_group => %s)", (
+        stage.topic, stage.settings["group"])) == [("not_seen", "an operator passed over the offset; see winnow.steering")]
     status = stage.winnow("status")
     assert status.exit_code == 0 and "30 skipped" in status.out, status
     done = stage.winnow("seek", where, "--to-offset", "60", "--execute")  # into what was skipped
@@ -105,6 +102,7 @@ def test_mistakes(stage):
     for words, code, said in ((("--to-earliest", "--to-latest"), 64, "found 2 targets"), ((), 64, "found 0 targets"),
                               (("--to-offset", "x"), 64, "an offset"), (("--to-datetime", "soon"), 64, "a time"),
                               ((f"{stage.topic}/x", "--to-earliest"), 64, "events/3"),
+                              (("--to-earliest", "--execute", "--dry-run"), 64, "one of them"),
                               (("other/1", "--to-earliest"), 64, "which one is meant"),
                               ((f"{stage.topic}/7", "--to-earliest"), 1, "not known")):
         refused = stage.winnow("seek", *words)
@@ -114,6 +112,22 @@ def test_mistakes(stage):
         refused = stage.winnow("resume", *words)
         assert refused.exit_code == code and said in refused.error, refused
     assert "No partition is halted" in stage.winnow("resume", "--at", "next").out
+
+
+def test_a_partition_that_is_gone_is_left_alone(stage):
+    """As after a topic was made anew with fewer partitions: where its log is not, there is no beginning."""
+    stage.send(*new_events(1), partition=0)
+    stage.send(*new_events(1), partition=1)
+    read_all(stage)
+    stage.database.run("INSERT INTO winnow.processing_log (stream_id, partition, start_offset, next_offset) "
+                       "SELECT stream_id, 7, 3, 3 FROM winnow.stream")
+    refused = stage.winnow("seek", f"{stage.topic}/0,7", "--to-earliest", "--execute")
+    assert refused.exit_code == 1 and "partition 7" in refused.error and "not in the topic any more" in refused.error, refused
+    done = stage.winnow("seek", "--to-earliest", "--execute")
+    assert done.exit_code == 0 and "partition 7: not in the topic any more, left alone" in done.out, done
+    assert [next_offset(stage, partition) for partition in (0, 1, 7)] == [0, 0, 3]
+    read_all(stage)
+    stage.database.run("DELETE FROM winnow.processing_log WHERE partition = 7")
 
 
 def test_only_operators_steer(stage):
@@ -131,85 +145,3 @@ def test_only_operators_steer(stage):
                 with pytest.raises(psycopg2.errors.InsufficientPrivilege):
                     cursor.execute(call, (stage.topic, stage.settings["group"]))
         connection.close()
-
-
-def test_random_moves_under_load_with_kills(stage):
-    """Seeded: back, by shift, to the end of what was read; workers and the tool are killed; everything is exact."""
-    dice = random.Random(SEED)
-    moves = 0
-    with stage.pool(workers=2, batch_rows=50, properties={"session.timeout.ms": "2000"}) as pool:
-        for partition in range(2):
-            stage.send(*new_events(200), *["no event"] * 5, *new_events(10), partition=partition)
-        stage.wait_until_caught_up()
-        for _ in range(14):
-            partition = dice.randrange(2)
-            stage.send(*new_events(dice.randrange(1, 60)), *["[]"] * dice.randrange(3), partition=partition)
-            where = f"{stage.topic}/{partition}"
-            done = stage.winnow("seek", where, *dice.choice((
-                ("--to-offset", dice.randrange(0, 150)), ("--shift-by", -dice.randrange(1, 80)), ("--to-earliest",))),
-                "--execute")
-            assert done.exit_code == 0, done
-            moves += "again" in done.out
-            if dice.random() < 0.3:
-                pool.kill_worker(dice.randrange(len(pool.worker_pids())) if pool.worker_pids() else 0,
-                                 dice.choice((signal.SIGKILL, signal.SIGTERM)))
-                pool.wait_for_workers(2)
-            assert violations(stage) == []
-        stage.wait_until_caught_up(120)
-    assert moves > 5
-    assert stage.database.value("SELECT count(*) FROM winnow.steering") >= moves
-    stage.assert_exact()
-
-
-def halt(stage, reason):
-    with stage.pool(workers=1) as pool:
-        wait_until(lambda: stage.database.rows(HALTED) != [], 30, "it halts", on_timeout=pool.log_tail)
-    assert stage.database.rows(HALTED)[0][1] == reason
-
-
-def test_the_breaker(stage):
-    stage.exact = False  # what is skipped was sent
-    settings = {"breaker_window": 10}
-    stage.send(*["no event"] * 30, *new_events(5), partition=0)
-    with stage.pool(workers=1, **settings) as pool:
-        pool.wait_for_log("event=partition_halted.*circuit_breaker")
-        at = next_offset(stage)
-        asked = stage.winnow("resume", f"{stage.topic}/0", "--at", "30")
-        assert asked.exit_code == 1 and f"{at} -> 30, skips {30 - at} offsets" in asked.out, asked
-        assert "add --yes" in asked.out and stage.database.rows(HALTED) != []
-        done = stage.winnow("resume", f"{stage.topic}/0", "--at", "30", "--yes")
-        assert done.exit_code == 0 and "Done" in done.out, done
-        wait_until(lambda: next_offset(stage) == 35, 20, "it goes on at once", on_timeout=pool.log_tail)
-    assert len(stage.events()) == 5
-
-
-def test_a_recreated_topic_from_its_beginning(kafka, make_stage):
-    """Its offsets are those of another log: a dead letter there is not that of the old one."""
-    stage = make_stage(partitions=1, broker=kafka)
-    known = new_events(5)
-    stage.send(*known, "old nonsense", partition=0)
-    read_all(stage)
-    stage.broker.delete_topic(stage.topic)
-    stage.broker.create_topic(stage.topic, 1)
-    stage.sent.clear()
-    stage.send("new nonsense", *known[:2], *new_events(1), partition=0)
-    stage.exact = False  # the table holds what the topic does not
-    halt(stage, "offset_out_of_range")
-    refused = stage.winnow("resume", f"{stage.topic}/0", "--at", "next", "--yes")
-    assert refused.exit_code == 1 and "only halt again" in refused.error, refused
-    done = stage.winnow("resume", f"{stage.topic}/0", "--at", "earliest", "--yes")
-    assert done.exit_code == 0 and "its account begins anew" in done.out, done
-    read_all(stage)
-    assert stage.database.rows("SELECT start_offset, next_offset, stored, duplicate, dead, complete "
-                               "FROM analytics.completeness") == [(0, 4, 1, 2, 1, True)]
-    assert stage.database.rows("SELECT convert_from(value, 'UTF8') FROM winnow.dead_letter") == [("new nonsense",)]
-    assert len(stage.events()) == 6
-    assert check.is_complete(stage.database)
-
-
-def test_another_cluster_is_told(stage, kafka):
-    stage.send(*new_events(3), partition=0)
-    read_all(stage)
-    kafka.create_topic(stage.topic, 2)
-    refused = stage.winnow("seek", stage.topic, "--to-earliest", brokers=kafka.brokers)
-    assert refused.exit_code == 78 and "another group (-g)" in refused.error, refused

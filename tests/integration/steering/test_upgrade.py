@@ -1,44 +1,86 @@
-"""An upgrade while a pool of the version before runs: migrate changes nothing and says what to do, and so do new workers."""
+"""An upgrade while pools run: what does not fit says what to do and changes nothing, and no message is lost."""
 
-import subprocess
+import hashlib
+import os
 
 import psycopg2
+import pytest
 
-from winnow_test import pool
+from scenario import new_events
+from winnow_test import check, pool, produce
+from winnow_test.poll import wait_until
 from winnow_test.process import ROOT
 
-
-def at_version_9(database):
-    """As the first nine files leave it, with a roll-up of a batch in it."""
-    names = sorted((ROOT / "migrations").glob("*.up.sql"))[:9]
-    for name in names:
-        subprocess.run(["psql", "-qX1", "-v", "ON_ERROR_STOP=1", "-f", name, database.dsn], check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    database.run("INSERT INTO winnow.rollup_hour VALUES (to_timestamp(3600), 'a', 'x', 1, 0, 1, 1)")
-    database.run("INSERT INTO winnow.rollup_client VALUES ('a', 1, 0, 1, 1)")
-    database.run("INSERT INTO winnow.rollup_metric VALUES ('x', 1, 0, 1, 1)")
+RELEASED = 9  # files of the version before
+CURRENT = len(list((ROOT / "migrations").glob("*.up.sql")))
 
 
-def test_beside_workers_of_the_version_before(empty_database):
-    at_version_9(empty_database)
-    objects = "SELECT count(*) FROM pg_class WHERE relnamespace = 'winnow'::regnamespace"
-    settings = {"database": empty_database.dsn}
-    refused = pool.run("worker", settings={**settings, "brokers": "127.0.0.1:1", "topic": "t"})
-    assert refused.exit_code == 78 and "run `winnow migrate`" in refused.error, refused
-    empty_database.run("CREATE TABLE winnow.schema_migration (version bigint PRIMARY KEY, name text, sha256 text, "
-                       "applied_at timestamptz DEFAULT now(), applied_by text DEFAULT current_user, execution_ms bigint)")
-    for name in sorted((ROOT / "migrations").glob("*.up.sql"))[:9]:
-        sha = subprocess.run(["sha256sum", name], check=True, capture_output=True, text=True).stdout.split()[0]
+@pytest.fixture
+def old_database(empty_database):
+    """As a winnow of the version before has left it, with an event of it in the totals."""
+    empty_database.run("CREATE SCHEMA winnow; CREATE TABLE winnow.schema_migration (version bigint PRIMARY KEY, name text, "
+                       "sha256 text, applied_at timestamptz DEFAULT now(), applied_by text DEFAULT current_user, execution_ms bigint)")
+    for path in sorted((ROOT / "migrations").glob("*.up.sql"))[:RELEASED]:
+        empty_database.run(path.read_text())
         empty_database.run("INSERT INTO winnow.schema_migration (version, name, sha256, execution_ms) VALUES (%s, %s, %s, 1)",
-                           (int(name.name[:6]), name.name.removesuffix(".up.sql"), sha))
+                           (int(path.name[:6]), path.name.removesuffix(".up.sql"), hashlib.sha256(path.read_bytes()).hexdigest()))
+    return empty_database
+
+
+def objects(database):
+    return database.value("SELECT count(*) FROM pg_class WHERE relnamespace = 'winnow'::regnamespace")
+
+
+def test_beside_workers_of_the_version_before(old_database):
+    """migrate refuses while they are connected."""
+    settings = {"database": old_database.dsn}
+    old_database.run("INSERT INTO winnow.rollup_hour VALUES (to_timestamp(3600), 'a', 'x', 1, 0, 1, 1)")
+    old_database.run("INSERT INTO winnow.rollup_client VALUES ('a', 1, 0, 1, 1)")
+    old_database.run("INSERT INTO winnow.rollup_metric VALUES ('x', 1, 0, 1, 1)")
     refused = pool.run("worker", settings={**settings, "brokers": "127.0.0.1:1", "topic": "t"})
     assert refused.exit_code == 78 and "at version 9" in refused.error, refused
-    before = empty_database.value(objects)
-    worker = psycopg2.connect(empty_database.dsn, application_name="winnow worker")
+    before = objects(old_database)
+    worker = psycopg2.connect(old_database.dsn, application_name="winnow worker")
     refused = pool.run("migrate", settings=settings)
     assert refused.exit_code != 0 and "stop the pool" in refused.error, refused
-    assert empty_database.value(objects) == before
-    assert empty_database.value("SELECT max(version) FROM winnow.schema_migration") == 9
+    assert objects(old_database) == before
+    assert old_database.value("SELECT max(version) FROM winnow.schema_migration") == RELEASED
     worker.close()
     assert pool.run("migrate", settings=settings).exit_code == 0
     assert pool.run("migrate", "status", settings=settings).exit_code == 0
+
+
+def test_a_pool_that_is_newer_than_the_schema(devbroker, old_database):
+    """It ends at once and says what to run; nothing was taken, and after that all of it is stored."""
+    topic = f"events-{os.getpid()}"
+    for name, partitions in ((topic, 2), (f"{topic}.dlq", 1)):
+        devbroker.create_topic(name, partitions)
+    sent = produce.send(devbroker.brokers, topic, [*new_events(50), "no event"])
+    settings = {"brokers": devbroker.brokers, "topic": topic, "group": f"g-{topic}", "database": old_database.dsn}
+    before = objects(old_database)
+    with pool.Pool(settings) as early:
+        wait_until(lambda: not early.is_running(), 30, "the pool ends", on_timeout=early.log_tail)
+        assert early.exit_code == 78
+        assert f"at version {RELEASED} and this winnow needs version {CURRENT}: run `winnow migrate`" in early.log_text()
+        assert "event=assigned" not in early.log_text()
+    assert objects(old_database) == before and old_database.value("SELECT count(*) FROM winnow.processing_log") == 0
+    assert pool.run("migrate", settings={"database": old_database.dsn}).exit_code == 0
+    with pool.Pool(settings) as current:
+        check.wait_until_caught_up(old_database, topic, devbroker, 60, current.log_tail)
+    check.assert_exact(old_database, devbroker.read_topic(topic), sent, ())
+
+
+def test_migrate_beside_a_pool_when_nothing_is_to_be_done(devbroker, make_stage):
+    """It says so, and the pool does not notice."""
+    stage = make_stage(broker=devbroker, partitions=2)
+    with stage.pool(workers=2) as running, produce.Sender(devbroker.brokers, stage.topic) as sender:
+        pids = running.wait_for_workers(2)
+        for _ in range(5):
+            for thing in (*new_events(300), "[]"):
+                sender.send(thing)
+            done = stage.winnow("migrate")
+            assert (done.exit_code, done.out) == (0, f"the schema is current (version {CURRENT})\n"), done
+        stage.sent += sender.finish()
+        stage.wait_until_caught_up()
+        assert running.worker_pids() == pids
+        assert "event=retrying" not in running.log_text() and "event=fenced" not in running.log_text()

@@ -77,19 +77,24 @@ def outcomes(samples, name="winnow_events_total", label="outcome"):
 
 
 def outcomes_of_database(database, topic):
-    """The same from winnow.batch_log, of the partitions that were begun."""
+    """The same from the account, of the partitions that were begun: counters count what was done, so that an offset that
+    was read again after a move back counts once a reading, in winnow.batch_log and in winnow.batch_log_superseded."""
     rows = database.rows(
         "SELECT l.partition, coalesce(sum(b.stored), 0), coalesce(sum(b.duplicate), 0), coalesce(sum(b.dead), 0) "
         "FROM winnow.processing_log AS l JOIN winnow.stream AS s USING (stream_id) "
-        "LEFT JOIN winnow.batch_log AS b USING (stream_id, partition) WHERE s.topic = %s GROUP BY 1", (topic,))
+        "LEFT JOIN (SELECT stream_id, partition, stored, duplicate, dead FROM winnow.batch_log "
+        "UNION ALL SELECT stream_id, partition, stored, duplicate, dead FROM winnow.batch_log_superseded) AS b "
+        "USING (stream_id, partition) WHERE s.topic = %s GROUP BY 1", (topic,))
     return {(row[0], outcome): int(count) for row in rows
             for outcome, count in zip(("stored", "duplicate", "dead"), row[1:])}
 
 
 def reasons_of_database(database, topic):
+    """By the same rule: dead letters, and those that a move back has put aside."""
     return {(partition, reason): count for partition, reason, count in database.rows(
-        "SELECT d.partition, d.reason, count(*) FROM winnow.dead_letter AS d JOIN winnow.stream AS s USING (stream_id) "
-        "WHERE s.topic = %s GROUP BY 1, 2", (topic,))}
+        "SELECT d.partition, d.reason, count(*) FROM (SELECT stream_id, partition, reason FROM winnow.dead_letter "
+        "UNION ALL SELECT stream_id, partition, letter ->> 'reason' FROM winnow.dead_letter_superseded) AS d "
+        "JOIN winnow.stream AS s USING (stream_id) WHERE s.topic = %s GROUP BY 1, 2", (topic,))}
 
 
 def differences(pool, database, topic):
