@@ -123,7 +123,7 @@ def test_schemas_of_other_versions(empty_database):
 
 def test_what_nobody_answered_about_is_not_created(devbroker):
     """Asked for a topic's settings, which it does not know, the development broker leaves later questions open."""
-    result = pool.run("doctor", "-b", devbroker.brokers, "-t", "t", "-d", NOBODY, "--timeout", "1", "--json")
+    result = pool.run("doctor", "-b", devbroker.brokers, "-t", "t", "-d", NOBODY, "--timeout", "3", "--json")
     found = {check["check"]: check for check in json.loads(result.out)["checks"]}["dead-letter-topic"]
     assert found["verdict"] == "fail" and found["found"].startswith("the brokers do not answer")
     assert found["mend"] is None
