@@ -39,6 +39,11 @@ size_t buffer_add(struct buffer *buffer, const void *data, size_t size)
     return add(buffer, data, size);
 }
 
+void buffer_add_text(struct buffer *buffer, const char *text)
+{
+    (void)add(buffer, text, strlen(text));
+}
+
 void buffer_add_u16(struct buffer *buffer, uint16_t value)
 {
     uint16_t bytes = htobe16(value);

@@ -36,6 +36,9 @@ static inline char *buffer_reserve(struct buffer *buffer, size_t size)
 /* Adds bytes and returns the offset at which they begin. */
 size_t buffer_add(struct buffer *buffer, const void *data, size_t size);
 
+/* Adds a text without its terminating NUL. */
+void buffer_add_text(struct buffer *buffer, const char *text);
+
 /* Adds integers in network byte order. */
 void buffer_add_u16(struct buffer *buffer, uint16_t value);
 void buffer_add_u32(struct buffer *buffer, uint32_t value);

@@ -192,6 +192,7 @@ BEGIN
         ORDER BY b.start_offset DESC LIMIT 1;
         state := CASE WHEN event_hash IS NULL AND batch.duplicate > 0 THEN 'duplicate' ELSE 'not_seen' END;
         detail := CASE
+            WHEN batch.skipped > 0 THEN 'an operator passed over the offset; see winnow.steering'
             WHEN event_hash IS NOT NULL THEN 'the offset was processed, but no event with this hash and time is stored'
             WHEN state = 'duplicate' THEN 'no event was stored from this message; its hash tells of which it is one'
             ELSE 'the log held no message at this offset, or retention removed the event' END;

@@ -24,23 +24,18 @@ static bool is_secret(const PQconninfoOption *option)
     return option->dispchar[0] == '*';
 }
 
-static void add_text(struct buffer *out, const char *text)
-{
-    (void)buffer_add(out, text, strlen(text));
-}
-
 static void add_option(struct buffer *out, const char *keyword, const char *value)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/:,@%+";
     bool quoted = value[0] == '\0' || value[strspn(value, plain)] != '\0';
-    if (out->size > 0) add_text(out, " ");
-    add_text(out, keyword);
-    add_text(out, quoted ? "='" : "=");
+    if (out->size > 0) buffer_add_text(out, " ");
+    buffer_add_text(out, keyword);
+    buffer_add_text(out, quoted ? "='" : "=");
     for (const char *at = value; *at != '\0'; at++) {
-        if (*at == '\'' || *at == '\\') add_text(out, "\\");
+        if (*at == '\'' || *at == '\\') buffer_add_text(out, "\\");
         (void)buffer_add(out, at, 1);
     }
-    if (quoted) add_text(out, "'");
+    if (quoted) buffer_add_text(out, "'");
 }
 
 static const char *chosen_value(const PQconninfoOption *option, const char *user, const char *database)

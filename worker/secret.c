@@ -14,17 +14,12 @@
 #include "attr.h"
 #include "buffer.h"
 
-static void add_text(struct buffer *out, const char *text)
-{
-    (void)buffer_add(out, text, strlen(text));
-}
-
 static char *cannot_read(struct buffer *ret_problem, const char *path, const char *why)
 {
-    add_text(ret_problem, "cannot read ");
-    add_text(ret_problem, path);
-    add_text(ret_problem, ": ");
-    add_text(ret_problem, why);
+    buffer_add_text(ret_problem, "cannot read ");
+    buffer_add_text(ret_problem, path);
+    buffer_add_text(ret_problem, ": ");
+    buffer_add_text(ret_problem, why);
     return NULL;
 }
 
@@ -109,11 +104,11 @@ static const char *mask_pair(struct buffer *out, const char *at)
     value += strspn(value, spaces);
     const char *end = value_end(value);
     if (end == NULL) return NULL;
-    if (out->size > 0) add_text(out, " ");
+    if (out->size > 0) buffer_add_text(out, " ");
     (void)buffer_add(out, at, key_size);
-    add_text(out, "=");
+    buffer_add_text(out, "=");
     if (key_is_secret(at, key_size))
-        add_text(out, SECRET_MASK);
+        buffer_add_text(out, SECRET_MASK);
     else
         (void)buffer_add(out, value, (size_t)(end - value));
     return end + strspn(end, spaces);
@@ -125,7 +120,7 @@ static void mask_pairs(struct buffer *out, const char *conninfo)
     while (at != NULL && *at != '\0') at = mask_pair(out, at);
     if (at != NULL) return;
     buffer_clear(out);
-    add_text(out, SECRET_MASK);
+    buffer_add_text(out, SECRET_MASK);
 }
 
 /* The @ that ends user and password, NULL when there is none. libpq takes the first one before a slash; the
@@ -147,7 +142,7 @@ static void mask_query(struct buffer *out, const char *query)
         size_t shown =
             sign != NULL && key_is_secret(at, (size_t)(sign - at)) ? (size_t)(sign - at) + 1 : size;
         (void)buffer_add(out, at, shown);
-        if (shown < size) add_text(out, SECRET_MASK);
+        if (shown < size) buffer_add_text(out, SECRET_MASK);
         at += size;
     }
 }
@@ -159,7 +154,7 @@ static void mask_uri(struct buffer *out, const char *uri)
     const char *rest = end != NULL ? end : authority;
     const char *colon = end != NULL ? memchr(authority, ':', (size_t)(end - authority)) : NULL;
     (void)buffer_add(out, uri, (size_t)((colon != NULL ? colon + 1 : rest) - uri));
-    if (colon != NULL) add_text(out, SECRET_MASK);
+    if (colon != NULL) buffer_add_text(out, SECRET_MASK);
     size_t size = strcspn(rest, "?");
     (void)buffer_add(out, rest, size);
     mask_query(out, rest + size);
@@ -173,9 +168,9 @@ char *secret_mask_conninfo(const char *conninfo)
     else if (strchr(conninfo, '=') != NULL)
         mask_pairs(&out, conninfo);
     else if (strpbrk(conninfo, ":@/") != NULL) /* another scheme, or half a URI */
-        add_text(&out, SECRET_MASK);
+        buffer_add_text(&out, SECRET_MASK);
     else
-        add_text(&out, conninfo); /* the name of a database, as libpq has it */
+        buffer_add_text(&out, conninfo); /* the name of a database, as libpq has it */
     (void)buffer_add(&out, "", 1);
     return out.data;
 }

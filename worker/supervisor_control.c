@@ -15,25 +15,21 @@ void supervisor_report(struct supervisor *supervisor)
                      clock_now_ms());
 }
 
-static void add_text(struct buffer *out, const char *text)
-{
-    (void)buffer_add(out, text, strlen(text));
-}
-
 bool supervisor_reload(struct supervisor *supervisor, struct buffer *ret_told)
 {
     struct supervisor_options *options = &supervisor->options;
     const unsigned count = options->worker_count;
     const size_t begin = ret_told->size;
     if (supervisor->roster.stopping) {
-        add_text(ret_told, "the pool is stopping");
+        buffer_add_text(ret_told, "the pool is stopping");
         return false;
     }
     if (options->reload != NULL && !options->reload(options->context, options, ret_told)) {
         log_line(LOG_LEVEL_ERROR, "reload_refused",
                  "the configuration is wrong, as the lines before tell: the pool goes on with the one it "
                  "has, and so do workers that are started again; mend it, then reload again");
-        add_text(ret_told, "the configuration is wrong, the pool's log tells where; it goes on as it was");
+        buffer_add_text(ret_told,
+                        "the configuration is wrong, the pool's log tells where; it goes on as it was");
         return false;
     }
     if (options->worker_count != count && !roster_resize(&supervisor->roster, options->worker_count))

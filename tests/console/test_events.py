@@ -133,6 +133,23 @@ def test_after_a_silence(stage, console, future):
     assert keys_of(all_pages(console, limit=1000)) == [row[1] for row in rows]
 
 
+WINDOW = "SELECT is_all, matches::int FROM winnow.find_window(%s, '1970-01-01', %s, NULL, 51, 48)"
+
+
+def test_windows_fit_what_is_there(stage):
+    """Ten minutes of the newest hour have come, a thousand events a minute; and a client had few, long ago."""
+    hour = BEGIN.replace(minute=0, second=0, microsecond=0) + timedelta(days=60)
+    rows = [(hour + timedelta(seconds=0.06 * number), f"{number:032x}", "client_A", "m", Decimal(1)) for number in range(10000)]
+    rows += [(BEGIN + timedelta(days=1, hours=number), f"{10000 + number:032x}", "client_A", "m", Decimal(1)) for number in range(60)]
+    rows += [(BEGIN + timedelta(seconds=number), f"{10060 + number:032x}", "client_B", "m", Decimal(1)) for number in range(30)]
+    fill(stage.database, rows)
+    for client in (None, "client_A"):
+        (is_all, matches), = stage.database.rows(WINDOW, (hour + timedelta(minutes=4), client))
+        assert not is_all and 3900 <= matches <= 4100, client
+    assert stage.database.rows(WINDOW, (hour + timedelta(minutes=4), "client_B")) == [(True, 30)]
+    assert stage.database.rows(WINDOW, (hour + timedelta(minutes=4), "client_C")) == [(True, 0)]
+
+
 def test_hash(filled):
     console, rows = filled
     time, key, client, _, _ = rows[1234]

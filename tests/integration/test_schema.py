@@ -243,6 +243,8 @@ def test_each_invariant_is_named_when_broken(filled, name):
     ("UPDATE winnow.kept_client SET amount_sum = amount_sum + 0.000001 WHERE day > '-infinity'", ["clients"]),
     ("DELETE FROM winnow.kept_client WHERE day = '-infinity'", ["clients"]),
     ("UPDATE winnow.kept_client_hours SET event_counts[1] = 7", ["hours of clients"]),
+    ("UPDATE winnow.kept_client_hours SET counts_so_far[1] = 7", ["hours of clients"]),
+    ("UPDATE winnow.kept_client_hours SET amounts_so_far[1] = 7", ["hours of clients"]),
     ("DELETE FROM winnow.kept_client_hours", ["hours of clients"]),
     ("INSERT INTO winnow.kept_metric SELECT day, hour, 'nothing', 1, 1 FROM winnow.kept_metric", ["metrics"]),
 ])

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Runs a program with a private PostgreSQL: with_postgres.py PROGRAM [ARGUMENT]…
 
-PGHOST, PGPORT, PGUSER and PGDATABASE lead to an empty database. Ends with the program's exit code."""
+PGHOST, PGPORT, PGUSER and PGDATABASE lead to an empty database. Ends as the program did, with its exit code or by its
+signal."""
 
 import os
 import pathlib
@@ -24,4 +25,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    CODE = main()
+    if CODE < 0:
+        os.kill(os.getpid(), -CODE)
+    sys.exit(CODE)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -23,6 +24,17 @@ int64_t clock_now_ms(void)
 int64_t clock_wall_ms(void)
 {
     return INT64_C(1704067200000) + now_ms;
+}
+
+static size_t tear_next_write; /* 0: not; else so many of its bytes are taken */
+
+/* In the place of the kernel, which takes what there is room for. */
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+    const struct iovec part = {.iov_base = (char *)(uintptr_t)bytes,
+                               .iov_len = tear_next_write > 0 ? tear_next_write : size};
+    tear_next_write = 0;
+    return writev(fd, &part, 1);
 }
 
 static int ends[2]; /* of a pipe in the place of standard error */
@@ -177,6 +189,47 @@ static void test_socket(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(logged(), " lost="));
 }
 
+/* Other processes write there, too: a line that came in pieces could have theirs in it. */
+static void test_a_line_is_one_write(void)
+{
+    int pair[2];
+    char text[3000];
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0); /* which keeps writes apart */
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    CU_ASSERT_TRUE(dup2(pair[1], STDERR_FILENO) >= 0);
+    log_init(LOG_LEVEL_INFO, "pool");
+    for (int i = 0; i < 3; i++) log_line(LOG_LEVEL_INFO, "one", "%s", i == 0 ? "" : text);
+    for (int i = 0; i < 3; i++) {
+        const ssize_t size = recv(pair[0], line, sizeof line, MSG_DONTWAIT);
+        CU_ASSERT_TRUE(size > 60 && line[0] == 't' && line[size - 1] == '\n');
+    }
+    CU_ASSERT_EQUAL(recv(pair[0], line, sizeof line, MSG_DONTWAIT), -1);
+    CU_ASSERT_TRUE(dup2(ends[1], STDERR_FILENO) >= 0);
+    (void)close(pair[0]);
+    (void)close(pair[1]);
+}
+
+/* What comes behind a line that was written in part begins a new one. */
+static void test_a_torn_line_is_ended(void)
+{
+    int pair[2];
+    char bytes[4096];
+    CU_ASSERT_EQUAL_FATAL(pipe2(pair, O_NONBLOCK), 0);
+    CU_ASSERT_TRUE(dup2(pair[1], STDERR_FILENO) >= 0);
+    log_init(LOG_LEVEL_INFO, "pool");
+    tear_next_write = 10;
+    log_line(LOG_LEVEL_INFO, "torn", "x");
+    log_line(LOG_LEVEL_INFO, "whole", "y");
+    const ssize_t size = read(pair[0], bytes, sizeof bytes - 1);
+    bytes[size > 0 ? size : 0] = '\0';
+    CU_ASSERT_EQUAL(strncmp(bytes, "time=2024-\ntime=", 16), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(bytes, "event=whole msg=\"y\" lost=1\n"));
+    CU_ASSERT_TRUE(dup2(ends[1], STDERR_FILENO) >= 0);
+    (void)close(pair[0]);
+    (void)close(pair[1]);
+}
+
 static void test_errno_is_kept(void)
 {
     CU_ASSERT_TRUE(dup2(ends[0], STDERR_FILENO) >= 0); /* not for writing */
@@ -222,6 +275,8 @@ int main(void)
     CU_add_test(suite, "repeated warnings are counted", test_repeated_warnings_are_counted);
     CU_add_test(suite, "full pipe holds nobody up", test_full_pipe_holds_nobody_up);
     CU_add_test(suite, "socket", test_socket);
+    CU_add_test(suite, "a line is one write", test_a_line_is_one_write);
+    CU_add_test(suite, "a torn line is ended", test_a_torn_line_is_ended);
     CU_add_test(suite, "errno is kept", test_errno_is_kept);
     CU_add_test(suite, "journal", test_journal);
     CU_basic_set_mode(CU_BRM_VERBOSE);

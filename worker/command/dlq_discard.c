@@ -9,6 +9,7 @@
 #include "exit_code.h"
 #include "progress.h"
 #include "signals.h"
+#include "utf8.h"
 
 #define STEP_MAX   500
 #define NOTE_CHARS 500
@@ -229,8 +230,7 @@ static int do_selection(const struct work *work, struct database *database, cons
 /* As long as PostgreSQL counts: characters, not bytes. */
 static bool check_note(const struct work *work)
 {
-    size_t count = 0;
-    for (const char *at = note; at != NULL && *at != '\0'; at++) count += ((unsigned char)*at & 0xC0) != 0x80;
+    const size_t count = note != NULL ? utf8_count(note, strlen(note)) : 0;
     if ((count > 0 || strcmp(work->action, "discard") != 0) && count <= NOTE_CHARS) {
         if (count == 0) note = NULL;
         return true;

@@ -65,16 +65,11 @@ static bool explain_to_person(struct explainer *explainer, struct slice value)
     return false;
 }
 
-static void add_text(struct buffer *out, const char *text)
-{
-    (void)buffer_add(out, text, strlen(text));
-}
-
 /* Adds `"name":"text"`. */
 static void add_string(struct buffer *out, const char *name, struct slice text)
 {
     json_add_string(out, slice_of_text(name));
-    add_text(out, ":");
+    buffer_add_text(out, ":");
     json_add_string(out, text);
 }
 
@@ -86,17 +81,17 @@ static void add_event(struct buffer *out, const struct event *event)
     size_t amount_size = decimal_print(&event->amount, amount);
     (void)instant_print(event->time_us, when);
     identity_print(event->hash, hash);
-    add_text(out, "{\"event\":{");
+    buffer_add_text(out, "{\"event\":{");
     add_string(out, "client_id", event->client_id);
-    add_text(out, ",");
+    buffer_add_text(out, ",");
     add_string(out, "metric", event->metric);
-    add_text(out, ",\"amount\":");
+    buffer_add_text(out, ",\"amount\":");
     (void)buffer_add(out, amount, amount_size);
-    add_text(out, ",");
+    buffer_add_text(out, ",");
     add_string(out, "timestamp", slice_of_text(when));
-    add_text(out, ",");
+    buffer_add_text(out, ",");
     add_string(out, "event_hash", slice_of_text(hash));
-    add_text(out, "}}\n");
+    buffer_add_text(out, "}}\n");
 }
 
 static void explain_to_program(struct explainer *explainer, struct slice value)
@@ -110,11 +105,11 @@ static void explain_to_program(struct explainer *explainer, struct slice value)
     if (normalize(explainer->normalizer, &record, &rules, &event, &reject) == STATUS_OK) {
         add_event(out, &event);
     } else {
-        add_text(out, "{");
+        buffer_add_text(out, "{");
         add_string(out, "reason", slice_of_text(reject_name(reject.reason)));
-        add_text(out, ",");
+        buffer_add_text(out, ",");
         add_string(out, "detail", slice_of_text(reject.detail));
-        add_text(out, "}\n");
+        buffer_add_text(out, "}\n");
     }
     (void)fwrite(out->data, 1, out->size, stdout);
 }

@@ -153,18 +153,28 @@ static void add_hours(struct aggregates_statement *statement, const struct sourc
 #define SQL_CUT     " AND NOT span.whole"
 #define SQL_CUT_DAY " AND NOT span.complete"
 
-/* unnest() in the list of columns makes rows one at a time, in FROM it would put each array down first. */
+/* What comes before an hour of the day; nothing when it is before the first that has events. */
+#define SQL_BEFORE(sums, hour) "coalesce(k." sums "[width_bucket((span." hour " - 1)::smallint, k.hours)], 0)"
+#define SQL_BETWEEN(sums)      SQL_BEFORE(sums, "end_hour") " - " SQL_BEFORE(sums, "begin_hour")
+#define SQL_SUMS_BETWEEN \
+    SQL_BETWEEN("counts_so_far") " AS event_count, " SQL_BETWEEN("amounts_so_far") " AS amount_sum"
+
+/* unnest() in the list of columns makes rows one at a time, in FROM it would put each array down first. A day
+ * that is cut needs none of its hours: what came before its end is kept, and what came before its begin. */
 static void add_kept_hours(struct aggregates_statement *statement, const struct source *source)
 {
     add(statement,
         source->by_hour ? " UNION ALL SELECT u.day + u.hour * interval '1 hour'" : " UNION ALL SELECT u.day");
-    add_part(
-        statement, source,
-        ", u.client_id, u.metric, u.event_count, u.amount_sum FROM span CROSS JOIN LATERAL (SELECT k.day, "
-        "k.client_id, k.metric, unnest(k.hours) AS hour, unnest(k.event_counts) AS event_count, "
-        "unnest(k.amount_sums) AS amount_sum FROM winnow.kept_client_hours AS k WHERE k.day = span.day");
-    add(statement, ") AS u WHERE span.kept AND u.hour >= span.begin_hour AND u.hour < span.end_hour");
-    if (!source->by_hour) add(statement, SQL_CUT);
+    add(statement, ", u.client_id, u.metric, u.event_count, u.amount_sum FROM span CROSS JOIN LATERAL ("
+                   "SELECT k.day, k.client_id, k.metric, ");
+    add_part(statement, source,
+             source->by_hour
+                 ? "unnest(k.hours) AS hour, unnest(k.event_counts) AS event_count, unnest(k.amount_sums) AS "
+                   "amount_sum FROM winnow.kept_client_hours AS k WHERE k.day = span.day"
+                 : SQL_SUMS_BETWEEN " FROM winnow.kept_client_hours AS k WHERE k.day = span.day");
+    add(statement, source->by_hour
+                       ? ") AS u WHERE span.kept AND u.hour >= span.begin_hour AND u.hour < span.end_hour"
+                       : " OFFSET 0) AS u WHERE span.kept" SQL_CUT " AND u.event_count > 0");
 }
 
 /* The smallest tables that can answer, whatever the times: for numbers without names whole days, kept or not.

@@ -14,7 +14,7 @@
 /* Where the roll-ups do not know how much a filter lets through: how many events are looked through first, */
 #define BLIND_LOOK  20000
 #define BLIND_LEAST 50  /* of them the roll-ups must tell, to be believed */
-#define BLIND_NAMED 14  /* or, of those of a client or metric, how many times as many as are wanted */
+#define BLIND_NAMED 12  /* or, of those of a client or metric, how many times as many as are wanted */
 #define SURPLUS     1.4 /* a window is made for so many times as many events as are wanted */
 #define FEW_NAMES   4
 /* Events of all names: a window is made for so many at least, as the pages of at least three times as many

@@ -30,17 +30,12 @@ const char *problem_name(enum problem problem)
     return kinds[problem].name;
 }
 
-static void add_text(struct buffer *out, const char *text)
-{
-    (void)buffer_add(out, text, strlen(text));
-}
-
 static void add_member(struct buffer *out, const char *name, const char *text)
 {
     if (text == NULL) return;
-    add_text(out, ",\"");
-    add_text(out, name);
-    add_text(out, "\":");
+    buffer_add_text(out, ",\"");
+    buffer_add_text(out, name);
+    buffer_add_text(out, "\":");
     json_add_string(out, slice_of_text(text));
 }
 
@@ -99,7 +94,7 @@ void problem_print(const struct refusal *refusal, struct slice instance, struct 
     (void)snprintf(head, sizeof head, "{\"type\":\"/docs#problem-%s\",\"title\":\"%s\",\"status\":%d",
                    kinds[refusal->problem].name, kinds[refusal->problem].title,
                    kinds[refusal->problem].status);
-    add_text(ret_document, head);
+    buffer_add_text(ret_document, head);
     add_detail(ret_document, refusal, shown);
     add_instance(ret_document, instance);
     add_member(ret_document, "parameter", refusal->parameter);
@@ -107,8 +102,8 @@ void problem_print(const struct refusal *refusal, struct slice instance, struct 
     add_member(ret_document, "found", refusal->found.data != NULL ? shown : NULL);
     add_member(ret_document, "expected", refusal->expected);
     if (refusal->members != NULL) {
-        add_text(ret_document, ",");
-        add_text(ret_document, refusal->members);
+        buffer_add_text(ret_document, ",");
+        buffer_add_text(ret_document, refusal->members);
     }
-    add_text(ret_document, "}\n");
+    buffer_add_text(ret_document, "}\n");
 }

@@ -68,22 +68,17 @@ void rows_time_text(const char *text, char ret_text[ROWS_TIME_SIZE])
     if (space != NULL) *space = 'T';
 }
 
-static void add(struct buffer *out, const char *text)
-{
-    (void)buffer_add(out, text, strlen(text));
-}
-
 void csv_add_text(struct buffer *out, const char *text)
 {
     if (strpbrk(text, ",\"\r\n") == NULL) {
-        add(out, text);
+        buffer_add_text(out, text);
         return;
     }
-    add(out, "\"");
+    buffer_add_text(out, "\"");
     for (const char *quote; (quote = strchr(text, '"')) != NULL; text = quote + 1) {
         (void)buffer_add(out, text, (size_t)(quote - text) + 1);
-        add(out, "\"");
+        buffer_add_text(out, "\"");
     }
-    add(out, text);
-    add(out, "\"");
+    buffer_add_text(out, text);
+    buffer_add_text(out, "\"");
 }

@@ -60,6 +60,8 @@ def test_back_reads_again_and_forward_skips(stage):
     done = stage.winnow("seek", where, "--to-latest", "--execute")
     assert "42 -> 72, skipped 30 offsets" in done.out, done
     assert stage.winnow("seek", where, "--to-latest", "--execute").out == "partition 0: stays at 72\n"
+    assert stage.database.rows("SELECT state, detail FROM analytics.message_state(%s, 0, 50, consumer_group => %s)", (
+        stage.topic, stage.settings["group"])) == [("not_seen", "an operator passed over the offset; see winnow.steering")]
     status = stage.winnow("status")
     assert status.exit_code == 0 and "30 skipped" in status.out, status
     done = stage.winnow("seek", where, "--to-offset", "60", "--execute")  # into what was skipped
