@@ -9,9 +9,11 @@ from collections import Counter
 
 import pytest
 
-from scenario import new_events
+from scenario import new_events, wait_for_statements
 from winnow_test import shim
+from winnow_test.poll import wait_until
 from winnow_test.pool import BINARY, environment
+from winnow_test.postgres import Database
 from winnow_test.produce import Message, Sender, as_message
 
 SEED = 20261125
@@ -99,6 +101,26 @@ def test_random_moves_under_load_with_kills(stage, library):
         stage.wait_until_caught_up(120)
     assert stage.database.value("SELECT sum(skipped) FROM analytics.completeness") == 0
     stage.assert_exact()
+
+
+def test_a_batch_under_way_comes_first(stage):
+    """A move waits for the batch that has the row before it, and begins where that has ended."""
+    stage.send(*new_events(20), partition=0)
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'winnow steer' AND wait_event_type = 'Lock'"
+    with stage.pool(workers=1) as pool:
+        stage.wait_until_caught_up()
+        for target, told in (("--to-latest", "stays at 40"), ("--to-earliest", "60 -> 0, reads 60 offsets again")):
+            with Database(stage.database.server, stage.database.name) as session:
+                session.run("BEGIN; SELECT FROM winnow.processing_log WHERE partition = 0 FOR UPDATE")
+                stage.send(*new_events(20), partition=0)
+                wait_for_statements(stage, 1)
+                tool = subprocess.Popen([BINARY, "seek", f"{stage.topic}/0", target, "--execute"], text=True,
+                                        env=environment(stage.settings), stdout=subprocess.PIPE)
+                wait_until(lambda: stage.database.value(waits) == 1, 20, "the tool waits", on_timeout=pool.log_tail)
+                session.run("COMMIT")
+            assert told in tool.communicate(timeout=30)[0] and tool.returncode == 0
+            assert violations(stage) == []
+            stage.wait_until_caught_up()
 
 
 def test_killed_at_each_statement(stage, library):
