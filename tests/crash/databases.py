@@ -10,7 +10,7 @@ from winnow_test.postgres import Database
 
 # In the order of their references.
 TABLES = ("stream", "processing_log", "event", "batch_log", "dead_letter", "rollup_hour", "rollup_client",
-          "rollup_metric", "rollup_day")
+          "rollup_metric", "rollup_day", "dead_letter_count", "steering", "batch_log_superseded", "dead_letter_superseded")
 
 
 class Databases:
