@@ -5,9 +5,11 @@
 
 struct nearest nearest_to(const char *wanted)
 {
-    /* A third of the name may be wrong, and of a short one two characters. */
-    size_t limit = strlen(wanted) / 3;
-    return (struct nearest){.wanted = wanted, .distance = (limit < 2 ? 2 : limit) + 1};
+    /* A third of the name may be wrong, of a short one two characters, and of three letters one. */
+    size_t size = strlen(wanted);
+    size_t limit = size / 3;
+    if (limit < 2) limit = size > 3 ? 2 : 1;
+    return (struct nearest){.wanted = wanted, .distance = limit + 1};
 }
 
 static char plain(char c)

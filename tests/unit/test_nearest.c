@@ -20,6 +20,8 @@ static void test_nearest(void)
     CU_ASSERT_STRING_EQUAL(nearest_of("BATCH-ROW", "batch_rows", "batch_bytes"), "batch_rows");
     CU_ASSERT_STRING_EQUAL(nearest_of("x", "topic", "up"), "(none)");
     CU_ASSERT_STRING_EQUAL(nearest_of("topic", "group", "start"), "(none)");
+    CU_ASSERT_STRING_EQUAL(nearest_of("foo", "pool", "dlq"), "(none)"); /* two mistakes in three letters */
+    CU_ASSERT_STRING_EQUAL(nearest_of("dql", "pool", "dlq"), "dlq");
     CU_ASSERT_STRING_EQUAL(nearest_of("", "a", "b"), "(none)");
     char name[NEAREST_NAME_MAX + 2];
     memset(name, 'x', sizeof name - 1);

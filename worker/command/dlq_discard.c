@@ -213,8 +213,8 @@ static int do_selection(const struct work *work, struct database *database, cons
                      selection->words.data);
         return EXIT_DRAINED;
     }
-    (void)snprintf(question, sizeof question, "%s %" PRId64 " dead letters of %s?", work->question, count,
-                   scope->topic);
+    (void)snprintf(question, sizeof question, "%s %" PRId64 " dead letter%s of %s?", work->question, count,
+                   count == 1 ? "" : "s", scope->topic);
     if (selection->id_count != 1 && count > 0 &&
         !dlq_confirm(work->command, question, yes_asked != NULL, &exit_code))
         return exit_code;

@@ -143,22 +143,19 @@ static void option_of(const char *option, const char *name, char ret_text[ADDRES
     (void)snprintf(ret_text, ADDRESS_SIZE, "%s %s", option, word);
 }
 
-static void mend_missing_topic(const struct examination *examination, struct finding *finding,
-                               const char *topic, int64_t partitions, const char *more)
-{
-    mend_kafka(examination, finding, "kafka-topics.sh", "--create --topic %s --partitions %" PRId64 "%s",
-               topic, partitions, more);
-}
-
+/* A topic that is missing is created as told. Nothing can be said of one about which no broker answers. */
 static bool find_topic(struct examination *examination, const char *topic, const char *operation,
-                       struct kafka_topic_view *ret_view, struct finding *ret_finding)
+                       int64_t partitions, const char *config, struct kafka_topic_view *ret_view,
+                       struct finding *ret_finding)
 {
     struct fault fault;
     char resource[ADDRESS_SIZE];
     option_of("--topic", topic, resource);
     if (kafka_admin_topic(examination->kafka, topic, examination->timeout_ms, ret_view, &fault)) return true;
     finding_add(ret_finding, CHECK_FAIL, "%s", fault.text);
-    (void)mend_denial(examination, ret_finding, &fault, operation, resource);
+    if (!mend_denial(examination, ret_finding, &fault, operation, resource) && fault.status == STATUS_STOP)
+        mend_kafka(examination, ret_finding, "kafka-topics.sh",
+                   "--create --topic %s --partitions %" PRId64 "%s", topic, partitions, config);
     return false;
 }
 
@@ -166,11 +163,9 @@ void examine_topic(struct examination *examination, struct finding *ret_finding)
 {
     const char *topic = examination->settings->topic;
     struct kafka_topic_view *view = &examination->topic;
-    if (!find_topic(examination, topic, "--operation Read --operation Describe", view, ret_finding)) {
-        if (ret_finding->mend[0] == '\0')
-            mend_missing_topic(examination, ret_finding, topic, examination->settings->workers, "");
+    if (!find_topic(examination, topic, "--operation Read --operation Describe",
+                    examination->settings->workers, "", view, ret_finding))
         return;
-    }
     finding_add(ret_finding, CHECK_OK, "%s: %" PRId32 " partition%s, %" PRId32 " cop%s of each", topic,
                 view->partitions, view->partitions == 1 ? "" : "s", view->replicas,
                 view->replicas == 1 ? "y" : "ies");
@@ -249,12 +244,9 @@ void examine_dead_letter_topic(struct examination *examination, struct finding *
 {
     struct kafka_topic_view view;
     const char *topic = examination->settings->dead_letter_topic;
-    if (!find_topic(examination, topic, "--operation Write --operation Describe", &view, ret_finding)) {
-        if (ret_finding->mend[0] == '\0')
-            mend_missing_topic(examination, ret_finding, topic, 1,
-                               " --config message.timestamp.type=LogAppendTime");
+    if (!find_topic(examination, topic, "--operation Write --operation Describe", 1,
+                    " --config message.timestamp.type=LogAppendTime", &view, ret_finding))
         return;
-    }
     finding_add(ret_finding, CHECK_OK, "%s: %" PRId32 " partition%s", topic, view.partitions,
                 view.partitions == 1 ? "" : "s");
 }
