@@ -1,4 +1,4 @@
-// link: worker/worker.c worker/slot.c worker/watch.c worker/metrics.c
+// link: worker/worker.c worker/slot.c worker/watch.c worker/metrics.c worker/shell_quote.c
 // link: tests/sim/world.c tests/sim/world_source.c tests/sim/world_sink.c tests/sim/world_shell.c
 /* Events that look new to a worker and are stored already. */
 #include <CUnit/Basic.h>

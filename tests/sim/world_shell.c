@@ -74,7 +74,11 @@ static void start_reading(void)
 
 int world_run(int64_t limit_ms)
 {
+    char topic[] = "events";
+    char group[] = "winnow";
     struct settings settings = {
+        .topic = topic,
+        .group = group,
         .batch_rows = (int64_t)world->batch_rows,
         .batch_bytes = 1 << 20,
         .batch_age_ms = 20,
