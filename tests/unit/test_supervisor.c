@@ -2,9 +2,9 @@
  * executes it again with the role `worker` or `housekeep`, and what such a dummy does is told by its one
  * option. Pools write their log into a memory file, where the tests follow what happened. */
 // link: worker/supervisor.c worker/supervisor_control.c worker/control.c worker/slot.c worker/signals.c
-// link: worker/json.c worker/print_json.c worker/log.c worker/clock.c worker/pool_report.c worker/service_notify.c
-// link: worker/monitor.c worker/metrics.c worker/metrics_text.c worker/metrics_process.c worker/readiness.c
-// link: worker/listen_address.c worker/supervisor_monitor.c
+// link: worker/json.c worker/print_json.c worker/log.c worker/clock.c worker/pool_report.c worker/monitor.c
+// link: worker/service_notify.c worker/metrics.c worker/metrics_text.c worker/metrics_process.c
+// link: worker/readiness.c worker/listen_address.c worker/supervisor_monitor.c
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>
