@@ -449,3 +449,11 @@ def test_clock_is_off(patient, tmp_path):
     assert report.bad() == ["clocks"]
     assert float(re.search(r"clock is (\d+\.\d+) s behind", report["clocks"]["found"])[1]) == pytest.approx(7, abs=0.5)
     patient.heal("clocks")
+
+
+def test_library_that_aborts_is_told(patient, tmp_path):
+    patient.environment |= {"LD_PRELOAD": str(shim.build(tmp_path, "abort_shim"))}
+    ended = patient.run("doctor", "--timeout", "3")
+    assert ended.returncode == 75
+    assert "\nok    topic " in ended.stdout
+    assert "ended by signal 6 (Aborted)" in ended.stderr and "try again" in ended.stderr

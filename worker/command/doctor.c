@@ -1,8 +1,11 @@
 /* winnow doctor: one line for each thing that can be wrong, and the command that mends it. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "colour.h"
@@ -209,6 +212,35 @@ static int examine(const struct settings_load *load)
     return verdict_of(&report);
 }
 
+/* Waits for the examiner; a stop that we are asked for is passed on. */
+static int wait_for(pid_t examiner)
+{
+    int status = 0;
+    while (waitpid(examiner, &status, 0) < 0) {
+        if (errno != EINTR) return EXIT_TEMPORARY;
+        if (signals_stop_asked()) (void)kill(examiner, SIGTERM);
+    }
+    if (WIFEXITED(status)) return WEXITSTATUS(status);
+    (void)fprintf(
+        stderr,
+        "winnow doctor: the examination was ended by signal %d (%s). librdkafka 2.0.2 can abort after a "
+        "broker has not answered in time: try again with a longer --timeout\n",
+        WTERMSIG(status), strsignal(WTERMSIG(status)));
+    return EXIT_TEMPORARY;
+}
+
+/* In a process of its own, made before any client of Kafka: what the library does there must not leave the
+ * operator without a word. */
+static int examine_apart(const struct settings_load *load)
+{
+    const pid_t parent = getpid();
+    const pid_t examiner = fork();
+    if (examiner != 0) return examiner < 0 ? examine(load) : wait_for(examiner);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() != parent) _exit(EXIT_TEMPORARY);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* what was found before an abort is told */
+    return examine(load);
+}
+
 int command_doctor(int argc, char **argv)
 {
     struct settings_load load;
@@ -220,7 +252,7 @@ int command_doctor(int argc, char **argv)
         (void)fprintf(stderr, "winnow doctor: found %s after the options, expected nothing\n", argv[rest]);
         exit_code = EXIT_BAD_USAGE;
     } else {
-        exit_code = examine(&load);
+        exit_code = examine_apart(&load);
     }
     settings_load_done(&load);
     return exit_code;
