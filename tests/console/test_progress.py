@@ -7,7 +7,7 @@ from winnow_test.poll import wait_until
 
 SEED = '{"source":"client_A","payload":{"metric":"sale","amount":"1,200.50","timestamp":"2024/01/01"}}'
 NOT_AN_EVENT = '{"source":"client_A","metric":"sale","amount":"twelve"}'
-COUNTS = ("lag", "offsets_read", "stored", "duplicate", "dead", "gap", "lost", "complete")
+COUNTS = ("lag", "offsets_read", "stored", "duplicate", "dead", "gap", "lost", "skipped", "complete")
 
 
 def test_status_is_that_of_the_command(stage, console):
@@ -140,3 +140,34 @@ def test_explain_anything(console, body):
     answer = console.ask("POST", "/api/v1/explain", body, headers={"Content-Type": "application/json"})
     assert answer.status == 200, answer
     assert answer.json["accepted"] is False
+
+
+def test_moves_of_an_operator_are_accounted_for(stage, console):
+    """Skipped offsets are told, and what was moved back is counted anew, without a word of anything missing."""
+    stage.send(*(f'{{"client":"c","metric":"m","amount":{number},"time":"2024-01-01"}}' for number in range(12)))
+    stage.send(NOT_AN_EVENT)
+
+    def move(*how):
+        moved = stage.winnow("seek", *how, "--execute")
+        assert moved.exit_code == 0, moved.error
+
+    def shown():
+        told = console.get("/api/v1/status").json
+        assert told["complete"], told
+        return {name: told["total"][name] for name in ("lag", "stored", "duplicate", "dead", "skipped")}
+
+    def wait_for(**counts):
+        wait_until(lambda: shown() == counts, 10, f"the console shows {counts}", interval_s=0.05)
+
+    with stage.pool(workers=1):
+        stage.wait_until_caught_up()
+    wait_for(lag=0, stored=12, duplicate=0, dead=1, skipped=0)
+    move("--to-earliest")
+    wait_for(lag=13, stored=0, duplicate=0, dead=0, skipped=0)
+    move("--to-latest")
+    wait_for(lag=0, stored=0, duplicate=0, dead=0, skipped=13)
+    assert "13 skipped" in console.get("/api/v1/completeness").json["sentence"]
+    move("--to-earliest")
+    with stage.pool(workers=1):
+        stage.wait_until_caught_up()
+    wait_for(lag=0, stored=0, duplicate=12, dead=1, skipped=0)

@@ -59,13 +59,14 @@ static const char look_sql[] =
     "coalesce(k.counted, "
     "l.start_offset) OPERATOR(pg_catalog.=) l.next_offset)::int, d.letters, "
     "(SELECT pg_catalog.count(*) FROM winnow.dead_letter AS u WHERE u.stream_id OPERATOR(pg_catalog.=) "
-    "l.stream_id AND u.published_at IS NULL) "
+    "l.stream_id AND u.published_at IS NULL), b.skipped "
     "FROM winnow.stream AS s JOIN winnow.processing_log AS l USING (stream_id) "
     "LEFT JOIN unnest($3, $4) AS k (partition, counted) USING (partition) "
     "CROSS JOIN LATERAL (SELECT pg_catalog.sum(o.stored)::bigint AS stored, "
     "pg_catalog.sum(o.duplicate)::bigint "
     "AS duplicate, pg_catalog.sum(o.dead)::bigint AS dead, pg_catalog.sum(o.gap)::bigint AS gap, "
-    "pg_catalog.sum(o.lost)::bigint AS lost, pg_catalog.min(o.start_offset) AS begins, "
+    "pg_catalog.sum(o.lost)::bigint AS lost, pg_catalog.sum(o.skipped)::bigint AS skipped, "
+    "pg_catalog.min(o.start_offset) AS begins, "
     "pg_catalog.max(o.end_offset) AS ends, pg_catalog.bool_and(o.start_offset OPERATOR(pg_catalog.=) "
     "coalesce(o.before, o.start_offset)) AS tiled FROM (SELECT g.*, pg_catalog.lag(g.end_offset) OVER (ORDER "
     "BY "
@@ -110,12 +111,14 @@ static bool is_counted(const struct progress_partition *partition)
     return partition->started && partition->tiled;
 }
 
-static void take_row(struct progress *progress, const struct rows *rows, size_t row)
+/* True when what was counted does not go on: an operator has moved the partition back. */
+static bool take_row(struct progress *progress, const struct rows *rows, size_t row)
 {
     struct progress_partition *partition = find(progress, (int32_t)rows_int(rows, row, 0));
-    if (!is_counted(partition))
+    const bool was_counted = is_counted(partition);
+    if (!was_counted)
         partition->stored = partition->duplicate = partition->dead = partition->gap = partition->lost =
-            partition->letters = 0;
+            partition->skipped = partition->letters = 0;
     partition->started = true;
     partition->start_offset = rows_int(rows, row, 1);
     partition->next_offset = rows_int(rows, row, 2);
@@ -133,6 +136,8 @@ static void take_row(struct progress *progress, const struct rows *rows, size_t 
     partition->tiled = rows_int(rows, row, 14) == 1;
     partition->letters += rows_int(rows, row, 15);
     progress->unpublished = rows_int(rows, row, 16);
+    partition->skipped += rows_int(rows, row, 17);
+    return was_counted && !partition->tiled;
 }
 
 /* "{0,1}" and "{17,20}": what was counted. */
@@ -152,7 +157,7 @@ static void list_counted(const struct progress *progress, struct buffer *numbers
     (void)buffer_add(counted, "}", 2);
 }
 
-static bool read_partitions(struct progress *progress, struct fault *ret_fault)
+static bool look_at_partitions(struct progress *progress, bool *ret_moved, struct fault *ret_fault)
 {
     struct rows *rows = NULL;
     struct buffer numbers = {0};
@@ -167,11 +172,20 @@ static bool read_partitions(struct progress *progress, struct fault *ret_fault)
     bool seen = session_keep(progress->settings, SESSION_READ, &progress->database, ret_fault) &&
                 database_run(progress->database, "progress", look_sql, parameters, ARRAY_COUNT(parameters),
                              &rows, ret_fault);
-    for (size_t row = 0; seen && row < rows_count(rows); row++) take_row(progress, rows, row);
+    *ret_moved = false;
+    for (size_t row = 0; seen && row < rows_count(rows); row++) *ret_moved |= take_row(progress, rows, row);
     rows_free(rows);
     buffer_done(&numbers);
     buffer_done(&counted);
     return seen;
+}
+
+/* What was moved back is counted from its start before anybody hears that it does not add up. */
+static bool read_partitions(struct progress *progress, struct fault *ret_fault)
+{
+    bool moved = false;
+    if (!look_at_partitions(progress, &moved, ret_fault)) return false;
+    return !moved || look_at_partitions(progress, &moved, ret_fault);
 }
 
 /* It costs more than the rest, and changes rarely. */
@@ -362,8 +376,8 @@ void progress_snapshot_done(struct progress_snapshot *snapshot)
 
 bool progress_is_complete(const struct progress_partition *partition)
 {
-    int64_t accounted =
-        partition->stored + partition->duplicate + partition->dead + partition->gap + partition->lost;
+    int64_t accounted = partition->stored + partition->duplicate + partition->dead + partition->gap +
+                        partition->lost + partition->skipped;
     return !partition->started || (partition->tiled && partition->dead == partition->letters &&
                                    partition->next_offset - partition->start_offset == accounted);
 }

@@ -25,6 +25,7 @@ struct progress_partition {
     int64_t dead;
     int64_t gap;
     int64_t lost;
+    int64_t skipped;    /* an operator passed over them */
     int64_t letters;    /* rows of winnow.dead_letter */
     int64_t high;       /* where the log ends; -1: not known */
     int64_t lag;        /* messages that wait; -1: not known */
@@ -55,7 +56,8 @@ void progress_free(struct progress *progress); /* takes NULL */
 void progress_read(struct progress *progress, struct progress_snapshot *ret_snapshot);
 void progress_snapshot_done(struct progress_snapshot *snapshot);
 
-/* stored + duplicate + dead + gap + lost = offsets read, tiled, and each dead message has its dead letter. */
+/* stored + duplicate + dead + gap + lost + skipped = offsets read, tiled, and each dead message has its dead
+ * letter. */
 bool progress_is_complete(const struct progress_partition *partition);
 
 #endif

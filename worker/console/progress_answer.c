@@ -106,8 +106,9 @@ static const char completeness_sql[] =
     " verdict AS (SELECT own, coalesce(bool_and(a.complete), true) AS complete,"
     " CASE WHEN count(a.topic) = 0 THEN 'Nothing has been read yet.'"
     " WHEN bool_and(a.complete) THEN format('Complete: %s offsets read in %s partitions = %s stored + "
-    "%s duplicate + %s dead-lettered + %s gap + %s lost.', sum(a.offsets_read), count(*), sum(a.stored), "
-    "sum(a.duplicate), sum(a.dead), sum(a.gap), sum(a.lost))"
+    "%s duplicate + %s dead-lettered + %s gap + %s lost%s.', sum(a.offsets_read), count(*), sum(a.stored), "
+    "sum(a.duplicate), sum(a.dead), sum(a.gap), sum(a.lost), "
+    "CASE WHEN sum(a.skipped) > 0 THEN format(' + %s skipped', sum(a.skipped)) END)"
     " ELSE format('INCOMPLETE: %s of %s partitions do not add up, the first is %s/%s; see "
     "winnow.invariant_violation().', count(*) FILTER (WHERE NOT a.complete), count(*),"
     " (array_agg(a.topic ORDER BY a.topic, a.partition) FILTER (WHERE NOT a.complete))[1],"
@@ -119,7 +120,8 @@ static const char completeness_sql[] =
     " 'partitions', coalesce((SELECT json_agg(json_build_object('group', c.consumer_group, 'topic', c.topic,"
     " 'partition', c.partition, 'start_offset', c.start_offset, 'next_offset', c.next_offset,"
     " 'offsets_read', c.offsets_read, 'stored', c.stored, 'duplicate', c.duplicate, 'dead', c.dead,"
-    " 'gap', c.gap, 'lost', c.lost, 'dead_letters', c.dead_letters, 'complete', c.complete)"
+    " 'gap', c.gap, 'lost', c.lost, 'skipped', c.skipped, 'dead_letters', c.dead_letters, 'complete', "
+    "c.complete)"
     " ORDER BY c.partition) FROM account AS c WHERE c.own), '[]'))"
     " FROM verdict AS mine, verdict AS other WHERE mine.own AND NOT other.own";
 

@@ -31,6 +31,7 @@ static void add(struct progress_total *total, const struct progress_partition *p
     total->dead += partition->dead;
     total->gap += partition->gap;
     total->lost += partition->lost;
+    total->skipped += partition->skipped;
 }
 
 struct progress_total progress_sum(const struct progress_snapshot *snapshot)
@@ -52,6 +53,7 @@ void progress_print_total(const struct progress_total *total, struct buffer *out
     json_int(out, "dead", total->dead);
     json_int(out, "gap", total->gap);
     json_int(out, "lost", total->lost);
+    json_int(out, "skipped", total->skipped);
     json_bool(out, "complete", total->complete);
     json_close(out, '}');
 }
@@ -79,6 +81,7 @@ void progress_print_partition(const struct progress_partition *partition, struct
     json_int(out, "dead", partition->dead);
     json_int(out, "gap", partition->gap);
     json_int(out, "lost", partition->lost);
+    json_int(out, "skipped", partition->skipped);
     json_bool(out, "complete", progress_is_complete(partition));
     json_text(out, "state", state_of(partition));
     json_text(out, "halt_reason", text_or_null(partition->halt_reason));

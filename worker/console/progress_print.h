@@ -16,6 +16,7 @@ struct progress_total {
     int64_t dead;
     int64_t gap;
     int64_t lost;
+    int64_t skipped;
 };
 
 struct progress_total progress_sum(const struct progress_snapshot *snapshot);

@@ -22,6 +22,7 @@ function PartitionRow({ partition: of }) {
       <td class="number">{count(of.dead)}</td>
       <td class="number">{count(of.gap)}</td>
       <td class="number">{count(of.lost)}</td>
+      <td class="number">{count(of.skipped)}</td>
       <td>{of.complete ? <span class="badge good">yes</span> : <span class="badge bad">no</span>}</td>
     </tr>
   );
@@ -29,7 +30,7 @@ function PartitionRow({ partition: of }) {
 
 function Partitions({ status }) {
   const { total } = status;
-  const numbers = ['Read', 'Stored', 'Duplicate', 'Dead', 'Gap', 'Lost'];
+  const numbers = ['Read', 'Stored', 'Duplicate', 'Dead', 'Gap', 'Lost', 'Skipped'];
   return (
     <Scroll label="Partitions">
       <table>
@@ -49,6 +50,7 @@ function Partitions({ status }) {
             <td class="number">{count(total.offsets_read)}</td><td class="number">{count(total.stored)}</td>
             <td class="number">{count(total.duplicate)}</td><td class="number">{count(total.dead)}</td>
             <td class="number">{count(total.gap)}</td><td class="number">{count(total.lost)}</td>
+            <td class="number">{count(total.skipped)}</td>
             <td>{total.complete ? <span class="badge good">yes</span> : <span class="badge bad">no</span>}</td>
           </tr>
         </tfoot>
