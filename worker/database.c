@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "clock.h"
+#include "database_conninfo.h"
 #include "database_fault.h"
 #include "database_session.h"
 #include "socket_wait.h"
@@ -85,17 +86,11 @@ static bool environment_has(const char *name)
     return value != NULL && value[0] != '\0';
 }
 
-static bool is_conninfo(const char *text)
-{
-    return strchr(text, '=') != NULL || strncmp(text, "postgres://", 11) == 0 ||
-           strncmp(text, "postgresql://", 13) == 0;
-}
-
 /* libpq's message may quote any part of the conninfo, so passwords too: what stands in quotes is left out. */
 bool database_check_conninfo(const char *conninfo, bool *ret_names_service, struct fault *ret_fault)
 {
     *ret_names_service = environment_has("PGSERVICE");
-    if (!is_conninfo(conninfo)) return true;
+    if (!conninfo_is(conninfo)) return true;
     char *message = NULL;
     PQconninfoOption *options = PQconninfoParse(conninfo, &message);
     for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++) {

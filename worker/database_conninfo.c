@@ -6,16 +6,10 @@
 
 #include "buffer.h"
 
-static bool is_conninfo(const char *text)
-{
-    return strchr(text, '=') != NULL || strncmp(text, "postgres://", 11) == 0 ||
-           strncmp(text, "postgresql://", 13) == 0;
-}
-
 /* The name of a database alone. */
 static bool is_bare(const char *text)
 {
-    return text[0] != '\0' && !is_conninfo(text);
+    return text[0] != '\0' && !conninfo_is(text);
 }
 
 /* libpq marks what must not be shown. */
@@ -65,7 +59,7 @@ char *conninfo_value(const char *conninfo, const char *keyword)
 {
     if (is_bare(conninfo) && strcmp(keyword, "dbname") == 0) return strdup(conninfo);
     char *found = NULL;
-    PQconninfoOption *given = PQconninfoParse(is_conninfo(conninfo) ? conninfo : "", NULL);
+    PQconninfoOption *given = PQconninfoParse(conninfo_is(conninfo) ? conninfo : "", NULL);
     PQconninfoOption *defaults = PQconndefaults();
     const PQconninfoOption *const sources[] = {given, defaults};
     for (size_t i = 0; i < 2 && found == NULL; i++) {

@@ -2,7 +2,15 @@
 #ifndef WINNOW_DATABASE_CONNINFO_H
 #define WINNOW_DATABASE_CONNINFO_H
 
-#include "attr.h"
+#include <stdbool.h>
+#include <string.h>
+
+/* As libpq tells a conninfo or URI from the name of a database alone. */
+static inline bool conninfo_is(const char *text)
+{
+    return strchr(text, '=') != NULL || strncmp(text, "postgres://", 11) == 0 ||
+           strncmp(text, "postgresql://", 13) == 0;
+}
 
 /* The same conninfo without its secrets, for another user and another database (NULL: for the same): a text
  * of keywords and values, owned by the caller. What libpq cannot read gives "". */
