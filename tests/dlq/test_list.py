@@ -162,7 +162,7 @@ def test_discard_and_undo(bench, client):
     assert bench.dlq("replay", "--client", client, "--yes").out == "sent 0 of 0\n"
     assert bench.dlq("list", "--client", client).out == "events, group winnow: no such dead letters\n"
     again = bench.dlq("discard", names[0], "--note", "again")
-    assert (again.exit_code, again.out) == (1, "0 discarded, 1 left out: something else was done about them\n")
+    assert (again.exit_code, again.out) == (1, "0 discarded, 1 left out: something else was done about it\n")
     assert f"{names[0]} is discarded: not discarded" in again.error
     result = bench.dlq("undo", names[0], "--as", "carol")
     assert (result.exit_code, result.out) == (0, "1 taken back\n")
