@@ -71,7 +71,7 @@ static void show_progress(void *context)
         (void)snprintf(note, sizeof note, "%s, %s", shown->file, estimate);
         progress_note(&shown->progress, note);
     }
-    progress_update(&shown->progress, 0, 0);
+    progress_tick(&shown->progress);
 }
 
 static int print_status(const struct migration_plan *plan)
