@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 from scenario import new_events, owners, wait_for_owners, wait_for_statements
@@ -204,13 +205,18 @@ def test_not_ready_while_the_database_is_away(stage):
         wait_for_reasons(pool, [])
         wait_until(lambda: value(metrics.scrape(pool), "winnow_lag_records") == 0, 10, "the ends are known")
         stage.database.server.stop()
+        begun = time.time()
         stage.send(*new_events(50))
+        sent = time.time()
         wait_until(lambda: "database_away" in metrics.reasons(pool), 30, "/readyz tells", on_timeout=pool.log_tail)
         wait_until(lambda: value(metrics.scrape(pool), "winnow_lag_records") == 50, 30, "the lag is told",
                    on_timeout=pool.log_tail)
+        asked = time.time()
         samples = metrics.scrape(pool)
         assert value(samples, "winnow_database_up") == 0
-        assert value(samples, "winnow_lag_seconds") > 0
+        # No less than they have waited, and not much more: the last look at which nothing waited was not long before.
+        lags = [lag for (name, _), lag in samples.items() if name == "winnow_lag_seconds" and lag > 0]
+        assert lags and all(asked - sent <= lag <= time.time() - begun + 15 for lag in lags), (lags, asked - sent)
         stage.database.server.start()
         wait_for_reasons(pool, [])
         stage.wait_until_caught_up()
