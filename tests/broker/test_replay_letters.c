@@ -197,13 +197,14 @@ static void test_attempts_are_those_of_the_line(void)
 /* An operator has everything read again, of this log or of another one, and the same letters fail again. */
 static void read_again(bool is_new_log)
 {
-    (void)ask("WITH act AS MATERIALIZED (INSERT INTO winnow.steering (stream_id, partition, action, from_offset,"
-              " to_offset, is_new_log, skipped, read_again, dead_letters, epoch, actor)"
-              " SELECT stream_id, 1, 'seek', 9, 0, %s, 0, 9, 5, 2, 'us' FROM winnow.stream WHERE topic = 't'"
-              " RETURNING steering_id, stream_id), "
-              "moved AS MATERIALIZED (SELECT winnow.supersede_account(steering_id, stream_id, 1, 0) FROM act) "
-              "SELECT count(*) FROM moved",
-              is_new_log ? "true" : "false");
+    (void)ask(
+        "WITH act AS MATERIALIZED (INSERT INTO winnow.steering (stream_id, partition, action, from_offset,"
+        " to_offset, is_new_log, skipped, read_again, dead_letters, epoch, actor)"
+        " SELECT stream_id, 1, 'seek', 9, 0, %s, 0, 9, 5, 2, 'us' FROM winnow.stream WHERE topic = 't'"
+        " RETURNING steering_id, stream_id), "
+        "moved AS MATERIALIZED (SELECT winnow.supersede_account(steering_id, stream_id, 1, 0) FROM act) "
+        "SELECT count(*) FROM moved",
+        is_new_log ? "true" : "false");
     (void)ask("INSERT INTO winnow.dead_letter (stream_id, partition, message_offset, value, reason, detail)"
               " SELECT stream_id, 1, n, 'v', 'invalid_json', 'M-3' FROM winnow.stream,"
               " generate_series(1, 5) AS n WHERE consumer_group = 'g'");
