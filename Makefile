@@ -194,7 +194,7 @@ doctor: ## winnow doctor: each fault in turn, and its mend carried out as it is 
 
 integration: ## the scenarios, on a real Kafka and a real PostgreSQL
 	@tests/lib/deps.sh test
-	@$(PYTHON) tests/run $@
+	@$(PYTHON) tests/run $@ outages steering workers
 
 crash: ## a worker ends at each socket call and each step of one batch, in every way
 	@tests/lib/deps.sh test

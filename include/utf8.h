@@ -45,6 +45,18 @@ static inline size_t utf8_count(const char *text, size_t size)
     return count;
 }
 
+/* Bytes of the text, which ends with NUL, that fit into the columns of a terminal, a character being as wide
+ * as any other. */
+static inline size_t utf8_fitting(const char *text, size_t columns)
+{
+    size_t at = 0;
+    for (size_t column = 0; text[at] != '\0' && column < columns; column++) {
+        at++;
+        while (utf8_is_tail((unsigned char)text[at])) at++;
+    }
+    return at;
+}
+
 /* A control character (Unicode's Cc) begins at `at`: U+0000..1F, U+007F..9F. */
 static inline int utf8_is_control(const char *at, const char *end)
 {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "utf8.h"
 
 #define SILENT_MS   INT64_C(2000)
 #define REDRAW_MS   INT64_C(250)
@@ -147,7 +148,7 @@ static void draw(struct progress *progress, char line[PROGRESS_LINE_SIZE])
 {
     char drawn[PROGRESS_LINE_SIZE + 16];
     size_t width = terminal_width();
-    if (strlen(line) >= width) line[width > 1 ? width - 1 : 0] = '\0';
+    line[utf8_fitting(line, width > 1 ? width - 1 : 0)] = '\0';
     (void)snprintf(drawn, sizeof drawn, "\r%s\x1b[K", line);
     put(drawn);
     progress->is_drawn = true;
@@ -185,6 +186,11 @@ void progress_update(struct progress *progress, int64_t done, int64_t position)
         }
     }
     keep_mark(progress, now_ms);
+}
+
+void progress_tick(struct progress *progress)
+{
+    progress_update(progress, progress->done, progress->position);
 }
 
 void progress_note(struct progress *progress, const char *note)

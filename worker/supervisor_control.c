@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "counted.h"
 #include "json.h"
 #include "log.h"
 #include "supervisor_state.h"
@@ -148,7 +149,8 @@ static const char *steer_scale(struct supervisor *supervisor, const struct contr
         return "expected a count from 1 to 256";
     if (!roster_resize(&supervisor->roster, (unsigned)request->count))
         return "the pool is drained or stopping: resume it first";
-    log_line(LOG_LEVEL_INFO, "pool_resized", "asked for %" PRId64 " workers", request->count);
+    log_line(LOG_LEVEL_INFO, "pool_resized", "asked for %" PRId64 " %s", request->count,
+             counted(request->count, "worker", "workers"));
     return NULL;
 }
 

@@ -200,7 +200,7 @@ def test_messages_about_to_be_deleted(patient):
     producer.produce(patient.name, b"{}", partition=0, timestamp=old)
     producer.flush(20)
     report = patient.doctor()
-    assert report.bad() == ["retention"] and "1 messages wait" in report["retention"]["found"]
+    assert report.bad() == ["retention"] and "1 message waits" in report["retention"]["found"]
     patient.heal("retention")
 
 
@@ -417,7 +417,7 @@ def test_halted_for_several_reasons(patient):
             " dead, gap) VALUES (%s, %s, 0, 7, 1, 0, 0, 0, 0, 7)", (stream, partition))
     group = patient.environment.pop("WINNOW_GROUP")
     report = patient.doctor("-g", group)
-    assert report["halted"]["found"].startswith("3 halted and read nothing")
+    assert report["halted"]["found"].startswith("3 are halted and read nothing")
     mend = report["halted"]["mend"]
     assert f"--group {group}" in mend and f"{patient.name}/0 --at next" in mend and f"{patient.name}/1,3 --at earliest" in mend
     patient.shell(mend)

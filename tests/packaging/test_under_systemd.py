@@ -86,7 +86,7 @@ def test_life_of_a_service(stage, installed):
         systemd.run("sh", "-c", "echo 'RETAIN_KEEP=13 months' > /etc/winnow/retain.env", check=True)
         systemd.run("systemctl", "start", "winnow-retain", check=True)
         assert stage.database.value("SELECT count(*) FROM winnow.event") == 0
-        assert "2024-01: dropped 1 events" in systemd.journal()
+        assert "2024-01: dropped 1 event" in systemd.journal()
         systemd.run("systemctl", "enable", "--now", "winnow-retain.timer", check=True)
         assert systemd.property("winnow-retain.timer", "ActiveState") == "active"
         systemd.run("systemctl", "stop", "winnow", "winnow-console", check=True)

@@ -54,7 +54,7 @@ static void print_warning(void *context, const char *severity, const char *text)
 
 static void show_progress(void *context)
 {
-    progress_update(context, 0, 0);
+    progress_tick(context);
 }
 
 static int print_status(const struct migration_plan *plan)

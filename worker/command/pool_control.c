@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "command.h"
 #include "control_path.h"
+#include "counted.h"
 #include "exit_code.h"
 #include "json.h"
 #include "json_string.h"
@@ -239,11 +240,14 @@ static bool wait_until_done(const char *path, const char *word, struct answer *a
 
 static void print_state(const struct answer *answer)
 {
-    (void)printf("%s: %" PRId64 " of %" PRId64 " workers have joined", answer->state, answer->joined,
-                 answer->wanted);
-    if (answer->resting > 0) (void)printf(", %" PRId64 " take nothing new", answer->resting);
-    (void)printf("; pid %" PRId64 ", up %" PRId64 " s, %" PRId64 " restarts\n", answer->pid,
-                 answer->age_ms / 1000, answer->restarts);
+    (void)printf("%s: %" PRId64 " of %" PRId64 " %s joined", answer->state, answer->joined, answer->wanted,
+                 counted(answer->wanted, "worker has", "workers have"));
+    /* After a resume some have not heard of it yet: that concerns nobody. */
+    if (answer->resting > 0 && strcmp(answer->state, "quiet") == 0)
+        (void)printf(", %" PRId64 " %s nothing new", answer->resting,
+                     counted(answer->resting, "takes", "take"));
+    (void)printf("; pid %" PRId64 ", up %" PRId64 " s, %" PRId64 " %s\n", answer->pid, answer->age_ms / 1000,
+                 answer->restarts, counted(answer->restarts, "restart", "restarts"));
     if (answer->needs_restart[0] != '\0')
         (void)printf("changed in the configuration, and not in force until the pool is stopped and started: "
                      "%s\n",
