@@ -4,7 +4,7 @@
 // link: worker/supervisor.c worker/supervisor_control.c worker/control.c worker/slot.c worker/signals.c
 // link: worker/json.c worker/print_json.c worker/log.c worker/clock.c worker/pool_report.c worker/monitor.c
 // link: worker/service_notify.c worker/metrics.c worker/metrics_text.c worker/metrics_process.c
-// link: worker/readiness.c worker/listen_address.c worker/supervisor_monitor.c
+// link: worker/readiness.c worker/listen_address.c worker/supervisor_monitor.c worker/descriptors.c
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -231,8 +231,11 @@ static bool tell_plan(struct retain *retain)
              &merge, 1, &rows)) {
         return false;
     }
-    (void)printf("%s %s of the account would become %s or a few more\n", rows_text(rows, 0, 0),
-                 counted(rows_int(rows, 0, 0), "row", "rows"), rows_text(rows, 0, 1));
+    if (rows_int(rows, 0, 0) == rows_int(rows, 0, 1))
+        (void)printf("no row of the account would be merged\n");
+    else
+        (void)printf("%s rows of the account would be merged into %s or a few more\n", rows_text(rows, 0, 0),
+                     rows_text(rows, 0, 1));
     rows_free(rows);
     return true;
 }
