@@ -70,16 +70,14 @@ static bool refuse_unknown_parameter(struct call *call, const char *name)
 {
     struct nearest nearest = nearest_to(name);
     char known[300];
-    char expected[400];
+    char expected[400] = "no parameters";
     char *rest = known;
     (void)snprintf(known, sizeof known, "%s", call->route->parameters);
     for (char *word; (word = strsep(&rest, " ")) != NULL;) nearest_offer(&nearest, word);
     if (nearest.name != NULL)
         (void)snprintf(expected, sizeof expected, "a parameter of this path; did you mean %s?", nearest.name);
-    else
-        (void)snprintf(
-            expected, sizeof expected, "%s%s",
-            call->route->parameters[0] == '\0' ? "no parameters" : "one of: ", call->route->parameters);
+    else if (call->route->parameters[0] != '\0')
+        (void)words_list(call->route->parameters, expected, sizeof expected);
     call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_PARAMETER,
                                         .parameter = name,
                                         .in = "query",
@@ -130,14 +128,15 @@ static bool takes_type(const char *expected, const char *type)
 static bool check_media_type(struct call *call)
 {
     const char *type = call_header(call, "Content-Type");
-    const char *expected = call->route->media_types;
-    if (expected == NULL) return true;
-    if (type != NULL && takes_type(expected, type)) return true;
-    call_refuse(call, &(struct refusal){.problem = PROBLEM_MEDIA_TYPE,
-                                        .parameter = "Content-Type",
-                                        .in = "header",
-                                        .found = slice_of_text(type != NULL ? type : ""),
-                                        .expected = expected});
+    char expected[120];
+    if (call->route->media_types == NULL) return true;
+    if (type != NULL && takes_type(call->route->media_types, type)) return true;
+    call_refuse(
+        call, &(struct refusal){.problem = PROBLEM_MEDIA_TYPE,
+                                .parameter = "Content-Type",
+                                .in = "header",
+                                .found = slice_of_text(type != NULL ? type : ""),
+                                .expected = words_list(call->route->media_types, expected, sizeof expected)});
     return false;
 }
 
@@ -164,8 +163,33 @@ static bool check_length(struct call *call)
     return false;
 }
 
+static bool refuse_header(struct call *call, const char *name, const char *found, const char *expected)
+{
+    call_answer_header(call, "Connection", "close");
+    call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_PARAMETER,
+                                        .parameter = name,
+                                        .in = "header",
+                                        .found = slice_of_text(found),
+                                        .expected = expected});
+    return false;
+}
+
+/* Where a proxy in front may see another host, or another end of the body, than is seen here (RFC 9112, 3.2
+ * and 6.3). */
+static bool check_framing(struct call *call)
+{
+    if (call->hosts == 0 && call->needs_host)
+        return refuse_header(call, "Host", "none", "a Host header, as HTTP/1.1 wants it");
+    if (call->hosts > 1) return refuse_header(call, "Host", "several", "one Host header");
+    if (call->lengths > 1)
+        return refuse_header(call, "Content-Length", "several", "one Content-Length header");
+    if (call->lengths > 0 && call->codings > 0)
+        return refuse_header(call, "Content-Length", "Content-Length and Transfer-Encoding", "one of both");
+    return true;
+}
+
 bool admission_check(struct call *call)
 {
-    return find_route(call) && access_check(call) && check_query(call) && check_media_type(call) &&
-           check_coding(call) && check_length(call);
+    return check_framing(call) && find_route(call) && access_check(call) && check_query(call) &&
+           check_media_type(call) && check_coding(call) && check_length(call);
 }
