@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 
-from winnow_test import pool
+from winnow_test import pool, shim
 from winnow_test.kafka import Kafka, jars_directory
 from winnow_test.poll import wait_until
 from winnow_test.process import ROOT, free_port
@@ -22,6 +22,15 @@ ADMIN_PASSWORD = "battery staple"
 class GuardedKafka(Kafka):
     """Kafka with an authorizer: who comes by the plain listener may do everything, and by the other one, `guarded`, the
     users winnow and reader may do what ACLs let them. A third one, `lost`, advertises an address where nobody is."""
+
+    def __init__(self, shift):
+        self._shift = shift
+        self._shim = shim.build(shift.parent, "clock_shim")
+        super().__init__()
+
+    def _java(self, main_class, *arguments):
+        variables = [f"LD_PRELOAD={self._shim}", f"CLOCK_SHIM_FILE={self._shift}"]
+        return ["env", *variables, *super()._java(main_class, *arguments)]
 
     def _write_properties(self, settings):
         self.guarded, self.lost = (f"127.0.0.1:{free_port()}" for _ in range(2))
@@ -51,7 +60,7 @@ def write_scripts(directory):
                             'until [ -e "$CLINIC/answer" ]; do read -rt 0.05 <> <(:) || :; done; rm "$CLINIC/answer"')
     # An operator's editor: puts in the address that is listened at.
     scripts["sudoedit"] = 'sed -i "s|LOST://127.0.0.1:1$|LOST://$LOST|" "$KAFKA_PROPERTIES"'
-    scripts["timedatectl"] = 'head -c 8 /dev/zero > "$CLOCK_SHIM_FILE.new" && cat "$CLOCK_SHIM_FILE.new" > "$CLOCK_SHIM_FILE"'
+    scripts["timedatectl"] = 'head -c 8 /dev/zero | dd of="$CLOCK_SHIM_FILE" conv=notrunc status=none'
     for name, text in scripts.items():
         path = directory / name
         path.write_text(f"#!/bin/bash\n{text}\n")
@@ -109,7 +118,7 @@ class Patient:
     def shell(self, command, stdin=""):
         """Runs the command in a shell whose exports last."""
         after = self.directory / "environment"
-        process = subprocess.Popen(["bash", "-c", f"{command}\ncode=$?; env -0 > {after}; exit $code"],
+        process = subprocess.Popen(["bash", "-c", f"trap 'code=$?; env -0 > {after}; exit $code' EXIT; set -e; {command}"],
                                    env=self.environment, cwd=self.directory, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         process.stdin.write(stdin)

@@ -16,8 +16,18 @@ OWN = {name: None for name in ("fsync", "synchronous_commit", "full_page_writes"
 
 
 @pytest.fixture(scope="session")
-def guarded_kafka():
-    with GuardedKafka() as broker:
+def broker_shift():
+    """By how much the broker's clock is off: a file of eight bytes of milliseconds (tests/lib/clock_shim.c)."""
+    directory = make_directory("clock")
+    path = directory / "shift"
+    path.write_bytes(bytes(8))
+    yield path
+    remove_directory(directory)
+
+
+@pytest.fixture(scope="session")
+def guarded_kafka(broker_shift):
+    with GuardedKafka(broker_shift) as broker:
         yield broker
 
 

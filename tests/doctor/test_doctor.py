@@ -7,6 +7,7 @@ import time
 import pytest
 from confluent_kafka import Consumer, Producer
 from winnow_test import shim
+from winnow_test.devbroker import DevBroker
 from winnow_test.poll import wait_until
 from winnow_test.postgres import Database
 from winnow_test.process import free_port
@@ -56,6 +57,7 @@ def test_nothing_is_written(patient):
     assert patient.database.rows(counters) == before
     assert sum(patient.kafka.end_offsets(patient.name).values()) == 0
     assert sum(patient.kafka.end_offsets(f"{patient.name}.dlq").values()) == 0
+    assert groups(patient) == []
 
 
 # ---- Kafka ----
@@ -87,9 +89,9 @@ def test_large_letters_refused(patient):
 
 
 def test_compacted_and_unclean(patient):
-    """One check with two things wrong: the worse one first, then the other."""
+    """One check with two things wrong, and a command for each."""
     patient.kafka.alter_topic(patient.name, {"cleanup.policy": "compact", "unclean.leader.election.enable": "true"})
-    patient.heal("topic-settings", "topic-settings")
+    patient.heal("topic-settings")
 
 
 def test_too_many_workers(patient):
@@ -129,6 +131,52 @@ def test_may_see_and_not_use(patient):
     patient.shell(f"{give} --operation Describe --topic {patient.name} --resource-pattern-type prefixed")
     patient.shell(f"{give} --operation Read --group g-{patient.name}")
     patient.heal("read-permission", "write-permission")
+
+
+def as_login(patient, user, password=PASSWORD):
+    patient.set(brokers=patient.kafka.guarded, kafka_security_protocol="SASL_PLAINTEXT", kafka_sasl_mechanism="PLAIN",
+                kafka_sasl_username=user, kafka_sasl_password=password)
+
+
+def ends(patient):
+    return patient.kafka.end_offsets(f"{patient.name}.dlq"), patient.kafka.end_offsets(patient.name)
+
+
+def test_may_write_to_another_topic_only(patient):
+    """The brokers give it a producer's id: what is missing shows by a message that is refused in any case."""
+    as_login(patient, "reader")
+    give = f"kafka-acls.sh --bootstrap-server {patient.kafka.brokers} --add --allow-principal User:reader"
+    patient.shell(f"{give} --operation Describe --operation DescribeConfigs --topic {patient.name}.dlq")
+    patient.shell(f"{give} --operation Read --topic {patient.name} && {give} --operation Read --group g-{patient.name}")
+    patient.shell(f"{give} --operation Write --topic other-{patient.name}")
+    before = ends(patient)
+    report = patient.doctor()
+    assert report.bad() == ["write-permission"]
+    assert report["write-permission"]["found"] == f"may not write to topic {patient.name}.dlq"
+    report = patient.heal("write-permission")
+    assert report["write-permission"]["found"] == f"may write to topic {patient.name}.dlq"
+    assert ends(patient) == before
+
+
+def test_clock_of_the_broker_needs_permissions(patient):
+    """Without them nothing is asked and nothing is written; the mend gives just these."""
+    as_login(patient, "reader")
+    give = f"kafka-acls.sh --bootstrap-server {patient.kafka.brokers} --add --allow-principal User:reader"
+    patient.shell(f"{give} --operation Read --topic {patient.name} && {give} --operation Read --group g-{patient.name}")
+    patient.shell(f"{give} --operation Write --topic {patient.name}.dlq")
+    before = patient.kafka.end_offsets("__consumer_offsets")
+    report = patient.doctor()
+    assert report.bad() == [] and report["broker-clock"]["verdict"] == "skip"
+    assert report["broker-clock"]["found"].startswith("not asked: needs Read of topic __consumer_offsets")
+    assert patient.kafka.end_offsets("__consumer_offsets") == before
+    patient.shell(report["broker-clock"]["mend"])
+    assert "the broker's clock is 0." in patient.doctor()["broker-clock"]["found"]
+    assert f"g-{patient.name}.doctor" not in groups(patient)
+
+
+def groups(patient):
+    """Those of this patient."""
+    return [group.id for group in patient.kafka.admin().list_groups(timeout=20) if patient.name in group.id]
 
 
 def test_wrong_kafka_password(patient):
@@ -328,6 +376,17 @@ def test_events_in_the_default_partition(patient):
     assert report["default-partition"]["found"] == "holds only months that are far off"
 
 
+def test_nothing_is_durable(patient):
+    """What three lines say is mended by what is printed, all of it."""
+    admin(patient, "ALTER SYSTEM SET fsync = off")
+    admin(patient, "ALTER SYSTEM SET full_page_writes = off")
+    admin(patient, f'ALTER ROLE "{patient.name}" SET synchronous_commit = off')
+    admin(patient, "SELECT pg_reload_conf()")
+    wait_until(lambda: patient.doctor()["durability"]["found"].count(" is off") == 3, 20, "all three are seen to be off")
+    patient.shell(patient.doctor()["durability"]["mend"])
+    wait_until(lambda: patient.doctor().bad() == [], 20, "they are on again")
+
+
 @pytest.mark.parametrize("name, scope", [("fsync", "SYSTEM"), ("full_page_writes", "SYSTEM"),
                                          ("synchronous_commit", "DATABASE"), ("synchronous_commit", "ROLE")])
 def test_not_durable(patient, name, scope):
@@ -441,14 +500,48 @@ def test_letters_that_nobody_publishes(patient):
         assert pool.wait(20) == 0
 
 
-def test_clock_is_off(patient, tmp_path):
+def set_clock(path, ahead_ms):
+    """In place: it is mapped."""
+    with open(path, "r+b") as file:
+        file.write(ahead_ms.to_bytes(8, "little", signed=True))
+
+
+def seconds_off(report, check, direction):
+    return float(re.search(rf"clock is (\d+\.\d+) s {direction}", report[check]["found"])[1])
+
+
+def test_clock_of_this_host_is_off(patient, tmp_path):
     shift = tmp_path / "shift"
-    shift.write_bytes((7000).to_bytes(8, "little"))
+    shift.write_bytes(bytes(8))
+    set_clock(shift, 7000)
     patient.environment |= {"LD_PRELOAD": str(shim.build(tmp_path, "clock_shim")), "CLOCK_SHIM_FILE": str(shift)}
     report = patient.doctor()
-    assert report.bad() == ["clocks"]
-    assert float(re.search(r"clock is (\d+\.\d+) s behind", report["clocks"]["found"])[1]) == pytest.approx(7, abs=0.5)
-    patient.heal("clocks")
+    assert report.bad() == ["broker-clock", "database-clock"]
+    for check in report.bad():
+        assert seconds_off(report, check, "behind") == pytest.approx(7, abs=0.5)
+    patient.heal("broker-clock")
+
+
+def test_clock_of_the_broker_is_off(patient, broker_shift):
+    set_clock(broker_shift, 7000)
+    patient.environment["CLOCK_SHIM_FILE"] = str(broker_shift)  # for timedatectl
+    try:
+        report = patient.doctor()
+        assert report.bad() == ["broker-clock"]
+        assert seconds_off(report, "broker-clock", "ahead of") == pytest.approx(7, abs=0.5)
+        patient.heal("broker-clock")
+    finally:
+        set_clock(broker_shift, 0)
+
+
+def test_broker_that_does_not_know_the_questions(patient):
+    """librdkafka 2.0.2 would end the process for a question about a group that its coordinator does not know."""
+    with DevBroker(topics={"t": 4}) as broker:
+        patient.set(brokers=broker.brokers, topic="t")
+        report = patient.doctor("--timeout", "1")
+    assert report.bad() == ["cluster"] or report.bad() == []
+    assert [report[name]["verdict"] for name in ("topic-settings", "group", "broker-clock", "dead-letter-settings")] == ["skip"] * 4
+    assert "idempotently" in report["write-permission"]["found"] and report["retention"]["verdict"] == "ok"
 
 
 def test_library_that_aborts_is_told(patient, tmp_path):

@@ -40,10 +40,10 @@ const struct command_usage usage_doctor = {
     .synopsis = "winnow doctor [options]",
     .summary = "find out what is wrong, and what mends it",
     .description =
-        "Looks at everything that a pool with these settings needs, from the brokers to the disk, and writes "
-        "nothing. One line a check: ok, warn, fail, or skip with what it needs; below it the command that "
-        "mends "
-        "it.\n"
+        "Looks at everything that a pool with these settings needs, from the brokers to the disk, and "
+        "changes "
+        "nothing. One line a check: ok, warn, fail, or skip with what it needs; below it the commands that "
+        "mend it.\n"
         "Exit code 0: nothing failed; 1: something did; 78: the configuration is wrong.",
     .example = "winnow doctor -b localhost:9092 -t events -d dbname=winnow",
     .options = options,
@@ -63,6 +63,16 @@ static void print_text(const char *before, const char *text)
     (void)printf("%s%s\n", before, shown);
 }
 
+static void print_mend(const char *mend)
+{
+    char line[MEND_SIZE];
+    for (size_t size; *mend != '\0'; mend += size + (mend[size] != '\0')) {
+        size = strcspn(mend, "\n");
+        (void)snprintf(line, sizeof line, "%.*s", (int)size, mend);
+        print_text("      $ ", line);
+    }
+}
+
 static void print_finding(const struct check *check, const struct finding *finding)
 {
     static const enum colour colours[] = {[CHECK_OK] = COLOUR_GREEN,
@@ -73,7 +83,7 @@ static void print_finding(const struct check *check, const struct finding *findi
     (void)snprintf(head, sizeof head, "%s%-5s%s %-20s  ", colour_on(STDOUT_FILENO, colours[finding->verdict]),
                    verdict_name(finding->verdict), colour_on(STDOUT_FILENO, COLOUR_NONE), check->name);
     print_text(head, finding->found);
-    if (finding->mend[0] != '\0') print_text("      $ ", finding->mend);
+    print_mend(finding->mend);
     (void)fflush(stdout); /* errors are told at the end of the process */
 }
 

@@ -1,5 +1,6 @@
 /* What `winnow doctor` looks at: checks in the order in which one thing needs another. A check that fails is
- * told once; what needs it is skipped and says so. Nothing is written anywhere. */
+ * told once; what needs it is skipped and says so. Nothing is written anywhere, but for one offset of a group
+ * of our own that is taken away again (broker_clock.c). */
 #ifndef WINNOW_EXAMINATION_H
 #define WINNOW_EXAMINATION_H
 
@@ -17,13 +18,13 @@
 enum verdict { CHECK_OK, CHECK_WARN, CHECK_FAIL, CHECK_SKIP };
 
 #define FOUND_SIZE 1024 /* bytes, with the terminating NUL */
-#define MEND_SIZE  2048
+#define MEND_SIZE  4096
 
 /* What a check came to. */
 struct finding {
     enum verdict verdict;
     char found[FOUND_SIZE]; /* one line for a person */
-    char mend[MEND_SIZE];   /* a command to paste into a shell; "": there is none */
+    char mend[MEND_SIZE];   /* commands to paste into a shell, one a line; "": there is none */
 };
 
 /* What checks leave for those behind them. */
@@ -41,7 +42,6 @@ struct examination {
     struct kafka_config *topic_config;
 
     struct kafka_reader *reader; /* NULL until the topic is read */
-    int64_t newest_ms; /* timestamp of a message at the end of the topic; 0 or less: none is known */
 
     struct database *database; /* NULL: it could not be opened, see the fault */
     bool database_asked;
@@ -80,6 +80,10 @@ MUST_CHECK bool ask_database(struct examination *examination, struct finding *fi
 MUST_CHECK bool ask_stream(struct examination *examination, struct finding *finding, const char *sql,
                            struct rows **ret_rows);
 
+/* Compares the time that a clock told, asked between two moments of this host's. */
+void judge_clock(struct finding *finding, const char *whose, double told_ms, int64_t before_ms,
+                 int64_t after_ms);
+
 /* The checks, by what they look at. */
 void examine_configuration(struct examination *examination, struct finding *ret_finding);
 void examine_libraries(struct examination *examination, struct finding *ret_finding);
@@ -107,7 +111,8 @@ void examine_durability(struct examination *examination, struct finding *ret_fin
 void examine_connections(struct examination *examination, struct finding *ret_finding);
 void examine_locks(struct examination *examination, struct finding *ret_finding);
 void examine_disk(struct examination *examination, struct finding *ret_finding);
-void examine_clocks(struct examination *examination, struct finding *ret_finding);
+void examine_database_clock(struct examination *examination, struct finding *ret_finding);
+void examine_broker_clock(struct examination *examination, struct finding *ret_finding);
 void examine_cluster(struct examination *examination, struct finding *ret_finding);
 void examine_halted(struct examination *examination, struct finding *ret_finding);
 void examine_dead_letters(struct examination *examination, struct finding *ret_finding);

@@ -6,6 +6,7 @@
 
 #include "doctor/examination.h"
 #include "doctor/mend.h"
+#include "kafka_permission.h"
 #include "kafka_properties.h"
 #include "library_versions.h"
 #include "shell_quote.h"
@@ -334,17 +335,20 @@ void examine_write_permission(struct examination *examination, struct finding *r
 {
     struct fault fault;
     char resource[ADDRESS_SIZE];
-    option_of("--topic", examination->settings->dead_letter_topic, resource);
-    if (kafka_producer_id_given(examination->settings, examination->timeout_ms, &fault)) {
-        finding_add(ret_finding, CHECK_OK,
-                    "the brokers let this login write idempotently; that it may to %s shows when the first "
-                    "letter goes",
-                    examination->settings->dead_letter_topic);
+    const char *topic = examination->settings->dead_letter_topic;
+    int64_t limit = kafka_config_number(examination->dead_letter_config, "max.message.bytes");
+    option_of("--topic", topic, resource);
+    if (kafka_may_write(examination->settings, topic, limit, examination->timeout_ms, &fault)) {
+        if (limit >= 0 && limit <= KAFKA_OVERSIZE_MAX)
+            finding_add(ret_finding, CHECK_OK, "may write to topic %s", topic);
+        else
+            finding_add(ret_finding, CHECK_OK, "may write idempotently; whether to topic %s %s", topic,
+                        limit < 0 ? "can only be asked when its max.message.bytes is told"
+                                  : "is not asked, for which a message above its max.message.bytes is sent");
         return;
     }
     if (mend_denial(examination, ret_finding, &fault, "--operation Write", resource))
-        finding_add(ret_finding, CHECK_FAIL, "may write to no topic, nor to %s",
-                    examination->settings->dead_letter_topic);
+        finding_add(ret_finding, CHECK_FAIL, "may not write to topic %s", topic);
     else
-        finding_add(ret_finding, CHECK_FAIL, "no id for an idempotent producer: %s", fault.text);
+        finding_add(ret_finding, CHECK_FAIL, "%s", fault.text);
 }

@@ -75,9 +75,7 @@ void examine_connections(struct examination *examination, struct finding *ret_fi
         finding_add(ret_finding, CHECK_WARN, "too few are left");
         mend_psql(examination, ret_finding, SUPERUSER, NULL, "ALTER SYSTEM SET max_connections = %" PRId64,
                   rows_int(rows, 0, 0) + needed + 10);
-        size_t size = strlen(ret_finding->mend);
-        (void)snprintf(ret_finding->mend + size, sizeof ret_finding->mend - size,
-                       " && sudo systemctl restart postgresql");
+        mend_run(ret_finding, "sudo systemctl restart postgresql");
     }
     rows_free(rows);
 }
@@ -142,9 +140,8 @@ static void tell_oldest(struct examination *examination, struct finding *finding
                     "a transaction of %s (%s, %s) is open for %s s and keeps vacuum from its work",
                     rows_text(rows, 0, 1), rows_text(rows, 0, 2), rows_text(rows, 0, 3),
                     rows_text(rows, 0, 4));
-        if (finding->mend[0] == '\0')
-            mend_psql(examination, finding, SUPERUSER, NULL, "SELECT pg_terminate_backend(%s)",
-                      rows_text(rows, 0, 0));
+        mend_psql(examination, finding, SUPERUSER, NULL, "SELECT pg_terminate_backend(%s)",
+                  rows_text(rows, 0, 0));
     }
     rows_free(rows);
 }
@@ -156,8 +153,7 @@ static void tell_prepared(struct examination *examination, struct finding *findi
     if (rows_count(rows) > 0) {
         finding_add(finding, CHECK_WARN, "a prepared transaction, %s, waits for %s s to be ended",
                     rows_text(rows, 0, 0), rows_text(rows, 0, 2));
-        if (finding->mend[0] == '\0')
-            mend_psql(examination, finding, SUPERUSER, NULL, "ROLLBACK PREPARED %s", rows_text(rows, 0, 1));
+        mend_psql(examination, finding, SUPERUSER, NULL, "ROLLBACK PREPARED %s", rows_text(rows, 0, 1));
     }
     rows_free(rows);
 }
@@ -170,7 +166,7 @@ static void tell_horizon(struct examination *examination, struct finding *findin
     if (millions > 1000) {
         finding_add(finding, CHECK_WARN,
                     "%" PRId64 " million transactions since the database was frozen, of 2,000", millions);
-        if (finding->mend[0] == '\0') mend_psql(examination, finding, SUPERUSER, NULL, "VACUUM FREEZE");
+        mend_psql(examination, finding, SUPERUSER, NULL, "VACUUM FREEZE");
     }
     if (finding->verdict == CHECK_OK)
         finding_add(
