@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "utf8.h"
 
 #define SILENT_MS   INT64_C(2000)
 #define REDRAW_MS   INT64_C(250)
@@ -79,6 +80,7 @@ static void add(char *line, const char *separator, const char *text, const char 
 {
     size_t used = strlen(line);
     (void)snprintf(line + used, PROGRESS_LINE_SIZE - used, "%s%s%s", separator, text, unit);
+    utf8_mend_end(line);
 }
 
 static void add_count(struct progress *progress, char *line)
@@ -147,7 +149,7 @@ static void draw(struct progress *progress, char line[PROGRESS_LINE_SIZE])
 {
     char drawn[PROGRESS_LINE_SIZE + 16];
     size_t width = terminal_width();
-    if (strlen(line) >= width) line[width > 1 ? width - 1 : 0] = '\0';
+    line[utf8_fitting(line, width > 1 ? width - 1 : 0)] = '\0';
     (void)snprintf(drawn, sizeof drawn, "\r%s\x1b[K", line);
     put(drawn);
     progress->is_drawn = true;
@@ -190,6 +192,7 @@ void progress_update(struct progress *progress, int64_t done, int64_t position)
 void progress_note(struct progress *progress, const char *note)
 {
     (void)snprintf(progress->note, sizeof progress->note, "%s", note);
+    utf8_mend_end(progress->note);
 }
 
 void progress_hide(struct progress *progress)

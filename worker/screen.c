@@ -48,7 +48,8 @@ static void put(const char *data, size_t size)
     (void)fflush(stdout);
 }
 
-/* Keys come one by one and are not shown; nobody can stop us in the middle of a drawing. */
+/* Keys come one by one and are not shown; nobody can stop us in the middle of a drawing. q is the terminal's
+ * key for SIGQUIT, so that it is heard, as Ctrl-C is, while a server does not answer. */
 static void take_keys(struct screen *screen)
 {
     struct termios now;
@@ -56,6 +57,7 @@ static void take_keys(struct screen *screen)
     now = screen->before;
     now.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     now.c_cc[VSUSP] = _POSIX_VDISABLE;
+    now.c_cc[VQUIT] = 'q';
     now.c_cc[VMIN] = 1;
     now.c_cc[VTIME] = 0;
     (void)tcsetattr(STDIN_FILENO, TCSANOW, &now);
@@ -103,17 +105,6 @@ void screen_begin(struct screen *screen)
     (void)buffer_add(&screen->out, TO_THE_TOP, strlen(TO_THE_TOP));
 }
 
-/* Bytes of the text that fit into the columns, a character being as wide as any other. */
-static size_t fitting(const char *text, size_t columns)
-{
-    size_t at = 0;
-    for (size_t column = 0; text[at] != '\0' && column < columns; column++) {
-        at++;
-        while (utf8_is_tail((unsigned char)text[at])) at++;
-    }
-    return at;
-}
-
 static void add_text(struct screen *screen, const char *text)
 {
     (void)buffer_add(&screen->out, text, strlen(text));
@@ -129,7 +120,7 @@ void screen_line(struct screen *screen, enum colour colour, const char *format, 
     (void)vsnprintf(line, sizeof line, format, values);
     va_end(values);
     add_text(screen, colour_on(STDOUT_FILENO, colour));
-    (void)buffer_add(&screen->out, line, fitting(line, screen->columns));
+    (void)buffer_add(&screen->out, line, utf8_fitting(line, screen->columns));
     add_text(screen, colour_on(STDOUT_FILENO, COLOUR_NONE));
     add_text(screen, TO_END_OF_LINE "\r\n");
     screen->drawn++;

@@ -34,6 +34,7 @@ struct examination {
     const char *flags_pool;    /* the same for `winnow pool` */
     const char *flags_resume;  /* the same for `winnow resume`, but for the database */
     int timeout_ms;            /* of a check */
+    int64_t transaction_age_s; /* from which an open transaction is a finding */
 
     struct kafka_admin *kafka; /* NULL until "configuration" is ok */
     struct kafka_cluster cluster;
@@ -74,6 +75,10 @@ void finding_add(struct finding *finding, enum verdict verdict, const char *form
 
 /* Runs a statement of a check; when it fails, so does the check. */
 MUST_CHECK bool ask_database(struct examination *examination, struct finding *finding, const char *sql,
+                             struct rows **ret_rows);
+
+/* The same with $1, how old a transaction may be, as text. */
+MUST_CHECK bool ask_with_age(struct examination *examination, struct finding *finding, const char *sql,
                              struct rows **ret_rows);
 
 /* The same with $1, the group, and $2, the topic. */
