@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counted.h"
 #include "machine_state.h"
 
 static void drop_rows(struct machine *machine)
@@ -35,8 +36,8 @@ static void absorb_quiet(struct machine *machine)
     for (size_t i = 0; i < machine->partition_count; i++) partition_reset(&machine->partitions[i]);
     machine->claim_due = false;
     machine->start_due = false;
-    machine_say(machine, NOTE_INFO, "quiet", "nothing new is taken; %zu partitions stay ours",
-                machine->partition_count);
+    machine_say(machine, NOTE_INFO, "quiet", "nothing new is taken; %zu %s ours", machine->partition_count,
+                counted((int64_t)machine->partition_count, "partition stays", "partitions stay"));
 }
 
 static void absorb_resumed(struct machine *machine, int64_t now_ms)
@@ -89,14 +90,15 @@ static void absorb_assigned(struct machine *machine, const struct input *input)
             machine, NOTE_WARNING, "no_partitions",
             "the group gave us no partition: there are more workers than partitions, this one is idle");
     } else {
-        machine_say(machine, NOTE_INFO, "assigned", "the group gave us %zu partitions", input->count);
+        machine_say(machine, NOTE_INFO, "assigned", "the group gave us %zu %s", input->count,
+                    counted((int64_t)input->count, "partition", "partitions"));
     }
 }
 
 static void absorb_revoked(struct machine *machine)
 {
-    machine_say(machine, NOTE_INFO, "revoked", "the group took back %zu partitions",
-                machine->partition_count);
+    machine_say(machine, NOTE_INFO, "revoked", "the group took back %zu %s", machine->partition_count,
+                counted((int64_t)machine->partition_count, "partition", "partitions"));
     machine_forget_partitions(machine);
     drop_rows(machine);
     machine->claim_due = false;
@@ -108,8 +110,8 @@ static void tell_recovery(struct machine *machine, int64_t now_ms)
     const struct trouble trouble = machine->trouble;
     if (trouble.attempts == 0) return;
     machine->trouble = (struct trouble){0};
-    machine_say(machine, NOTE_INFO, "recovered", "after %" PRId64 " ms and %u attempts",
-                now_ms - trouble.since_ms, trouble.attempts);
+    machine_say(machine, NOTE_INFO, "recovered", "after %" PRId64 " ms and %u %s", now_ms - trouble.since_ms,
+                trouble.attempts, counted(trouble.attempts, "attempt", "attempts"));
 }
 
 static void absorb_claimed(struct machine *machine, const struct input *input, int64_t now_ms)
@@ -169,8 +171,8 @@ static void absorb_record(struct machine *machine, const struct input *input, in
         if (gap == 0) return;
         machine->counters.gaps++;
         machine_say(machine, NOTE_INFO, "gap",
-                    "partition %" PRId32 " has no messages at %" PRId64 " offsets before %" PRId64,
-                    partition->number, gap, input->record.offset);
+                    "partition %" PRId32 " has no messages at %" PRId64 " %s before %" PRId64,
+                    partition->number, gap, counted(gap, "offset", "offsets"), input->record.offset);
         return;
     case VERDICT_DROP: /* read before a seek or a rebalance: no error, only late */
         machine->counters.stale++;
@@ -205,9 +207,10 @@ static void absorb_out_of_range(struct machine *machine, const struct input *inp
     machine_restart(machine);
     if (lost == 0) return;
     machine_say(machine, NOTE_ERROR, "retention_loss",
-                "partition %" PRId32 ": %" PRId64 " messages before offset %" PRId64
-                " were deleted from the topic before they were read; the range is kept in winnow.batch_log",
-                partition->number, lost, partition->cursor);
+                "partition %" PRId32 ": %" PRId64 " %s before offset %" PRId64
+                " %s deleted from the topic unread; the range is kept in winnow.batch_log",
+                partition->number, lost, counted(lost, "message", "messages"), partition->cursor,
+                counted(lost, "was", "were"));
 }
 
 static void absorb_end(struct machine *machine, const struct input *input, int64_t now_ms)

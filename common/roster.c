@@ -341,6 +341,15 @@ bool roster_resize(struct roster *roster, unsigned count)
     return true;
 }
 
+void roster_set_options(struct roster *roster, unsigned count, int64_t drain_ms, int64_t rejoin_ms)
+{
+    struct roster_options *options = &roster->options;
+    if (options->count != count && !roster_resize(roster, count)) roster->drained_count = count;
+    options->count = count;
+    options->drain_ms = drain_ms;
+    options->rejoin_ms = rejoin_ms;
+}
+
 bool roster_drain(struct roster *roster)
 {
     if (roster->stopping || roster->drained) return false;

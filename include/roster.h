@@ -149,6 +149,9 @@ MUST_CHECK bool roster_shrink(struct roster *roster);
  * ROSTER_MEMBER_COUNT_MAX, while drained and while stopping. */
 MUST_CHECK bool roster_resize(struct roster *roster, unsigned count);
 
+/* Other options from now on. Another count than before resizes the pool, at once or when it is resumed. */
+void roster_set_options(struct roster *roster, unsigned count, int64_t drain_ms, int64_t rejoin_ms);
+
 /* Every worker is asked to end, and none is started until roster_resume() wants as many again. False when it
  * is so already, and while stopping. */
 MUST_CHECK bool roster_drain(struct roster *roster);

@@ -45,7 +45,8 @@ static inline size_t utf8_count(const char *text, size_t size)
     return count;
 }
 
-/* Bytes of the text, ended by NUL, that fit into the columns, a character being as wide as any other. */
+/* Bytes of the text, which ends with NUL, that fit into the columns of a terminal, a character being as wide
+ * as any other. */
 static inline size_t utf8_fitting(const char *text, size_t columns)
 {
     size_t at = 0;

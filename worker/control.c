@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "json_text.h"
 #include "log.h"
 
@@ -27,6 +28,7 @@ struct control {
     int fd;
     int lock_fd;
     char *path;
+    int64_t pause_end_ms; /* until then nobody is let in; 0: everybody is */
     struct client clients[CONTROL_CLIENTS_MAX];
 };
 
@@ -128,13 +130,15 @@ unsigned control_descriptors(const struct control *control, struct pollfd *ret_d
         const short events = client->answer.size > 0 ? POLLOUT : POLLIN;
         ret_descriptors[count++] = (struct pollfd){.fd = client->fd, .events = events};
     }
-    if (has_room) ret_descriptors[count++] = (struct pollfd){.fd = control->fd, .events = POLLIN};
+    if (has_room && control->pause_end_ms == 0)
+        ret_descriptors[count++] = (struct pollfd){.fd = control->fd, .events = POLLIN};
     return count;
 }
 
 int64_t control_deadline_ms(const struct control *control)
 {
     int64_t deadline_ms = INT64_MAX;
+    if (control != NULL && control->pause_end_ms != 0) deadline_ms = control->pause_end_ms;
     for (unsigned i = 0; control != NULL && i < CONTROL_CLIENTS_MAX; i++) {
         const struct client *client = &control->clients[i];
         if (client->fd >= 0 && client->deadline_ms < deadline_ms) deadline_ms = client->deadline_ms;
@@ -153,13 +157,27 @@ static bool may_ask(int fd)
     return false;
 }
 
+/* Who waits to be let in makes the listener readable all the time: without a free descriptor it is not looked
+ * at for a while. */
+static void pause_when_full(struct control *control, int64_t now_ms)
+{
+    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) return;
+    control->pause_end_ms = now_ms + DESCRIPTORS_PAUSE_MS;
+    descriptors_tell("the control socket");
+}
+
 static void accept_all(struct control *control, int64_t now_ms)
 {
+    if (now_ms < control->pause_end_ms) return;
+    control->pause_end_ms = 0;
     for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         if (control->clients[i].fd >= 0) continue;
         // cppcheck-suppress nullPointer // accept(2) allows it
         const int fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) return; /* nobody is there, or whoever was has gone */
+        if (fd < 0) { /* nobody is there, or whoever was has gone */
+            pause_when_full(control, now_ms);
+            return;
+        }
         if (may_ask(fd))
             control->clients[i] = (struct client){.fd = fd, .deadline_ms = now_ms + CONTROL_CLIENT_MS};
         else

@@ -49,7 +49,8 @@ unsigned control_descriptors(const struct control *control, struct pollfd *ret_d
 /* When control_serve() has something to do though no descriptor is ready; INT64_MAX: never. */
 int64_t control_deadline_ms(const struct control *control);
 
-/* Accepts, reads, answers and writes whatever can be without waiting. Takes NULL. */
+/* Accepts, reads, answers and writes whatever can be without waiting. Without a free file descriptor nobody
+ * is let in for a while. Takes NULL. */
 void control_serve(struct control *control, int64_t now_ms, control_answer answer, void *context);
 
 #endif

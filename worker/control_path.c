@@ -31,23 +31,31 @@ static bool find_runtime_directory(char *ret_directory, size_t size)
     return found;
 }
 
-bool control_path_find(const struct settings *settings, char ret_path[CONTROL_PATH_SIZE])
+/* Where the pool's user is not the one that asks: its socket is there, and ours is not. */
+static bool is_of_another_user(const char *system_path, const char *own_path)
+{
+    return access(own_path, F_OK) != 0 && access(system_path, F_OK) == 0;
+}
+
+bool control_path_find(const struct settings *settings, bool to_ask, char ret_path[CONTROL_PATH_SIZE])
 {
     char name[96];
     char directory[128];
+    char system_path[CONTROL_PATH_SIZE];
     const char *own = getenv("XDG_RUNTIME_DIR");
     if (control_path_is_set(settings)) {
         (void)snprintf(ret_path, CONTROL_PATH_SIZE, "%s", settings->control_socket);
         return strcmp(ret_path, "none") != 0;
     }
     print_name(settings->group, name, sizeof(name));
+    (void)snprintf(system_path, CONTROL_PATH_SIZE, SYSTEM_DIRECTORY "/%s.sock", name);
+    ret_path[0] = '\0';
+    if (own != NULL && own[0] == '/' && strlen(own) < sizeof(directory))
+        (void)snprintf(ret_path, CONTROL_PATH_SIZE, "%s/winnow-%s.sock", own, name);
     if (find_runtime_directory(directory, sizeof(directory)))
         (void)snprintf(ret_path, CONTROL_PATH_SIZE, "%s/%s.sock", directory, name);
-    else if (access(SYSTEM_DIRECTORY, W_OK | X_OK) == 0)
-        (void)snprintf(ret_path, CONTROL_PATH_SIZE, SYSTEM_DIRECTORY "/%s.sock", name);
-    else if (own != NULL && own[0] == '/' && strlen(own) < sizeof(directory))
-        (void)snprintf(ret_path, CONTROL_PATH_SIZE, "%s/winnow-%s.sock", own, name);
-    else
-        return false;
-    return true;
+    else if (access(SYSTEM_DIRECTORY, W_OK | X_OK) == 0 ||
+             (to_ask && is_of_another_user(system_path, ret_path)))
+        (void)snprintf(ret_path, CONTROL_PATH_SIZE, "%s", system_path);
+    return ret_path[0] != '\0';
 }

@@ -64,6 +64,7 @@ void metrics_release(struct metrics *metrics)
         if (metrics_get(&entry->epoch) == 0) break;
         atomic_store_explicit(&entry->held, 0, memory_order_relaxed);
     }
+    metrics_set(&metrics->not_shown, 0);
     metrics_set(&metrics->database, LINK_UNKNOWN);
     metrics_set(&metrics->broker, LINK_UNKNOWN);
 }

@@ -66,7 +66,7 @@ enum {
 enum { OUTCOME_STORED, OUTCOME_DUPLICATE, OUTCOME_DEAD, OUTCOME_COUNT };
 
 #define METRICS_BUCKETS_MAX    20
-#define METRICS_PARTITIONS_MAX 1024 /* of one slot; what it meets beyond them is not shown */
+#define METRICS_PARTITIONS_MAX 1024 /* of one slot; those it meets beyond them are only counted */
 
 /* Counts by upper bound; the last bucket has none. */
 struct metrics_histogram {
@@ -113,6 +113,7 @@ struct metrics {
     _Atomic int64_t unpublished; /* dead letters that are not in their topic yet, at most UNPUBLISHED_MAX */
     _Atomic int64_t unpublished_oldest_ms; /* when the oldest was stored; 0: there is none */
     _Atomic int64_t unpublished_at_ms;     /* when that was looked at; 0: never */
+    _Atomic int64_t not_shown;             /* partitions that are held, and have no entry for want of room */
     struct metrics_histogram histograms[HISTOGRAM_COUNT];
     struct metrics_partition partitions[METRICS_PARTITIONS_MAX];
 };

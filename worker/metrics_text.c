@@ -212,6 +212,12 @@ static void print_partitions(struct buffer *text, const struct pool_state *state
     print_gauges(text, &partitions);
     double held = 0;
     for (size_t i = 0; i < partitions.count; i++) held += flag(&partitions.list[i]->held) ? 1 : 0;
+    double not_shown = 0;
+    for (size_t slot = 0; slot < state->page->used; slot++)
+        not_shown += (double)metrics_get(&state->page->metrics[slot].not_shown);
+    add_gauge(text, "winnow_partitions_not_shown",
+              "Partitions that workers hold and that have no series here: a worker shows 1024 at the most.",
+              not_shown);
     add_gauge(text, "winnow_partitions_held", "Partitions that workers of this pool hold.", held);
     free((void *)partitions.list);
 }

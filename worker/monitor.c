@@ -10,12 +10,13 @@
 
 #include "buffer.h"
 #include "clock.h"
+#include "descriptors.h"
 #include "log.h"
 #include "metrics_text.h"
 #include "readiness.h"
 
 #define BACKLOG          16
-#define GUESTS_MAX       32
+#define GUESTS_MAX       64
 #define GUEST_MS         INT64_C(10000) /* from the first byte to the last one */
 #define SILENCE_S        5U
 #define CONNECTION_BYTES ((size_t)8 * 1024)
@@ -28,8 +29,25 @@ struct guest {
 struct monitor {
     struct MHD_Daemon *daemon;
     const struct pool_state *state; /* while it serves */
+    int64_t pause_end_ms; /* until then nobody is served, for want of descriptors; 0: there are some */
     struct guest guests[GUESTS_MAX];
 };
+
+static bool has_room(const struct monitor *monitor)
+{
+    for (size_t i = 0; i < GUESTS_MAX; i++) {
+        if (monitor->guests[i].deadline_ms == 0) return true;
+    }
+    return false;
+}
+
+/* Sent away at once. libmicrohttpd 0.9.75 itself lets them wait at its limit, and those who are in as well.
+ */
+static enum MHD_Result on_arrival(void *context, const struct sockaddr *address, socklen_t address_size)
+{
+    (void)address, (void)address_size;
+    return has_room(context) ? MHD_YES : MHD_NO;
+}
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **place,
                           enum MHD_ConnectionNotificationCode code)
@@ -43,10 +61,31 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     for (size_t i = 0; i < GUESTS_MAX && guest == NULL; i++) {
         if (monitor->guests[i].deadline_ms == 0) guest = &monitor->guests[i];
     }
-    if (guest == NULL) return; /* libmicrohttpd lets no more in than there are places */
+    if (guest == NULL) return; /* none is let in for whom there is no place */
     guest->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     guest->deadline_ms = clock_now_ms() + GUEST_MS;
     *place = guest;
+}
+
+static bool has_guests(const struct monitor *monitor)
+{
+    for (size_t i = 0; i < GUESTS_MAX; i++) {
+        if (monitor->guests[i].deadline_ms != 0) return true;
+    }
+    return false;
+}
+
+/* libmicrohttpd stops listening by itself, but not before its first guest: then it would be called again at
+ * once, for nothing. A guest that is there gives a descriptor back. */
+static bool must_pause(struct monitor *monitor)
+{
+    const int64_t now_ms = clock_now_ms();
+    if (now_ms < monitor->pause_end_ms) return true;
+    monitor->pause_end_ms = 0;
+    if (has_guests(monitor) || descriptors_are_left()) return false;
+    monitor->pause_end_ms = now_ms + DESCRIPTORS_PAUSE_MS;
+    descriptors_tell("the metrics endpoint");
+    return true;
 }
 
 static void end_late_guests(struct monitor *monitor)
@@ -136,10 +175,10 @@ static void on_log(void *context, const char *format, va_list values)
 
 static struct MHD_Daemon *start(struct monitor *monitor, int fd)
 {
-    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, monitor,
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, on_arrival, monitor, on_request, monitor,
                             MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, monitor, MHD_OPTION_CONNECTION_LIMIT,
-                            (unsigned)GUESTS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S,
+                            (unsigned)GUESTS_MAX + 1, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_END);
 }
 
@@ -181,17 +220,20 @@ uint16_t monitor_port(const struct monitor *monitor)
 
 int monitor_fd(const struct monitor *monitor)
 {
+    if (monitor->pause_end_ms != 0) return -1;
     return MHD_get_daemon_info(monitor->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 }
 
 int64_t monitor_wait_ms(const struct monitor *monitor)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms;
+    if (monitor->pause_end_ms != 0) return DESCRIPTORS_PAUSE_MS;
     return MHD_get_timeout(monitor->daemon, &wait_ms) == MHD_YES ? (int64_t)wait_ms : -1;
 }
 
 void monitor_serve(struct monitor *monitor, const struct pool_state *state)
 {
+    if (must_pause(monitor)) return;
     monitor->state = state;
     end_late_guests(monitor);
     (void)MHD_run(monitor->daemon);

@@ -20,7 +20,7 @@ void monitor_close(struct monitor *monitor); /* takes NULL */
 
 uint16_t monitor_port(const struct monitor *monitor);
 
-/* Readable when there is something to serve. */
+/* Readable when there is something to serve; -1 while it waits for a descriptor that is free. */
 int monitor_fd(const struct monitor *monitor);
 
 /* After how many milliseconds to serve at the latest; -1: when monitor_fd() says so. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "counted.h"
 #include "log.h"
 #include "service_notify.h"
 
@@ -66,8 +67,8 @@ static void print_status(const struct pool_report *report, const struct roster *
     else if (roster_is_renewing(roster))
         (void)snprintf(ret_status, POOL_REPORT_STATUS_SIZE, "workers are replaced one after the other");
     else
-        (void)snprintf(ret_status, POOL_REPORT_STATUS_SIZE, "%u of %u workers have joined the group", joined,
-                       wanted);
+        (void)snprintf(ret_status, POOL_REPORT_STATUS_SIZE, "%u of %u %s joined the group", joined, wanted,
+                       counted(wanted, "worker has", "workers have"));
 }
 
 static void tell_status(struct pool_report *report, const struct roster *roster)

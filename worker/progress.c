@@ -189,6 +189,11 @@ void progress_update(struct progress *progress, int64_t done, int64_t position)
     keep_mark(progress, now_ms);
 }
 
+void progress_tick(struct progress *progress)
+{
+    progress_update(progress, progress->done, progress->position);
+}
+
 void progress_note(struct progress *progress, const char *note)
 {
     (void)snprintf(progress->note, sizeof progress->note, "%s", note);

@@ -56,6 +56,9 @@ void progress_begin(struct progress *progress, const struct progress_options *op
  * first call may begin at any number: what was done before counts for the share, not for the rate. */
 void progress_update(struct progress *progress, int64_t done, int64_t position);
 
+/* Nothing is new, but time has passed. */
+void progress_tick(struct progress *progress);
+
 /* What is in hand, shown at the end of the line until the next note: "building an index". Cut at 127 bytes,
  * in front of a character that does not fit. */
 void progress_note(struct progress *progress, const char *note);

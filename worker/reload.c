@@ -32,60 +32,10 @@ void reload_report_done(struct reload_report *report)
     buffer_done(&report->needs_restart);
 }
 
-static bool copy_stream(FILE *from, int to)
-{
-    char block[4096];
-    size_t size;
-    while ((size = fread(block, 1, sizeof(block), from)) > 0) {
-        if (write(to, block, size) != (ssize_t)size) return false;
-    }
-    return ferror(from) == 0;
-}
-
-/* A pipe gives what is in it once, and would hold up whoever asks again. */
-static bool is_pipe(const char *path)
-{
-    struct stat status;
-    if (stat(path, &status) != 0 || !S_ISFIFO(status.st_mode)) return false;
-    (void)fprintf(stderr, "winnow: %s is a pipe, expected a file, which a pool can read again\n", path);
-    return true;
-}
-
-/* -1 after a complaint. Children inherit the descriptor. */
-static int copy_file(const char *path)
-{
-    if (is_pipe(path)) return -1;
-    FILE *from = fopen(path, "re");
-    const int fd = from == NULL ? -1 : memfd_create("winnow-config", 0);
-    const bool copied = fd >= 0 && copy_stream(from, fd);
-    if (!copied) (void)fprintf(stderr, "winnow: cannot read %s: %s\n", path, strerror(errno));
-    if (from != NULL) (void)fclose(from);
-    if (copied) return fd;
-    if (fd >= 0) (void)close(fd);
-    return -1;
-}
-
-/* The arguments behind the command's name, and the copy in the place of the file: of several -c the last one
- * counts. A `--` has nothing behind it, as the pool takes no other arguments. */
-static const char **make_options(const struct reload *reload, int count, const char *copy_path)
-{
-    const char **options = calloc((size_t)count + 4, sizeof(*options));
-    if (options == NULL) abort();
-    size_t size = 0;
-    for (int i = 1; i < count; i++) {
-        if (strcmp(reload->argv[i], "--") != 0) options[size++] = reload->argv[i];
-    }
-    if (copy_path[0] == '\0') return options;
-    options[size++] = "--config";
-    options[size++] = copy_path;
-    return options;
-}
-
 /* A reading of the configuration that is not in force yet. */
 struct reading {
     struct settings_load load;
     int copy_fd;
-    char copy_path[PATH_SIZE];
     int rest;
 };
 
@@ -95,47 +45,82 @@ static void reading_done(struct reading *reading)
     if (reading->copy_fd >= 0) (void)close(reading->copy_fd);
 }
 
-/* What is told of mistakes names the file; what counts is the copy, for the file may change in between. */
-static bool read_copy(const struct reload *reload, struct reading *reading, int *ret_exit_code)
+static void print_copy_path(int fd, char ret_path[PATH_SIZE])
 {
-    int unused;
-    const char **options = make_options(reload, reading->rest, reading->copy_path);
-    int count = 1;
-    while (options[count - 1] != NULL) count++;
-    char **arguments = calloc((size_t)count + 1, sizeof(*arguments));
-    if (arguments == NULL) abort();
-    arguments[0] = reload->argv[0];
-    for (int i = 1; i < count; i++) arguments[i] = (char *)(uintptr_t)options[i - 1];
-    settings_load_done(&reading->load);
-    const bool good =
-        settings_load_read(reload->usage, count, arguments, &reading->load, &unused, ret_exit_code);
-    free(arguments);
-    free(options);
-    return good;
+    ret_path[0] = '\0';
+    if (fd >= 0) (void)snprintf(ret_path, PATH_SIZE, "/proc/self/fd/%d", fd);
+}
+
+static const char *copy_bytes(int from, int to)
+{
+    char block[4096];
+    size_t size = 0;
+    ssize_t got;
+    while ((got = read(from, block, sizeof(block))) > 0) {
+        size += (size_t)got;
+        if (size > RELOAD_BYTES_MAX) return "it is longer than 1 MiB";
+        if (write(to, block, (size_t)got) != got) return strerror(errno);
+    }
+    return got < 0 ? strerror(errno) : NULL;
+}
+
+/* What is no file could hold up a pool that runs, and a pipe gives what is in it once. */
+static const char *copy_file(int from, int to)
+{
+    struct stat status;
+    if (from < 0 || fstat(from, &status) != 0) return strerror(errno);
+    if (!S_ISREG(status.st_mode)) return "it is no file, expected one, which a pool can read again";
+    if (to < 0) return strerror(errno);
+    return copy_bytes(from, to);
+}
+
+/* A settings_opener's: what is read is the copy, as the file may change in between. Children inherit its
+ * descriptor. */
+static FILE *open_copy(void *context, const char *path, struct buffer *ret_problem)
+{
+    struct reading *reading = context;
+    char copy_path[PATH_SIZE];
+    FILE *copy = NULL;
+    const int from = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const int to = from < 0 ? -1 : memfd_create("winnow-config", 0);
+    const char *problem = copy_file(from, to);
+    print_copy_path(to, copy_path);
+    if (problem == NULL) copy = fopen(copy_path, "re");
+    if (problem == NULL && copy == NULL) problem = strerror(errno);
+    if (problem != NULL) buffer_add_text(ret_problem, problem);
+    if (from >= 0) (void)close(from);
+    if (copy != NULL)
+        reading->copy_fd = to;
+    else if (to >= 0)
+        (void)close(to);
+    return copy;
+}
+
+/* The arguments behind the command's name, and the copy in the place of the file: of several -c the last one
+ * counts. A `--` has nothing behind it, as the pool takes no other arguments. */
+static const char **make_options(const struct reload *reload, int count)
+{
+    const char **options = calloc((size_t)count + 4, sizeof(*options));
+    if (options == NULL) abort();
+    size_t size = 0;
+    for (int i = 1; i < count; i++) {
+        if (strcmp(reload->argv[i], "--") != 0) options[size++] = reload->argv[i];
+    }
+    if (reload->copy_path[0] == '\0') return options;
+    options[size++] = "--config";
+    options[size++] = reload->copy_path;
+    return options;
 }
 
 static bool read_all(const struct reload *reload, struct reading *ret_reading, int *ret_exit_code)
 {
-    struct reading reading = {.copy_fd = -1};
-    if (!settings_load_read(reload->usage, reload->argc, reload->argv, &reading.load, &reading.rest,
-                            ret_exit_code)) {
-        return false;
-    }
-    if (reading.load.file != NULL) {
-        reading.copy_fd = copy_file(reading.load.file);
-        *ret_exit_code = EXIT_BAD_CONFIG;
-        if (reading.copy_fd < 0) {
-            reading_done(&reading);
-            return false;
-        }
-        (void)snprintf(reading.copy_path, sizeof(reading.copy_path), "/proc/self/fd/%d", reading.copy_fd);
-        if (!read_copy(reload, &reading, ret_exit_code)) {
-            (void)close(reading.copy_fd);
-            return false;
-        }
-    }
-    *ret_reading = reading;
-    return true;
+    const struct settings_opener opener = {open_copy, ret_reading};
+    *ret_reading = (struct reading){.copy_fd = -1};
+    if (settings_load_read_by(reload->usage, reload->argc, reload->argv, opener, &ret_reading->load,
+                              &ret_reading->rest, ret_exit_code))
+        return true;
+    if (ret_reading->copy_fd >= 0) (void)close(ret_reading->copy_fd);
+    return false;
 }
 
 static void add_change(struct buffer *list, const struct setting *setting, const struct settings *before,
@@ -220,9 +205,9 @@ static void put_in_force(struct reload *reload, struct reading *reading)
     if (reload->copy_fd >= 0) (void)close(reload->copy_fd);
     reload->load = reading->load;
     reload->copy_fd = reading->copy_fd;
-    memcpy(reload->copy_path, reading->copy_path, sizeof(reload->copy_path));
+    print_copy_path(reload->copy_fd, reload->copy_path);
     free(reload->options);
-    reload->options = make_options(reload, reading->rest, reload->copy_path);
+    reload->options = make_options(reload, reading->rest);
     make_environment(reload);
 }
 

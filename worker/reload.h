@@ -7,9 +7,13 @@
 #ifndef WINNOW_RELOAD_H
 #define WINNOW_RELOAD_H
 
+#include <stddef.h>
+
 #include "attr.h"
 #include "buffer.h"
 #include "settings.h"
+
+#define RELOAD_BYTES_MAX ((size_t)1024 * 1024) /* of the file */
 
 struct reload;
 
@@ -20,7 +24,8 @@ struct reload_report {
 };
 void reload_report_done(struct reload_report *report);
 
-/* Reads flags, environment and file. Returns false with an exit code when the process is to end, as
+/* Reads flags, environment and file. A file is one of at most RELOAD_BYTES_MAX; nothing that would have to be
+ * waited for, such as a pipe, is read. Returns false with an exit code when the process is to end, as
  * settings_read() does. *ret_rest: the index of the first argument that is no option. The usage and argv are
  * borrowed. */
 MUST_CHECK bool reload_open(const struct command_usage *usage, int argc, char **argv,
@@ -30,8 +35,8 @@ void reload_close(struct reload *reload); /* takes NULL */
 /* Whether settings are fit to be in force; tells what is wrong. */
 typedef bool (*reload_check)(const struct settings *settings);
 
-/* Reads them again. False, and everything as before, after a mistake was told on standard error or the check
- * has said no. */
+/* Reads them again. False, and everything as before, after a mistake was told (settings_load_listen()) or the
+ * check has said no. */
 MUST_CHECK bool reload_again(struct reload *reload, reload_check check, struct reload_report *ret_report);
 
 /* Borrowed until the next reload_again(): the settings in force; the options for a process of the pool,

@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,13 +74,15 @@ bool settings_read_arguments(const struct command_usage *usage, int argc, char *
     return true;
 }
 
-bool settings_load_read(const struct command_usage *usage, int argc, char **argv,
-                        struct settings_load *ret_load, int *ret_rest, int *ret_exit_code)
+bool settings_load_read_by(const struct command_usage *usage, int argc, char **argv,
+                           struct settings_opener opener, struct settings_load *ret_load, int *ret_rest,
+                           int *ret_exit_code)
 {
     struct flags flags;
     if (!read_flags(usage, argc, argv, &flags, ret_exit_code)) return false;
     struct settings_load load;
     settings_load_init(&load);
+    load.opener = opener;
     load_file(&load, flags.file);
     settings_load_environment(&load);
     load_flags(&load, &flags);
@@ -91,9 +94,25 @@ bool settings_load_read(const struct command_usage *usage, int argc, char **argv
         settings_load_done(&load);
         return false;
     }
+    load.opener = (struct settings_opener){0}; /* its context may end here */
     *ret_load = load;
     *ret_rest = rest;
     return true;
+}
+
+static FILE *open_simply(void *context, const char *path, struct buffer *ret_problem)
+{
+    (void)context;
+    FILE *file = fopen(path, "re");
+    if (file == NULL) buffer_add_text(ret_problem, strerror(errno));
+    return file;
+}
+
+bool settings_load_read(const struct command_usage *usage, int argc, char **argv,
+                        struct settings_load *ret_load, int *ret_rest, int *ret_exit_code)
+{
+    return settings_load_read_by(usage, argc, argv, (struct settings_opener){open_simply, NULL}, ret_load,
+                                 ret_rest, ret_exit_code);
 }
 
 bool settings_read(const struct command_usage *usage, int argc, char **argv, struct settings *ret_settings,
@@ -120,8 +139,8 @@ static void complain_missing(const struct setting *setting)
     setting_print_flag(setting, flag);
     setting_print_variable(setting, variable);
     if (setting->letter != 0) (void)snprintf(letter, sizeof letter, "-%c/", setting->letter);
-    (void)fprintf(stderr, "winnow: no %s given, expected %s%s %s, %s or a line `%s = ...` in a file\n",
-                  setting->name, letter, flag, setting->value_name, variable, setting->name);
+    settings_load_tell("no %s given, expected %s%s %s, %s or a line `%s = ...` in a file", setting->name,
+                       letter, flag, setting->value_name, variable, setting->name);
 }
 
 bool settings_require(const struct settings *settings, const char *names)

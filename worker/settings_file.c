@@ -150,28 +150,29 @@ static void configure_inih(void)
     ini_stop_on_first_error = false;
 }
 
-static void complain_unreadable(struct settings_load *load, const char *path, const char *asked_by)
+static void complain_unreadable(struct settings_load *load, const char *path, const char *asked_by,
+                                struct slice why)
 {
     struct origin origin = {ORIGIN_FILE, strdup(asked_by)};
     if (origin.place == NULL) abort();
     settings_load_complain(load, origin,
-                           "cannot read %s: %s; `winnow config example` prints a file to begin with", path,
-                           strerror(errno));
+                           "cannot read %s: %.*s; `winnow config example` prints a file to begin with", path,
+                           (int)why.size, why.data);
     free(origin.place);
 }
 
 void settings_load_file(struct settings_load *load, const char *path, const char *asked_by)
 {
     struct file file = {.load = load, .path = path, .section_known = true};
-    file.stream = fopen(path, "re");
-    if (file.stream == NULL) {
-        complain_unreadable(load, path, asked_by);
-        return;
-    }
+    struct buffer problem = {0};
+    file.stream = load->opener.open(load->opener.context, path, &problem);
+    if (file.stream == NULL) complain_unreadable(load, path, asked_by, slice_of(problem.data, problem.size));
+    buffer_done(&problem);
+    if (file.stream == NULL) return;
     configure_inih();
     /* Positive results name a line that tell_unhandled() has told of. */
     if (ini_parse_stream(read_line, &file, handle, &file) < 0) abort();
-    if (ferror(file.stream) != 0) complain_unreadable(load, path, asked_by);
+    if (ferror(file.stream) != 0) complain_unreadable(load, path, asked_by, slice_of_text(strerror(errno)));
     free(file.line);
     (void)fclose(file.stream);
 }

@@ -29,6 +29,26 @@ static void origin_set(struct origin *to, struct origin from)
     *to = (struct origin){from.kind, place};
 }
 
+static void (*own_listener)(const char *text);
+
+void settings_load_listen(void (*listener)(const char *text))
+{
+    own_listener = listener;
+}
+
+void settings_load_tell(const char *format, ...)
+{
+    char text[PLACE_SIZE + 2048];
+    va_list values;
+    va_start(values, format);
+    (void)vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    if (own_listener != NULL)
+        own_listener(text);
+    else
+        (void)fprintf(stderr, "winnow: %s\n", text);
+}
+
 void settings_load_complain(struct settings_load *load, struct origin origin, const char *format, ...)
 {
     char text[1024];
@@ -40,7 +60,7 @@ void settings_load_complain(struct settings_load *load, struct origin origin, co
     va_end(values);
     (void)reject_escape(slice_of_text(origin.place), place, sizeof place);
     (void)reject_escape(slice_of_text(text), shown, sizeof shown);
-    (void)fprintf(stderr, "winnow: %s: %s\n", place, shown);
+    settings_load_tell("%s: %s", place, shown);
     if (load->exit_code == 0) load->exit_code = origin.kind == ORIGIN_FLAG ? EXIT_BAD_USAGE : EXIT_BAD_CONFIG;
 }
 

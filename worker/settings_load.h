@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "attr.h"
 #include "settings.h"
@@ -19,20 +20,32 @@ struct origin {
     char *place; /* "winnow.ini:12", "WINNOW_TOPIC", "--topic", "default"; owned; NULL: nothing was given */
 };
 
+/* Opens the configuration file for reading; NULL, and why, when it cannot be. */
+struct settings_opener {
+    FILE *(*open)(void *context, const char *path, struct buffer *ret_problem);
+    void *context;
+};
+
 struct settings_load {
     struct settings settings;
     struct origin origins[SETTING_COUNT]; /* by index in setting_table */
     struct origin *kafka_origins;         /* by index in settings.kafka */
     size_t kafka_origin_count;
     const char *file; /* that was read; NULL: none. Borrowed from argv or the environment */
-    int exit_code;    /* of the first complaint; 0: none so far */
+    struct settings_opener opener;
+    int exit_code; /* of the first complaint; 0: none so far */
 };
 
 /* Zeroes it and puts the defaults in place. */
 void settings_load_init(struct settings_load *load);
 void settings_load_done(struct settings_load *load);
 
-/* Tells a mistake: "winnow: <place>: <text>". The exit code is 64 for flags and 78 for everything else. */
+/* Tells a mistake, without a newline at its end: "winnow: <text>" and a newline on standard error, unless a
+ * listener takes it, as in a program that runs and must not wait for a reader. NULL: none. */
+void settings_load_listen(void (*listener)(const char *text));
+void settings_load_tell(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* Tells a mistake: "<place>: <text>". The exit code is 64 for flags and 78 for everything else. */
 void settings_load_complain(struct settings_load *load, struct origin origin, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
@@ -50,6 +63,11 @@ void settings_load_environment(struct settings_load *load);
 /* As settings_read(), and tells where each value came from; end it with settings_load_done(). */
 MUST_CHECK bool settings_load_read(const struct command_usage *usage, int argc, char **argv,
                                    struct settings_load *ret_load, int *ret_rest, int *ret_exit_code);
+
+/* The same with a file that is opened otherwise. */
+MUST_CHECK bool settings_load_read_by(const struct command_usage *usage, int argc, char **argv,
+                                      struct settings_opener opener, struct settings_load *ret_load,
+                                      int *ret_rest, int *ret_exit_code);
 
 /* What follows from other settings, and what they must not be together. */
 void settings_load_finish(struct settings_load *load);

@@ -1,5 +1,6 @@
 #include "stuck_sessions.h"
 
+#include "counted.h"
 #include "log.h"
 
 /* One that has executed a statement, and waits for the rest of its messages. Only our own role's sessions can
@@ -18,9 +19,11 @@ void stuck_sessions_end(struct database *database, const char *what)
     struct rows *rows = NULL;
     if (!database_run(database, "end stuck sessions", end_sql, NULL, 0, &rows, &fault)) return;
     if (rows_count(rows) > 0) {
-        log_line(LOG_LEVEL_WARNING, "stuck_sessions_ended",
-                 "%zu sessions of workers that stopped in the middle of a statement held %s",
-                 rows_count(rows), what);
+        log_line(LOG_LEVEL_WARNING, "stuck_sessions_ended", "%zu %s in the middle of a statement held %s",
+                 rows_count(rows),
+                 counted((int64_t)rows_count(rows), "session of a worker that stopped",
+                         "sessions of workers that stopped"),
+                 what);
     }
     rows_free(rows);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "counted.h"
 #include "exit_code.h"
 #include "log.h"
 #include "roster.h"
@@ -244,8 +245,8 @@ static void on_size_signal(struct supervisor *supervisor, int number)
         log_line(LOG_LEVEL_INFO, "pool_resized", "one worker %s: %u now", grow ? "more" : "fewer", count);
     } else {
         log_line(LOG_LEVEL_WARNING, "pool_not_resized",
-                 "the pool stays at %u workers (1 to %d, not while drained or stopping)", count,
-                 SLOT_COUNT_MAX);
+                 "the pool stays at %u %s (1 to %d, not while drained or stopping)", count,
+                 counted(count, "worker", "workers"), SLOT_COUNT_MAX);
     }
 }
 
@@ -290,7 +291,8 @@ static void look_for_joined(struct supervisor *supervisor)
     if (wanted == 0 || wanted == supervisor->announced_count) return;
     if (roster_joined_count(&supervisor->roster) < wanted || roster_is_renewing(&supervisor->roster)) return;
     supervisor->announced_count = wanted;
-    log_line(LOG_LEVEL_INFO, "pool_joined", "all %u workers joined", wanted);
+    log_line(LOG_LEVEL_INFO, "pool_joined", "%s%u %s joined", counted(wanted, "", "all "), wanted,
+             counted(wanted, "worker", "workers"));
 }
 
 static void perform(struct supervisor *supervisor, const struct roster_action *action)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "counted.h"
 #include "json.h"
 #include "log.h"
 #include "supervisor_state.h"
@@ -18,7 +19,6 @@ void supervisor_report(struct supervisor *supervisor)
 bool supervisor_reload(struct supervisor *supervisor, struct buffer *ret_told)
 {
     struct supervisor_options *options = &supervisor->options;
-    const unsigned count = options->worker_count;
     const size_t begin = ret_told->size;
     if (supervisor->roster.stopping) {
         buffer_add_text(ret_told, "the pool is stopping");
@@ -32,11 +32,9 @@ bool supervisor_reload(struct supervisor *supervisor, struct buffer *ret_told)
                         "the configuration is wrong, the pool's log tells where; it goes on as it was");
         return false;
     }
-    if (options->worker_count != count && !roster_resize(&supervisor->roster, options->worker_count))
-        supervisor->roster.drained_count = options->worker_count; /* for when it is resumed */
-    supervisor->roster.options.drain_ms =
-        options->drain_timeout_ms - supervisor_reserve_ms(options->drain_timeout_ms);
-    supervisor->roster.options.rejoin_ms = options->rejoin_ms;
+    roster_set_options(&supervisor->roster, options->worker_count,
+                       options->drain_timeout_ms - supervisor_reserve_ms(options->drain_timeout_ms),
+                       options->rejoin_ms);
     log_line(LOG_LEVEL_INFO, "pool_renewing", "workers are replaced one after the other; %.*s",
              (int)(ret_told->size - begin), ret_told->data + begin);
     supervisor->announced_count = 0;
@@ -45,12 +43,11 @@ bool supervisor_reload(struct supervisor *supervisor, struct buffer *ret_told)
     return true;
 }
 
-static bool is_any_alive(const struct supervisor *supervisor)
+static unsigned count_alive(const struct supervisor *supervisor)
 {
-    for (unsigned i = 0; i < SLOT_COUNT_MAX; i++) {
-        if (supervisor->pids[i] > 0) return true;
-    }
-    return false;
+    unsigned count = 0;
+    for (unsigned i = 0; i < SLOT_COUNT_MAX; i++) count += supervisor->pids[i] > 0;
+    return count;
 }
 
 static unsigned count_resting(const struct supervisor *supervisor)
@@ -67,7 +64,7 @@ static const char *state_name(const struct supervisor *supervisor)
 {
     const struct roster *roster = &supervisor->roster;
     if (roster->stopping) return "stopping";
-    if (roster->drained) return is_any_alive(supervisor) ? "draining" : "drained";
+    if (roster->drained) return count_alive(supervisor) > 0 ? "draining" : "drained";
     if (supervisor->quiet) return "quiet";
     if (roster_is_renewing(roster)) return "renewing";
     return roster_joined_count(roster) < roster_wanted_count(roster) ? "starting" : "running";
@@ -123,6 +120,7 @@ static void add_status(const struct supervisor *supervisor, struct buffer *out)
     json_int(out, "age_ms", clock_now_ms() - supervisor->begun_ms);
     json_int(out, "wanted", roster->drained ? roster->drained_count : roster_wanted_count(roster));
     json_int(out, "joined", roster_joined_count(roster));
+    json_int(out, "alive", count_alive(supervisor));
     json_int(out, "resting", count_resting(supervisor));
     json_int(out, "restarts", supervisor->restarts);
     json_text(out, "needs_restart", supervisor->options.needs_restart);
@@ -148,7 +146,8 @@ static const char *steer_scale(struct supervisor *supervisor, const struct contr
         return "expected a count from 1 to 256";
     if (!roster_resize(&supervisor->roster, (unsigned)request->count))
         return "the pool is drained or stopping: resume it first";
-    log_line(LOG_LEVEL_INFO, "pool_resized", "asked for %" PRId64 " workers", request->count);
+    log_line(LOG_LEVEL_INFO, "pool_resized", "asked for %" PRId64 " %s", request->count,
+             counted(request->count, "worker", "workers"));
     return NULL;
 }
 

@@ -35,16 +35,19 @@ static bool has_caught_up(const struct metrics_partition *entry, const struct ma
     return place->all_written && end >= 0 && (place->cursor >= end || place->read_end >= end);
 }
 
-static void look_at_place(struct watch *watch, const struct machine_place *place)
+/* False when there is no room for it. */
+static bool look_at_place(struct watch *watch, const struct machine_place *place)
 {
     struct metrics_partition *entry = metrics_partition(watch->metrics, place->partition);
-    if (entry == NULL || metrics_get(&entry->epoch) == 0) return;
+    if (entry == NULL) return false;
+    if (metrics_get(&entry->epoch) == 0) return true;
     int64_t end = source_known_end(watch->source, place->partition);
     bool caught_up = has_caught_up(entry, place, end);
     if (caught_up) metrics_set(&entry->caught_up_ms, clock_wall_ms());
     atomic_store_explicit(&entry->caught_up, caught_up, memory_order_relaxed);
     atomic_store_explicit(&entry->halted, place->halted, memory_order_relaxed);
     metrics_set(&entry->end_offset, end);
+    return true;
 }
 
 /* Up to this moment nothing had come since the last look. */
@@ -61,10 +64,13 @@ static void note_quiet(struct watch *watch)
 static void look(struct watch *watch, int64_t now_ms)
 {
     struct machine_place place;
+    int64_t not_shown = 0;
     watch->looked_ms = now_ms;
     metrics_machine(watch->metrics, machine_counters(watch->machine), &watch->told);
     look_at_held(watch);
-    for (size_t i = 0; machine_place(watch->machine, i, &place); i++) look_at_place(watch, &place);
+    for (size_t i = 0; machine_place(watch->machine, i, &place); i++)
+        not_shown += look_at_place(watch, &place) ? 0 : 1;
+    metrics_set(&watch->metrics->not_shown, not_shown);
     bool away = source_is_away(watch->source);
     metrics_broker(watch->metrics, !away);
     watch->due = away; /* nothing else wakes a worker then */

@@ -132,13 +132,15 @@ static void test_events_of_merged_rows_are_found(void)
     }
 }
 
-/* Whether the statement waits for who holds the lock. */
-static bool waits(const char *lock, const char *statement)
+#define ADVISORY(lock) "pg_advisory_xact_lock(hashtextextended(" lock "))"
+
+/* Whether the statement waits for who has done `SELECT holding`. */
+static bool waits(const char *holding, const char *statement)
 {
     struct database *other = NULL;
     struct fault fault;
     char sql[128];
-    (void)snprintf(sql, sizeof sql, "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(%s))", lock);
+    (void)snprintf(sql, sizeof sql, "BEGIN; SELECT %s", holding);
     const bool held = database_open(&(struct database_options){.conninfo = "", .application_name = "other"},
                                     &other, &fault) &&
                       database_run(other, "test", sql, NULL, 0, NULL, &fault);
@@ -157,22 +159,32 @@ static void test_a_move_is_waited_for(void)
 {
     static const char merging[] = "winnow.merge_batches(1::smallint, 0, 0, now(), 100)";
     begin("'1999-03-04 05:00Z'::timestamptz", 2);
-    CU_ASSERT_TRUE(waits("'winnow account', 0", merging));
-    CU_ASSERT_FALSE(waits("'another', 0", merging));
+    CU_ASSERT_TRUE(waits(ADVISORY("'winnow account', 0"), merging));
+    CU_ASSERT_FALSE(waits(ADVISORY("'another', 0"), merging));
 }
 
 static void test_a_move_waits_too(void)
 {
     begin("'1999-03-04 05:00Z'::timestamptz", 2);
-    CU_ASSERT_TRUE(waits("'winnow account', 0", SQL_MOVE_BACK));
-    CU_ASSERT_FALSE(waits("'another', 0", SQL_MOVE_BACK));
+    CU_ASSERT_TRUE(waits(ADVISORY("'winnow account', 0"), SQL_MOVE_BACK));
+    CU_ASSERT_FALSE(waits(ADVISORY("'another', 0"), SQL_MOVE_BACK));
+}
+
+/* A batch that is under way has the row: where the partition is shows when it is over. */
+static void test_a_move_waits_for_a_batch(void)
+{
+    static const char dry_move[] =
+        "winnow.steer_partition('t', 0, 'g', 'seek', 0, 0, false, true, 'we', NULL)";
+    begin("'1999-03-04 05:00Z'::timestamptz", 2);
+    CU_ASSERT_TRUE(waits("FROM winnow.processing_log WHERE partition = 0 FOR NO KEY UPDATE", dry_move));
+    CU_ASSERT_FALSE(waits("FROM winnow.processing_log WHERE partition = 1 FOR NO KEY UPDATE", dry_move));
 }
 
 static void test_a_move_waits_for_who_takes_letters(void)
 {
     begin("'1999-03-04 05:00Z'::timestamptz", 2);
-    CU_ASSERT_TRUE(waits("'winnow dead letters', 1", SQL_MOVE_BACK));
-    CU_ASSERT_FALSE(waits("'winnow dead letters', 2", SQL_MOVE_BACK));
+    CU_ASSERT_TRUE(waits(ADVISORY("'winnow dead letters', 1"), SQL_MOVE_BACK));
+    CU_ASSERT_FALSE(waits(ADVISORY("'winnow dead letters', 2"), SQL_MOVE_BACK));
 }
 
 /* ---- kept totals
@@ -236,6 +248,7 @@ static int run_tests(void)
     CU_add_test(suite, "events of merged rows are found", test_events_of_merged_rows_are_found);
     CU_add_test(suite, "a move is waited for", test_a_move_is_waited_for);
     CU_add_test(suite, "a move waits too", test_a_move_waits_too);
+    CU_add_test(suite, "a move waits for a batch", test_a_move_waits_for_a_batch);
     CU_add_test(suite, "a move waits for who takes letters", test_a_move_waits_for_who_takes_letters);
     CU_add_test(suite, "what is kept holds while nothing is added",
                 test_what_is_kept_holds_while_nothing_is_added);

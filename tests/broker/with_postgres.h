@@ -12,7 +12,7 @@ static inline int with_postgres(char *program, int (*run)(void))
 {
     static const char script[] = "tests/lib/with_postgres.py";
     if (getenv("PGHOST") != NULL) return run();
-    (void)execl("/usr/bin/python3", "python3", script, program, (char *)NULL);
+    (void)execl("/usr/bin/python3", "/usr/bin/python3", script, program, (char *)NULL);
     perror(script);
     return EXIT_FAILURE;
 }

@@ -212,7 +212,7 @@ def test_complete(broker, topic, database):
     rows = [line.split() for line in result.stdout.splitlines()]
     assert [str(partition), "9", "1", "6", "2", "1", "0", "0", "running", "host/1"] in rows
     assert ["total", "-", "1", "6", "2", "1", "0", "0"] in rows
-    assert f"1 dead letters are not in topic {topic}.dlq yet." in result.stdout
+    assert f"1 dead letter is not in topic {topic}.dlq yet." in result.stdout
     assert result.stdout.endswith("Complete: 9 offsets read = 6 stored + 2 duplicate + 1 dead-lettered + 0 gap + 0 lost.\n")
 
 

@@ -32,7 +32,7 @@ def test_groups(bench, client):
         "partition, message_offset) = %s", (name,)))
     number = first.index(latest)
     assert shape(result.out).replace("TIME to TIME", "TIME") == (
-        "events, group winnow: 2 dead letters in 1 groups\n\n"
+        "events, group winnow: 2 dead letters in 1 group\n\n"
         f"2  amount_invalid, client {client}, TIME\n"
         f'   {latest}  A-2: amount: found "x{number}", expected a number such as 1200, "1,234.50" or 1.2e3\n'
         f'   {{"client": "{client}", "metric": "sale", "amount": "x{number}", "time": "2024-01-01"}}\n')
@@ -68,7 +68,7 @@ def test_each_and_filters(bench, client):
 def test_all_streams(bench, client):
     bench.fail(client)
     result = pool.run("dlq", "list", "--client", client, settings={"database": bench.database.dsn})
-    assert result.exit_code == 0 and result.out.startswith("events, group winnow: 1 dead letters")
+    assert result.exit_code == 0 and result.out.startswith("events, group winnow: 1 dead letter in")
     assert bench.dlq("list", topic="other").out == "other, group winnow: no such dead letters\n"
 
 
@@ -162,7 +162,7 @@ def test_discard_and_undo(bench, client):
     assert bench.dlq("replay", "--client", client, "--yes").out == "sent 0 of 0\n"
     assert bench.dlq("list", "--client", client).out == "events, group winnow: no such dead letters\n"
     again = bench.dlq("discard", names[0], "--note", "again")
-    assert (again.exit_code, again.out) == (1, "0 discarded, 1 left out: something else was done about them\n")
+    assert (again.exit_code, again.out) == (1, "0 discarded, 1 left out: something else was done about it\n")
     assert f"{names[0]} is discarded: not discarded" in again.error
     result = bench.dlq("undo", names[0], "--as", "carol")
     assert (result.exit_code, result.out) == (0, "1 taken back\n")
@@ -181,7 +181,7 @@ def test_discard_needs_a_note_and_a_yes(bench, client):
     result = bench.dlq("discard", "--client", client, "--note", "x", "--dry-run")
     assert (result.exit_code, result.out) == (0, f"2 dead letters of events are meant: open, client {client}\n")
     result = bench.dlq("discard", "events/0/777777", "--note", "x")
-    assert (result.exit_code, result.out) == (1, "0 discarded, 1 are no dead letters\n")
+    assert (result.exit_code, result.out) == (1, "0 discarded, 1 is no dead letter\n")
     assert bench.actions(names) == []
 
 
@@ -227,7 +227,7 @@ def test_export_of_bytes_and_nothing(bench):
     assert [(letter["value_text"], letter["value_base64"]) for letter in found] == [
         (None, base64.b64encode(b"\xfe\x00\x01").decode()), (None, None)]
     missing = bench.dlq("export", "events/0/666666")
-    assert (missing.exit_code, missing.out) == (1, "") and "1 of 1 are no dead letters" in missing.error
+    assert (missing.exit_code, missing.out) == (1, "") and "1 of 1 is no dead letter" in missing.error
 
 
 def test_export_in_pages(bench, client):

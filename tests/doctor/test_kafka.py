@@ -206,5 +206,5 @@ def test_messages_about_to_be_deleted(patient):
     producer.produce(patient.name, b"{}", partition=0, timestamp=old)
     producer.flush(20)
     report = patient.doctor()
-    assert report.bad() == ["retention"] and "1 messages wait" in report["retention"]["found"]
+    assert report.bad() == ["retention"] and "1 message waits" in report["retention"]["found"]
     patient.heal("retention")

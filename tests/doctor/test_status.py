@@ -178,7 +178,7 @@ def test_halted_and_refused(patient):
     assert words[0] == "Partition 2 is halted: circuit_breaker: more than half"
     assert words[1].startswith("1 of 4 partitions are halted") and f"run winnow resume {patient.name} -g g-{patient.name} --at next," in words[1]
     assert f"SELECT winnow.resume_partition('{patient.name}', PARTITION, 'g-{patient.name}')" in words[1]
-    assert (f"1 dead letters are not in topic {patient.name}.dlq yet: the topic \\x1b[2J refuses it. They are kept and tried again."
+    assert (f"1 dead letter is not in topic {patient.name}.dlq yet: the topic \\x1b[2J refuses it. It is kept and tried again."
             in words)
 
 

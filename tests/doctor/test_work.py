@@ -33,7 +33,7 @@ def test_halted_for_several_reasons(patient):
             " dead, gap) VALUES (%s, %s, 0, 7, 1, 0, 0, 0, 0, 7)", (stream, partition))
     group = patient.environment.pop("WINNOW_GROUP")
     report = patient.doctor("-g", group)
-    assert report["halted"]["found"].startswith("3 halted and read nothing")
+    assert report["halted"]["found"].startswith("3 are halted and read nothing")
     mend = report["halted"]["mend"]
     assert f"--group {group}" in mend and f"{patient.name}/0 --at next" in mend and f"{patient.name}/1,3 --at earliest" in mend
     patient.shell(mend)

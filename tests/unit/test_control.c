@@ -1,16 +1,18 @@
 /* The control socket, and who may use it: the kernel's word is ours here. */
-// link: worker/control.c worker/log.c worker/clock.c
+// link: worker/control.c worker/log.c worker/clock.c worker/descriptors.c
 #include <CUnit/Basic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "control.h"
+#include "descriptors.h"
 #include "log.h"
 
 static char directory[] = "/tmp/winnow_control_XXXXXX";
@@ -135,6 +137,31 @@ static void test_who_says_nothing_is_sent_away(void)
     control_close(control);
 }
 
+/* As the pool waits: nothing may make it go round and round while nobody can be let in. */
+static void test_without_descriptors_nobody_is_looked_at(void)
+{
+    struct pollfd descriptors[CONTROL_DESCRIPTORS_MAX];
+    struct rlimit limit;
+    begin();
+    peer = 0;
+    const int fd = dial();
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit none = {.rlim_cur = 3, .rlim_max = limit.rlim_max};
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &none), 0);
+    control_serve(control, 0, answer, NULL);
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CU_ASSERT_EQUAL(control_descriptors(control, descriptors), 0);
+    CU_ASSERT_EQUAL(control_deadline_ms(control), DESCRIPTORS_PAUSE_MS);
+    control_serve(control, DESCRIPTORS_PAUSE_MS - 1, answer, NULL);
+    CU_ASSERT_EQUAL(asked, 0);
+    control_serve(control, DESCRIPTORS_PAUSE_MS, answer, NULL);
+    CU_ASSERT_EQUAL(asked, 1);
+    CU_ASSERT_EQUAL(control_descriptors(control, descriptors), 1);
+    CU_ASSERT_EQUAL(control_deadline_ms(control), INT64_MAX);
+    (void)close(fd);
+    control_close(control);
+}
+
 int main(void)
 {
     if (CU_initialize_registry() != CUE_SUCCESS) return EXIT_FAILURE;
@@ -143,6 +170,8 @@ int main(void)
     CU_add_test(suite, "the file is the owner's alone", test_the_file_is_the_owners_alone);
     CU_add_test(suite, "a second pool is refused", test_a_second_pool_is_refused);
     CU_add_test(suite, "who says nothing is sent away", test_who_says_nothing_is_sent_away);
+    CU_add_test(suite, "without descriptors nobody is looked at",
+                test_without_descriptors_nobody_is_looked_at);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     (void)CU_basic_run_tests();
     const unsigned failures = CU_get_number_of_failures();

@@ -148,6 +148,12 @@ static void test_more_partitions_than_fit(void)
     claim(0, METRICS_PARTITIONS_MAX, 20, 1, 1, "");
     CU_ASSERT_TRUE(tells("partition=\"1023\",outcome=\"stored\"} 1\n"));
     CU_ASSERT_FALSE(tells("partition=\"1024\""));
+    CU_ASSERT_TRUE(tells("winnow_partitions_not_shown 0\n"));
+    metrics_set(&page->metrics[0].not_shown, 2); /* as the worker that holds them does */
+    metrics_set(&page->metrics[2].not_shown, 1);
+    CU_ASSERT_TRUE(tells("winnow_partitions_not_shown 3\n"));
+    metrics_release(&page->metrics[0]);
+    CU_ASSERT_TRUE(tells("winnow_partitions_not_shown 1\n"));
 }
 
 int main(void)

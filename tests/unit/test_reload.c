@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "reload.h"
+#include "settings_load.h"
 
 static char path[] = "/tmp/winnow_reload_XXXXXX";
 static const struct command_usage usage = {.synopsis = "winnow test", .description = ""};
@@ -99,6 +101,39 @@ static void test_a_bad_file_keeps_the_old_one(void)
     end();
 }
 
+static void test_what_is_no_file_is_refused_at_once(void)
+{
+    begin("batch_rows = 500\n");
+    CU_ASSERT_EQUAL(unlink(path), 0);
+    CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
+    CU_ASSERT_FALSE(reload_again(reload, check, &report));
+    CU_ASSERT_EQUAL(unlink(path), 0);
+    write_file("");
+    CU_ASSERT_EQUAL_FATAL(truncate(path, (off_t)RELOAD_BYTES_MAX + 1), 0);
+    CU_ASSERT_FALSE(reload_again(reload, check, &report));
+    CU_ASSERT_STRING_EQUAL(copy(), "batch_rows = 500\n");
+    CU_ASSERT_TRUE(again("batch_rows = 7\n"));
+    end();
+}
+
+static const char *told;
+
+static void listen(const char *text)
+{
+    if (strstr(text, "expected a whole number") != NULL) told = "the mistake";
+}
+
+/* A pool must not wait for whoever reads standard error. */
+static void test_mistakes_go_to_the_listener(void)
+{
+    begin("batch_rows = 500\n");
+    settings_load_listen(listen);
+    CU_ASSERT_FALSE(again("batch_rows = many\n"));
+    settings_load_listen(NULL);
+    CU_ASSERT_STRING_EQUAL(told, "the mistake");
+    end();
+}
+
 /* Every setting of it is well-formed, and yet no worker could start with it. */
 static void test_what_workers_would_refuse_is_refused(void)
 {
@@ -143,6 +178,8 @@ int main(void)
         return EXIT_FAILURE;
     CU_pSuite suite = CU_add_suite("reload", NULL, NULL);
     CU_add_test(suite, "a bad file keeps the old one", test_a_bad_file_keeps_the_old_one);
+    CU_add_test(suite, "what is no file is refused at once", test_what_is_no_file_is_refused_at_once);
+    CU_add_test(suite, "mistakes go to the listener", test_mistakes_go_to_the_listener);
     CU_add_test(suite, "what workers would refuse is refused", test_what_workers_would_refuse_is_refused);
     CU_add_test(suite, "workers read what was looked at", test_workers_read_what_was_looked_at);
     CU_add_test(suite, "what needs a restart stays", test_what_needs_a_restart_stays);

@@ -54,6 +54,24 @@ static void test_resize_reaches_the_count(void)
     CU_ASSERT_FALSE(roster_resize(&roster, 2));
 }
 
+/* A count that an operator has given since stays until the configuration says another one than before. */
+static void test_other_options(void)
+{
+    set_up(2);
+    start_all(2, 0);
+    CU_ASSERT_TRUE(roster_resize(&roster, 1));
+    roster_set_options(&roster, 2, 500, 0);
+    CU_ASSERT_EQUAL(roster_wanted_count(&roster), 1);
+    check_step(10, ROSTER_TERMINATE, 1);
+    check_rest(10, 510);
+    (void)roster_died(&roster, 1, &drained, 20);
+    CU_ASSERT_TRUE(roster_drain(&roster));
+    roster_set_options(&roster, 3, 500, 0);
+    CU_ASSERT_EQUAL(roster_wanted_count(&roster), 0);
+    CU_ASSERT_TRUE(roster_resume(&roster));
+    CU_ASSERT_EQUAL(roster_wanted_count(&roster), 3);
+}
+
 static void test_drained_until_resumed(void)
 {
     set_up(2);
@@ -89,6 +107,7 @@ static void test_resumed_while_draining(void)
 
 static CU_TestInfo tests[] = {
     {"resize reaches the count", test_resize_reaches_the_count},
+    {"other options", test_other_options},
     {"drained until resumed", test_drained_until_resumed},
     {"resumed while draining", test_resumed_while_draining},
     CU_TEST_INFO_NULL,

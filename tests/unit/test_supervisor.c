@@ -4,7 +4,7 @@
 // link: worker/supervisor.c worker/supervisor_control.c worker/control.c worker/slot.c worker/signals.c
 // link: worker/json.c worker/print_json.c worker/log.c worker/clock.c worker/pool_report.c worker/monitor.c
 // link: worker/service_notify.c worker/metrics.c worker/metrics_text.c worker/metrics_process.c
-// link: worker/readiness.c worker/listen_address.c worker/supervisor_monitor.c
+// link: worker/readiness.c worker/listen_address.c worker/supervisor_monitor.c worker/descriptors.c
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -329,7 +329,7 @@ static void test_killing_message_is_quarantined(void)
 {
     const struct pool pool = pool_start(
         &(struct pool_options){.behaviour = "poisoned", .workers = 1, .drain_timeout_ms = LONG_DRAIN_MS});
-    CU_ASSERT_TRUE(log_reaches(&pool, "all 1 workers joined", 1));
+    CU_ASSERT_TRUE(log_reaches(&pool, "1 worker joined", 1));
     CU_ASSERT_EQUAL(log_count(&pool, "event=worker_started"), 4);
     CU_ASSERT_EQUAL(log_count(&pool, "partition 3 offset 42 is quarantined"), 1);
     check_stop(&pool);
@@ -350,7 +350,7 @@ static void test_a_new_worker_has_nothing_in_hand(void)
 {
     const struct pool pool = pool_start(
         &(struct pool_options){.behaviour = "holding", .workers = 1, .drain_timeout_ms = LONG_DRAIN_MS});
-    CU_ASSERT_TRUE(log_reaches(&pool, "all 1 workers joined", 1));
+    CU_ASSERT_TRUE(log_reaches(&pool, "1 worker joined", 1));
     kill(log_pid(&pool, "event=worker_started", 0), SIGHUP);
     CU_ASSERT_TRUE(log_reaches(&pool, "event=took", 1));
     for (unsigned death = 0; death < 3; death++) {
@@ -366,7 +366,7 @@ static void test_ttin_and_ttou(void)
 {
     const struct pool pool = pool_start(
         &(struct pool_options){.behaviour = "steady", .workers = 1, .drain_timeout_ms = LONG_DRAIN_MS});
-    CU_ASSERT_TRUE(log_reaches(&pool, "all 1 workers joined", 1));
+    CU_ASSERT_TRUE(log_reaches(&pool, "1 worker joined", 1));
     kill(pool.pid, SIGTTIN);
     CU_ASSERT_TRUE(log_reaches(&pool, "all 2 workers joined", 1));
     const pid_t second = log_pid(&pool, "event=worker_started", 1);
@@ -414,7 +414,7 @@ static void test_workers_are_out_of_reach_of_ctrl_c(void)
 {
     const struct pool pool = pool_start(
         &(struct pool_options){.behaviour = "steady", .workers = 1, .drain_timeout_ms = LONG_DRAIN_MS});
-    CU_ASSERT_TRUE(log_reaches(&pool, "all 1 workers joined", 1));
+    CU_ASSERT_TRUE(log_reaches(&pool, "1 worker joined", 1));
     const pid_t worker = log_pid(&pool, "event=worker_started", 0);
     CU_ASSERT_EQUAL(getpgid(worker), worker);
     CU_ASSERT_NOT_EQUAL(getpgid(pool.pid), worker);
@@ -439,7 +439,7 @@ static void test_housekeeping_comes_again(void)
     const struct pool pool = pool_start(&(struct pool_options){
         .behaviour = "steady", .workers = 1, .drain_timeout_ms = LONG_DRAIN_MS, .housekeep_interval_ms = 50});
     CU_ASSERT_TRUE(log_reaches(&pool, "event=housekept", 3));
-    CU_ASSERT_TRUE(log_reaches(&pool, "all 1 workers joined", 1));
+    CU_ASSERT_TRUE(log_reaches(&pool, "1 worker joined", 1));
     CU_ASSERT_EQUAL(log_count(&pool, "event=worker_ended"), 0);
     check_stop(&pool);
 }

@@ -69,7 +69,7 @@ static void print_value(const char *name, struct slice value, const struct origi
     (void)reject_escape(slice_of_text(name), shown_name, sizeof shown_name);
     (void)reject_escape(value, shown, sizeof shown);
     (void)reject_escape(slice_of_text(place), shown_place, sizeof shown_place);
-    (void)printf("%-22s %-32s %s%s\n", shown_name, shown, kind, shown_place);
+    (void)printf("%-23s %-32s %s%s\n", shown_name, shown, kind, shown_place);
 }
 
 static int run_print(const struct settings_load *load)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "command/dlq.h"
+#include "counted.h"
 #include "dead_letter_batch.h"
 #include "exit_code.h"
 #include "progress.h"
@@ -190,10 +191,12 @@ static void tell_sum(const struct work *work, const struct dlq_selection *select
 {
     (void)printf("%" PRId64 " %s", tally->done, work->done);
     if (tally->looked > tally->done)
-        (void)printf(", %" PRId64 " left out: something else was done about them",
-                     tally->looked - tally->done);
-    if ((int64_t)selection->id_count > tally->looked)
-        (void)printf(", %" PRId64 " are no dead letters", (int64_t)selection->id_count - tally->looked);
+        (void)printf(", %" PRId64 " left out: something else was done about %s", tally->looked - tally->done,
+                     counted(tally->looked - tally->done, "it", "them"));
+    const int64_t unknown = (int64_t)selection->id_count - tally->looked;
+    if (unknown > 0)
+        (void)printf(", %" PRId64 " %s", unknown,
+                     counted(unknown, "is no dead letter", "are no dead letters"));
     (void)printf("\n");
 }
 
@@ -209,12 +212,13 @@ static int do_selection(const struct work *work, struct database *database, cons
     if (!dlq_close_selection(database, scope, selection, &count, &fault))
         return dlq_complain(work->command, &fault);
     if (dry_asked != NULL) {
-        (void)printf("%" PRId64 " dead letters of %s are meant: %s\n", count, scope->topic,
+        (void)printf("%" PRId64 " %s of %s %s meant: %s\n", count,
+                     counted(count, "dead letter", "dead letters"), scope->topic, counted(count, "is", "are"),
                      selection->words.data);
         return EXIT_DRAINED;
     }
-    (void)snprintf(question, sizeof question, "%s %" PRId64 " dead letter%s of %s?", work->question, count,
-                   count == 1 ? "" : "s", scope->topic);
+    (void)snprintf(question, sizeof question, "%s %" PRId64 " %s of %s?", work->question, count,
+                   counted(count, "dead letter", "dead letters"), scope->topic);
     if (selection->id_count != 1 && count > 0 &&
         !dlq_confirm(work->command, question, yes_asked != NULL, &exit_code))
         return exit_code;

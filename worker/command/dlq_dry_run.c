@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "command/dlq_replay.h"
+#include "counted.h"
 #include "dead_letter_batch.h"
 #include "decimal.h"
 #include "exit_code.h"
@@ -45,7 +46,7 @@ static void print_message(const struct replay_letter *letter, struct slice value
     if (value.data == NULL)
         (void)printf("no value");
     else
-        (void)printf("%zu bytes", value.size);
+        (void)printf("%zu %s", value.size, counted((int64_t)value.size, "byte", "bytes"));
     (void)printf(", attempt %" PRId64 ": ", letter->attempts + 1);
 }
 
@@ -68,7 +69,8 @@ static bool try_letter(const struct trial *trial, struct rows *rows, size_t row)
     else if (rows_text(rows, row, WHOLE_IN_DOUBT)[0] == 't')
         (void)printf("look for it first: a run that ended in the middle may have sent it\n");
     else if (letter.attempts >= plan->attempts_max)
-        (void)printf("leave out: sent again %" PRId64 " times already\n", letter.attempts);
+        (void)printf("leave out: sent again %" PRId64 " %s already\n", letter.attempts,
+                     counted(letter.attempts, "time", "times"));
     else if (!accepted && !plan->even_rejected)
         (void)printf("leave out: would fail again: %s: %s\n", reject_name(reject.reason), reject.detail);
     else {

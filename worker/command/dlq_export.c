@@ -7,6 +7,7 @@
 #include "command/dlq.h"
 #include "console/message_json.h"
 #include "console/rows_json.h"
+#include "counted.h"
 #include "dead_letter_batch.h"
 #include "exit_code.h"
 #include "json.h"
@@ -190,8 +191,10 @@ static int export_selection(struct database *database, const struct letter_scope
     progress_end(&progress);
     if (!done) return dlq_complain(command, &fault);
     if (count >= (int64_t)selection->id_count) return EXIT_DRAINED;
-    (void)fprintf(stderr, "winnow %s: %" PRId64 " of %zu are no dead letters of group %s\n", command,
-                  (int64_t)selection->id_count - count, selection->id_count, scope->group);
+    const int64_t unknown = (int64_t)selection->id_count - count;
+    (void)fprintf(stderr, "winnow %s: %" PRId64 " of %zu %s of group %s\n", command, unknown,
+                  selection->id_count, counted(unknown, "is no dead letter", "are no dead letters"),
+                  scope->group);
     return EXIT_FINDING;
 }
 

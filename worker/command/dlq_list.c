@@ -6,6 +6,7 @@
 
 #include "command/dlq.h"
 #include "console/rows_json.h"
+#include "counted.h"
 #include "exit_code.h"
 #include "json.h"
 #include "letter_json.h"
@@ -89,8 +90,11 @@ static void print_groups(const struct letter_scope *scope, const struct rows *ro
         (void)printf("%s, group %s: no such dead letters\n", scope->topic, scope->group);
         return;
     }
-    (void)printf("%s, group %s: %s dead letters in %s groups\n", scope->topic, scope->group,
-                 rows_text(rows, 0, LETTER_GROUP_TOTAL), rows_text(rows, 0, LETTER_GROUP_GROUPS));
+    (void)printf("%s, group %s: %s %s in %s %s\n", scope->topic, scope->group,
+                 rows_text(rows, 0, LETTER_GROUP_TOTAL),
+                 counted(rows_int(rows, 0, LETTER_GROUP_TOTAL), "dead letter", "dead letters"),
+                 rows_text(rows, 0, LETTER_GROUP_GROUPS),
+                 counted(rows_int(rows, 0, LETTER_GROUP_GROUPS), "group", "groups"));
     for (size_t row = 0; row < count; row++) print_group(scope->topic, rows, row);
     if (rows_int(rows, 0, LETTER_GROUP_GROUPS) > (int64_t)count)
         (void)printf("\nThe %zu largest groups are shown.\n", count);

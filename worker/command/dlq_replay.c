@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "command/dlq_edit.h"
+#include "counted.h"
 #include "dead_letter_batch.h"
 #include "exit_code.h"
 #include "log.h"
@@ -166,8 +167,9 @@ static bool ask(const struct replay_request *request, int *ret_exit_code)
     int64_t count = request->count;
     if (request->selection->id_count == 1 || count == 0) return true;
     if (request->plan.count_max > 0 && request->plan.count_max < count) count = request->plan.count_max;
-    (void)snprintf(question, sizeof question, "Send up to %" PRId64 " dead letters to %s again (%.200s)?",
-                   count, request->settings->topic, request->selection->words.data);
+    (void)snprintf(question, sizeof question, "Send up to %" PRId64 " %s to %s again (%.200s)?", count,
+                   counted(count, "dead letter", "dead letters"), request->settings->topic,
+                   request->selection->words.data);
     return dlq_confirm(DLQ_REPLAY, question, request->yes, ret_exit_code);
 }
 

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "command/dlq_replay.h"
+#include "counted.h"
 #include "exit_code.h"
 #include "json.h"
 #include "progress.h"
@@ -152,8 +153,8 @@ static void print_left_out(const struct sending *sending, const struct replay_ta
     char guarded[128];
     if (left_out(tally) == 0) return;
     (void)snprintf(guarded, sizeof guarded,
-                   "sent again %" PRId64 " times already (--max-attempts %" PRId64 " sends them once more)",
-                   attempts, attempts + 1);
+                   "sent again %" PRId64 " %s already (--max-attempts %" PRId64 " sends them once more)",
+                   attempts, counted(attempts, "time", "times"), attempts + 1);
     (void)printf("left out %" PRId64, left_out(tally));
     print_part(&separator, tally->guarded, guarded);
     print_part(&separator, tally->rejected,

@@ -7,6 +7,7 @@
 #include "command/dlq.h"
 #include "command/explain_text.h"
 #include "console/rows_json.h"
+#include "counted.h"
 #include "decimal.h"
 #include "exit_code.h"
 #include "headers.h"
@@ -97,7 +98,7 @@ static void print_value(struct slice value)
         (void)printf("value      none (a tombstone)\n");
         return;
     }
-    (void)printf("value      %zu bytes\n", value.size);
+    (void)printf("value      %zu %s\n", value.size, counted((int64_t)value.size, "byte", "bytes"));
     bool plain = utf8_is_valid(value.data, value.size);
     for (size_t i = 0; plain && i < value.size; i++)
         plain = !utf8_is_control(value.data + i, value.data + value.size) || value.data[i] == '\n' ||

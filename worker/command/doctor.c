@@ -10,6 +10,7 @@
 
 #include "colour.h"
 #include "command.h"
+#include "counted.h"
 #include "database_conninfo.h"
 #include "doctor/examination.h"
 #include "doctor/mend.h"
@@ -126,8 +127,9 @@ static void print_sum(const struct report *report)
         (void)printf("],\n\"ok\":%zu,\"warnings\":%zu,\"failed\":%zu,\"skipped\":%zu}\n", counts[CHECK_OK],
                      counts[CHECK_WARN], counts[CHECK_FAIL], counts[CHECK_SKIP]);
     else
-        (void)printf("%zu ok, %zu warnings, %zu failed, %zu skipped\n", counts[CHECK_OK], counts[CHECK_WARN],
-                     counts[CHECK_FAIL], counts[CHECK_SKIP]);
+        (void)printf("%zu ok, %zu %s, %zu failed, %zu skipped\n", counts[CHECK_OK], counts[CHECK_WARN],
+                     counted((int64_t)counts[CHECK_WARN], "warning", "warnings"), counts[CHECK_FAIL],
+                     counts[CHECK_SKIP]);
 }
 
 static int verdict_of(const struct report *report)

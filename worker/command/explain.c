@@ -31,9 +31,11 @@ static const struct command_option options[] = {
 const struct command_usage usage_explain = {
     .synopsis = "winnow explain [options] [EVENT]",
     .summary = "tell what becomes of an event, rule by rule",
-    .description = "Tells what becomes of an event, rule by rule, or why it would be a dead letter. EVENT is "
-                   "one message; without it each line of standard input is one. No server is needed.\n"
-                   "Exit code 0 when the event is accepted, 1 when it is not; with --json always 0.",
+    .description =
+        "Tells what becomes of an event, rule by rule, or why it would be a dead letter. EVENT is "
+        "one message; without it standard input is, or with --json each of its lines. No server is "
+        "needed.\n"
+        "Exit code 0 when the event is accepted, 1 when it is not; with --json always 0.",
     .example = "winnow explain '{\"client\":\"a\",\"type\":\"sale\",\"sum\":\"1,200.50\"}'",
     .options = options,
     .settings = "event_bytes_max",

@@ -7,6 +7,7 @@
 #include "database.h"
 #include "exit_code.h"
 #include "migrate.h"
+#include "migrate_watch.h"
 #include "progress.h"
 #include "settings.h"
 #include "signals.h"
@@ -43,18 +44,34 @@ static int complain(const struct fault *fault)
     return strcmp(fault->site, "connect") == 0 ? EXIT_UNREACHABLE : EXIT_TEMPORARY;
 }
 
+/* What is shown while a statement runs. */
+struct shown {
+    struct progress progress;
+    struct migrate_watch watch;
+    char file[100]; /* in hand; "": none */
+};
+
 /* Notices are chatter ("already exists, skipping"); what an operator has to do comes as a warning. */
 static void print_warning(void *context, const char *severity, const char *text)
 {
     if (strcmp(severity, "WARNING") != 0) return;
-    progress_hide(context);
+    struct shown *shown = context;
+    progress_hide(&shown->progress);
     (void)printf("warning: %s\n", text);
     (void)fflush(stdout);
 }
 
 static void show_progress(void *context)
 {
-    progress_update(context, 0, 0);
+    struct shown *shown = context;
+    char estimate[128];
+    char note[sizeof shown->file + sizeof estimate + 2];
+    if (shown->file[0] != '\0' && quiet_asked == NULL) {
+        migrate_watch_look(&shown->watch, estimate, sizeof estimate);
+        (void)snprintf(note, sizeof note, "%s, %s", shown->file, estimate);
+        progress_note(&shown->progress, note);
+    }
+    progress_tick(&shown->progress);
 }
 
 static int print_status(const struct migration_plan *plan)
@@ -100,8 +117,8 @@ static size_t count_pending(const struct migration_plan *plan)
     return count;
 }
 
-static bool apply_pending(struct database *database, const struct migration_plan *plan,
-                          struct progress *progress, struct fault *ret_fault)
+static bool apply_pending(struct database *database, const struct migration_plan *plan, struct shown *shown,
+                          struct fault *ret_fault)
 {
     const size_t pending = count_pending(plan);
     size_t applied = 0;
@@ -110,11 +127,10 @@ static bool apply_pending(struct database *database, const struct migration_plan
         const struct migration *migration = migrations;
         while (migration->version != plan->lines[i].version) migration++;
         int64_t ms;
-        char note[100];
-        (void)snprintf(note, sizeof note, "%s (%zu of %zu)", migration->name, applied + 1, pending);
-        progress_note(progress, note);
+        (void)snprintf(shown->file, sizeof shown->file, "%s (%zu of %zu)", migration->name, applied + 1,
+                       pending);
         if (!migrate_apply(database, migration, &ms, ret_fault)) return false;
-        progress_hide(progress);
+        progress_hide(&shown->progress);
         (void)printf("applied %s in %" PRId64 " ms\n", migration->name, ms);
         (void)fflush(stdout);
         applied++;
@@ -124,18 +140,31 @@ static bool apply_pending(struct database *database, const struct migration_plan
     return true;
 }
 
-static int apply(struct database *database)
+static bool read_pid(struct database *database, int64_t *ret_pid, struct fault *ret_fault)
+{
+    struct rows *rows = NULL;
+    if (!database_run(database, "migrate", "SELECT pg_backend_pid()", NULL, 0, &rows, ret_fault))
+        return false;
+    *ret_pid = rows_int(rows, 0, 0);
+    rows_free(rows);
+    return true;
+}
+
+static int apply(struct database *database, const char *conninfo)
 {
     struct fault fault;
     struct migration_plan plan = {0};
-    struct progress progress;
-    progress_begin(&progress, &(struct progress_options){.command = "migrate", .quiet = quiet_asked != NULL});
-    database_listen(database, &(struct database_listener){print_warning, show_progress, &progress});
-    const bool done = lock(database, &progress, &fault) && migration_plan_read(database, &plan, &fault) &&
-                      migration_plan_check(&plan, true, &fault) &&
-                      apply_pending(database, &plan, &progress, &fault);
+    struct shown shown = {.watch = {.conninfo = conninfo}};
+    progress_begin(&shown.progress,
+                   &(struct progress_options){.command = "migrate", .quiet = quiet_asked != NULL});
+    database_listen(database, &(struct database_listener){print_warning, show_progress, &shown});
+    const bool done =
+        lock(database, &shown.progress, &fault) && read_pid(database, &shown.watch.pid, &fault) &&
+        migration_plan_read(database, &plan, &fault) && migration_plan_check(&plan, true, &fault) &&
+        apply_pending(database, &plan, &shown, &fault);
     migration_plan_done(&plan);
-    progress_end(&progress);
+    progress_end(&shown.progress);
+    migrate_watch_done(&shown.watch);
     return done ? EXIT_DRAINED : complain(&fault);
 }
 
@@ -147,7 +176,7 @@ static int run(const struct settings *settings, bool status_only)
     struct database *database = NULL;
     struct fault fault;
     if (!database_open(&options, &database, &fault)) return complain(&fault);
-    const int code = status_only ? show_status(database) : apply(database);
+    const int code = status_only ? show_status(database) : apply(database, settings->database);
     database_close(database);
     return code;
 }

@@ -104,6 +104,11 @@ static bool check(const struct settings *settings, const char *event)
     return false;
 }
 
+static void log_problem(const char *text)
+{
+    log_line(LOG_LEVEL_ERROR, "configuration_wrong", "%s", text);
+}
+
 static bool check_again(const struct settings *settings)
 {
     return check(settings, "reload_refused");
@@ -149,7 +154,8 @@ static bool open_control(const struct settings *settings, struct control **ret_c
     bool in_use = false;
     struct fault fault;
     *ret_control = NULL;
-    if (!control_path_find(settings, path) || control_open(path, ret_control, &in_use, &fault)) return true;
+    if (!control_path_find(settings, false, path) || control_open(path, ret_control, &in_use, &fault))
+        return true;
     const bool wrong = control_path_is_set(settings);
     log_line(wrong ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, wrong ? "cannot_start" : "no_control_socket",
              "control_socket: %s%s", fault.text, wrong ? "" : "; this pool takes signals only");
@@ -174,6 +180,7 @@ static int supervise(struct pool *pool)
         control_close(options.control);
         return EXIT_BAD_CONFIG;
     }
+    settings_load_listen(log_problem); /* from here on nothing may wait for whoever reads standard error */
     const int exit_code = supervisor_run(&options);
     monitor_close(options.monitor);
     control_close(options.control);

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include "clock.h"
 #include "command.h"
 #include "control_path.h"
+#include "counted.h"
 #include "exit_code.h"
 #include "json.h"
 #include "json_string.h"
@@ -33,6 +36,7 @@ struct answer {
     int64_t age_ms;
     int64_t wanted;
     int64_t joined;
+    int64_t alive;
     int64_t resting;
     int64_t restarts;
     char state[32];
@@ -69,6 +73,7 @@ static void take_member(struct answer *answer, const struct jsontext_token *key,
         {"age_ms", &answer->age_ms, NULL, 0},
         {"wanted", &answer->wanted, NULL, 0},
         {"joined", &answer->joined, NULL, 0},
+        {"alive", &answer->alive, NULL, 0},
         {"resting", &answer->resting, NULL, 0},
         {"restarts", &answer->restarts, NULL, 0},
         {"state", NULL, answer->state, sizeof(answer->state)},
@@ -190,6 +195,23 @@ static bool talk(int fd, const char *request, struct buffer *ret_line)
     return got == 0 && ret_line->size > 0;
 }
 
+/* False when the socket is ours, or nothing tells whose it is. */
+static bool complain_of_owner(const char *path, const char *problem)
+{
+    struct stat status;
+    const struct passwd *user;
+    if (geteuid() == 0 || stat(path, &status) != 0 || status.st_uid == geteuid()) return false;
+    // cppcheck-suppress getpwuidCalled // there is one thread
+    user = getpwuid(status.st_uid);
+    (void)fprintf(
+        stderr,
+        "winnow pool: %s: %s: the pool runs as user %s (%u), and only that user and root may ask it; "
+        "go on with: sudo -u '#%u' winnow pool ...\n",
+        path, problem, user != NULL ? user->pw_name : "without a name", (unsigned)status.st_uid,
+        (unsigned)status.st_uid);
+    return true;
+}
+
 static bool complain_of(const char *path, const char *problem)
 {
     (void)fprintf(stderr,
@@ -201,16 +223,19 @@ static bool complain_of(const char *path, const char *problem)
 static bool ask(const char *path, const char *request, struct answer *answer)
 {
     const int fd = connect_to(path);
+    if (fd < 0 && errno == EACCES && complain_of_owner(path, strerror(EACCES))) return false;
     if (fd < 0) return complain_of(path, strerror(errno));
     const bool answered = talk(fd, request, &answer->line);
     (void)close(fd);
-    return answered ? read_answer(answer) || complain_of(path, "the answer is no JSON")
-                    : complain_of(path, "no answer, or not for this user");
+    if (answered) return read_answer(answer) || complain_of(path, "the answer is no JSON");
+    if (!complain_of_owner(path, "no answer")) (void)complain_of(path, "no answer");
+    return false;
 }
 
+/* Also those that are on their way to join. */
 static bool rests(const struct answer *answer)
 {
-    return strcmp(answer->state, "quiet") != 0 || answer->resting >= answer->joined;
+    return strcmp(answer->state, "quiet") != 0 || answer->resting >= answer->alive;
 }
 
 static bool is_drained(const struct answer *answer)
@@ -239,11 +264,14 @@ static bool wait_until_done(const char *path, const char *word, struct answer *a
 
 static void print_state(const struct answer *answer)
 {
-    (void)printf("%s: %" PRId64 " of %" PRId64 " workers have joined", answer->state, answer->joined,
-                 answer->wanted);
-    if (answer->resting > 0) (void)printf(", %" PRId64 " take nothing new", answer->resting);
-    (void)printf("; pid %" PRId64 ", up %" PRId64 " s, %" PRId64 " restarts\n", answer->pid,
-                 answer->age_ms / 1000, answer->restarts);
+    (void)printf("%s: %" PRId64 " of %" PRId64 " %s joined", answer->state, answer->joined, answer->wanted,
+                 counted(answer->wanted, "worker has", "workers have"));
+    /* After a resume some have not heard of it yet: that concerns nobody. */
+    if (answer->resting > 0 && strcmp(answer->state, "quiet") == 0)
+        (void)printf(", %" PRId64 " %s nothing new", answer->resting,
+                     counted(answer->resting, "takes", "take"));
+    (void)printf("; pid %" PRId64 ", up %" PRId64 " s, %" PRId64 " %s\n", answer->pid, answer->age_ms / 1000,
+                 answer->restarts, counted(answer->restarts, "restart", "restarts"));
     if (answer->needs_restart[0] != '\0')
         (void)printf("changed in the configuration, and not in force until the pool is stopped and started: "
                      "%s\n",
@@ -303,7 +331,7 @@ int pool_control(const struct settings *settings, char **words)
     struct answer answer = {0};
     int exit_code = EXIT_UNREACHABLE;
     if (!make_request(words, &request)) return refuse(words);
-    if (!control_path_find(settings, path)) {
+    if (!control_path_find(settings, true, path)) {
         (void)fprintf(stderr, "winnow pool: no control socket: there is neither $RUNTIME_DIRECTORY nor "
                               "/run/winnow nor $XDG_RUNTIME_DIR; set control_socket for the pool and here\n");
         buffer_done(&request);

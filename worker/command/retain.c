@@ -8,6 +8,7 @@
 #include "backoff.h"
 #include "clock.h"
 #include "command.h"
+#include "counted.h"
 #include "database.h"
 #include "exit_code.h"
 #include "log.h"
@@ -48,6 +49,7 @@ const struct command_usage usage_retain = {
 
 struct retain {
     struct database *database;
+    struct progress progress;
     struct fault fault;
 };
 
@@ -133,9 +135,10 @@ static bool drop_retired(struct retain *retain)
             return false;
         }
         const bool dropped = !rows_is_null(rows, 0, 0);
+        progress_hide(&retain->progress);
         if (dropped)
-            (void)printf("%s: dropped %s events with sum %s\n", rows_text(rows, 0, 0), rows_text(rows, 0, 1),
-                         rows_text(rows, 0, 2));
+            (void)printf("%s: dropped %s %s with sum %s\n", rows_text(rows, 0, 0), rows_text(rows, 0, 1),
+                         counted(rows_int(rows, 0, 1), "event", "events"), rows_text(rows, 0, 2));
         rows_free(rows);
         if (!dropped) return true;
     }
@@ -155,16 +158,19 @@ static bool drop_without_partition(struct retain *retain)
         dropped = rows_int(rows, 0, 0);
         rows_free(rows);
     }
-    if (total > 0) (void)printf("dropped %" PRId64 " events of months without a partition\n", total);
+    progress_hide(&retain->progress);
+    if (total > 0)
+        (void)printf("dropped %" PRId64 " %s of months without a partition\n", total,
+                     counted(total, "event", "events"));
     return true;
 }
 
-static bool drop_months(struct retain *retain, const struct rows *plan, struct progress *progress)
+static bool drop_months(struct retain *retain, const struct rows *plan)
 {
     if (!drop_retired(retain)) return false; /* what a killed run has left */
     for (size_t i = 0; i < rows_count(plan); i++) {
         if (rows_int(plan, i, 4) == 0) continue;
-        progress_update(progress, (int64_t)i, (int64_t)i);
+        progress_update(&retain->progress, (int64_t)i, (int64_t)i);
         if (signals_look_for_stop() || !retire(retain, rows_text(plan, i, 1)) || !drop_retired(retain))
             return false;
     }
@@ -199,11 +205,13 @@ static bool merge_account(struct retain *retain)
 {
     struct rows *rows = NULL;
     int64_t total = 0;
+    progress_note(&retain->progress, "merging the account");
     bool done =
         run(retain, "SELECT stream_id, partition FROM winnow.processing_log ORDER BY 1, 2", NULL, 0, &rows);
     for (size_t i = 0; done && i < rows_count(rows); i++) done = merge_partition(retain, rows, i, &total);
     if (done) rows_free(rows);
-    if (done) (void)printf("the account has %" PRId64 " rows fewer\n", total);
+    progress_hide(&retain->progress);
+    if (done) (void)printf("the account has %" PRId64 " %s fewer\n", total, counted(total, "row", "rows"));
     return done;
 }
 
@@ -213,8 +221,8 @@ static bool tell_plan(struct retain *retain)
     const struct sql_parameter merge = sql_text(merge_text);
     if (!read_plan(retain, &rows)) return false;
     for (size_t i = 0; i < rows_count(rows); i++)
-        (void)printf("%s: %s events with sum %s would be dropped\n", rows_text(rows, i, 0),
-                     rows_text(rows, i, 2), rows_text(rows, i, 3));
+        (void)printf("%s: %s %s with sum %s would be dropped\n", rows_text(rows, i, 0), rows_text(rows, i, 2),
+                     counted(rows_int(rows, i, 2), "event", "events"), rows_text(rows, i, 3));
     if (rows_count(rows) == 0) (void)printf("no month would be dropped\n");
     rows_free(rows);
     if (!run(retain,
@@ -223,23 +231,32 @@ static bool tell_plan(struct retain *retain)
              &merge, 1, &rows)) {
         return false;
     }
-    (void)printf("%s rows of the account would become %s or a few more\n", rows_text(rows, 0, 0),
-                 rows_text(rows, 0, 1));
+    if (rows_int(rows, 0, 0) == rows_int(rows, 0, 1))
+        (void)printf("no row of the account would be merged\n");
+    else
+        (void)printf("%s rows of the account would be merged into %s or a few more\n", rows_text(rows, 0, 0),
+                     rows_text(rows, 0, 1));
     rows_free(rows);
     return true;
+}
+
+static void show_progress(void *context)
+{
+    progress_tick(context);
 }
 
 static bool carry_out(struct retain *retain)
 {
     struct rows *plan = NULL;
-    struct progress progress;
     if (!take_lock(retain) || !read_plan(retain, &plan)) return false;
-    progress_begin(&progress, &(struct progress_options){.command = "retain",
-                                                         .unit = "months",
-                                                         .total = (int64_t)rows_count(plan),
-                                                         .quiet = quiet_asked != NULL});
-    const bool done = drop_months(retain, plan, &progress) && merge_account(retain);
-    progress_end(&progress);
+    progress_begin(&retain->progress, &(struct progress_options){.command = "retain",
+                                                                 .unit = "months",
+                                                                 .total = (int64_t)rows_count(plan),
+                                                                 .quiet = quiet_asked != NULL});
+    database_listen(retain->database,
+                    &(struct database_listener){.waiting = show_progress, .context = &retain->progress});
+    const bool done = drop_months(retain, plan) && merge_account(retain);
+    progress_end(&retain->progress);
     rows_free(plan);
     return done;
 }

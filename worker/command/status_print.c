@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "attr.h"
+#include "counted.h"
 #include "print_json.h"
 #include "status_report.h"
 #include "status_words.h"
@@ -53,13 +54,14 @@ static void print_verdict(const struct status_report *report)
             "right?\n",
             report->settings->group, report->settings->topic);
     else if (wrong == 0)
-        (void)printf("Complete: %" PRId64 " offsets read = %" PRId64 " stored + %" PRId64
-                     " duplicate + %" PRId64 " dead-lettered + %" PRId64 " gap + %" PRId64 " lost%s.\n",
-                     total->offsets_read, total->stored, total->duplicate, total->dead, total->gap,
-                     total->lost, skipped);
+        (void)printf("Complete: %" PRId64 " %s read = %" PRId64 " stored + %" PRId64 " duplicate + %" PRId64
+                     " dead-lettered + %" PRId64 " gap + %" PRId64 " lost%s.\n",
+                     total->offsets_read, counted(total->offsets_read, "offset", "offsets"), total->stored,
+                     total->duplicate, total->dead, total->gap, total->lost, skipped);
     else
-        (void)printf("INCOMPLETE: %zu of %zu partitions do not add up; see winnow.invariant_violation().\n",
-                     wrong, report->partition_count);
+        (void)printf("INCOMPLETE: %zu of %zu %s not add up; see winnow.invariant_violation().\n", wrong,
+                     report->partition_count,
+                     counted((int64_t)report->partition_count, "partition does", "partitions do"));
     if (report->elsewhere[0] != '\0') (void)printf("Elsewhere in this database: %s\n", report->elsewhere);
 }
 

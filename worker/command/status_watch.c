@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "counted.h"
 #include "exit_code.h"
 #include "print_json.h"
 #include "progress.h"
@@ -173,8 +174,8 @@ static void print_line(const struct watch *watch, char *ret_text, size_t size)
     print_behind(report->total.lag_seconds, behind);
     print_shares(watch, shares, sizeof shares);
     if (report->workers >= 0)
-        (void)snprintf(workers, sizeof workers, "  %" PRId64 " worker%s", report->workers,
-                       report->workers == 1 ? "" : "s");
+        (void)snprintf(workers, sizeof workers, "  %" PRId64 " %s", report->workers,
+                       counted(report->workers, "worker", "workers"));
     (void)snprintf(ret_text, size, "%s/s  lag %s (%s)  %s%s", rate, lag, behind, shares, workers);
 }
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "counted.h"
 #include "progress.h"
 #include "reject.h"
 #include "shell_quote.h"
@@ -51,11 +52,12 @@ static void say_halted(const struct status_report *report, struct words *words)
     char group[GROUP_WORD_SIZE];
     shell_quote(report->settings->group, group, sizeof group);
     say(words,
-        "%zu of %zu partitions are halted and read nothing: mend the cause, then run winnow resume %s "
+        "%zu of %zu %s and read nothing: mend the cause, then run winnow resume %s "
         "-g %s --at next, or --at earliest where the topic was recreated or truncated; with psql alone: "
         "SELECT winnow.resume_partition('%s', PARTITION, '%s').",
-        halted, report->partition_count, report->settings->topic, group, report->settings->topic,
-        report->settings->group);
+        halted, report->partition_count,
+        counted((int64_t)report->partition_count, "partition is halted", "partitions are halted"),
+        report->settings->topic, group, report->settings->topic, report->settings->group);
 }
 
 static void say_workers(const struct status_report *report, const struct outlook *outlook,
@@ -66,8 +68,8 @@ static void say_workers(const struct status_report *report, const struct outlook
         say(words, "No worker is in group %s: nothing is read until a pool runs (winnow pool).",
             report->settings->group);
     else if (report->workers < outlook->workers_seen)
-        say(words, "%" PRId64 " of the %" PRId64 " workers that were here are in the group.", report->workers,
-            outlook->workers_seen);
+        say(words, "%" PRId64 " of the %" PRId64 " workers that were here %s in the group.", report->workers,
+            outlook->workers_seen, counted(report->workers, "is", "are"));
 }
 
 /* Whose worker hangs, or has died and is still waited for. */
@@ -86,9 +88,9 @@ static void say_stuck(const struct status_report *report, struct words *words)
     if (worst == NULL) return;
     progress_print_duration(worst->idle_s, duration, sizeof duration);
     say(words,
-        "Messages wait in %zu partition%s that nobody has read from for a while: in partition %" PRId32
-        " %" PRId64 " for %s; it belongs to %s.",
-        stuck, stuck == 1 ? "" : "s", worst->partition, worst->lag, duration,
+        "Messages wait in %zu %s that nobody has read from for a while: in partition %" PRId32 " %" PRId64
+        " for %s; it belongs to %s.",
+        stuck, counted((int64_t)stuck, "partition", "partitions"), worst->partition, worst->lag, duration,
         worst->owner[0] == '\0' ? "nobody" : worst->owner);
 }
 
@@ -112,10 +114,13 @@ static void say_letters(const struct status_report *report, struct words *words)
 {
     if (report->unpublished == 0) return;
     if (report->publish_error[0] != '\0')
-        say(words, "%" PRId64 " dead letters are not in topic %s yet: %s. They are kept and tried again.",
-            report->unpublished, report->settings->dead_letter_topic, report->publish_error);
+        say(words, "%" PRId64 " %s not in topic %s yet: %s. %s kept and tried again.", report->unpublished,
+            counted(report->unpublished, "dead letter is", "dead letters are"),
+            report->settings->dead_letter_topic, report->publish_error,
+            counted(report->unpublished, "It is", "They are"));
     else
-        say(words, "%" PRId64 " dead letters are not in topic %s yet.", report->unpublished,
+        say(words, "%" PRId64 " %s not in topic %s yet.", report->unpublished,
+            counted(report->unpublished, "dead letter is", "dead letters are"),
             report->settings->dead_letter_topic);
 }
 
@@ -128,8 +133,8 @@ static void say_lag(const struct status_report *report, struct words *words)
     } else if (report->total.lag > 0 && report->total.lag_seconds >= 0) {
         progress_print_count(report->total.lag, lag, sizeof lag);
         progress_print_duration((int64_t)report->total.lag_seconds, duration, sizeof duration);
-        say(words, "%s message%s wait%s, the oldest for %s.", lag, report->total.lag == 1 ? "" : "s",
-            report->total.lag == 1 ? "s" : "", duration);
+        say(words, "%s %s, the oldest for %s.", lag,
+            counted(report->total.lag, "message waits", "messages wait"), duration);
     }
 }
 
@@ -145,9 +150,8 @@ void status_words(const struct status_report *report, const struct outlook *outl
     if (report->total.lost > 0)
         say(ret_words,
             "Kafka deleted %" PRId64
-            " messages before they were read: longer retention.ms; which they were is in "
-            "winnow.batch_log.",
-            report->total.lost);
+            " %s unread: a longer retention.ms keeps them; the range is in winnow.batch_log.",
+            report->total.lost, counted(report->total.lost, "message", "messages"));
     say_letters(report, ret_words);
     say_lag(report, ret_words);
 }

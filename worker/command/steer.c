@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "counted.h"
 #include "exit_code.h"
 #include "reject.h"
 
@@ -331,12 +332,15 @@ int steer_execute(struct steer *steer)
 static void print_letters(const struct steer_partition *partition)
 {
     if (partition->dead_letters == 0) return;
-    (void)printf("  %" PRId64 " dead letters of these offsets move to winnow.dead_letter_superseded%s\n",
-                 partition->dead_letters,
-                 partition->is_new_log ? "" : ", and their messages are judged anew");
+    (void)printf("  %" PRId64 " %s to winnow.dead_letter_superseded%s\n", partition->dead_letters,
+                 counted(partition->dead_letters, "dead letter of these offsets moves",
+                         "dead letters of these offsets move"),
+                 partition->is_new_log ? ""
+                                       : counted(partition->dead_letters, ", and its message is judged anew",
+                                                 ", and their messages are judged anew"));
     if (partition->unpublished > 0 && partition->is_new_log)
-        (void)printf("  %" PRId64 " of them are not in the dead-letter topic and will not come there\n",
-                     partition->unpublished);
+        (void)printf("  %" PRId64 " of them %s not in the dead-letter topic and will not come there\n",
+                     partition->unpublished, counted(partition->unpublished, "is", "are"));
 }
 
 static void print_one(const struct steer_partition *partition, bool done)
@@ -346,11 +350,13 @@ static void print_one(const struct steer_partition *partition, bool done)
         (void)printf("another log, begins at offset %" PRId64 "; its account begins anew\n",
                      partition->to_offset);
     else if (partition->skipped > 0)
-        (void)printf("%" PRId64 " -> %" PRId64 ", %s %" PRId64 " offsets\n", partition->from_offset,
-                     partition->to_offset, done ? "skipped" : "skips", partition->skipped);
+        (void)printf("%" PRId64 " -> %" PRId64 ", %s %" PRId64 " %s\n", partition->from_offset,
+                     partition->to_offset, done ? "skipped" : "skips", partition->skipped,
+                     counted(partition->skipped, "offset", "offsets"));
     else if (partition->read_again > 0)
-        (void)printf("%" PRId64 " -> %" PRId64 ", reads %" PRId64 " offsets again%s\n",
-                     partition->from_offset, partition->to_offset, partition->read_again,
+        (void)printf("%" PRId64 " -> %" PRId64 ", reads %" PRId64 " %s again%s\n", partition->from_offset,
+                     partition->to_offset, partition->read_again,
+                     counted(partition->read_again, "offset", "offsets"),
                      partition->to_offset != partition->target ? ", from a batch's beginning on" : "");
     else
         (void)printf("stays at %" PRId64 "\n", partition->from_offset);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "counted.h"
 #include "doctor/examination.h"
 #include "doctor/mend.h"
 
@@ -156,8 +157,8 @@ void examine_brokers(struct examination *examination, struct finding *ret_findin
     *ret_finding = bad;
     if (answering == 0) ret_finding->verdict = CHECK_FAIL;
     if (answering > 0)
-        finding_add(ret_finding, CHECK_OK, "%d of %d answer%s, cluster %s", answering, asked,
-                    answering == 1 ? "s" : "", examination->cluster.id);
+        finding_add(ret_finding, CHECK_OK, "%d of %d %s, cluster %s", answering, asked,
+                    counted(answering, "answers", "answer"), examination->cluster.id);
 }
 
 /* Clients are sent on to the addresses that brokers tell of themselves. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counted.h"
 #include "doctor/examination.h"
 #include "doctor/mend.h"
 #include "kafka_permission.h"
@@ -81,9 +82,9 @@ void examine_topic(struct examination *examination, struct finding *ret_finding)
     if (!find_topic(examination, topic, "--operation Read --operation Describe",
                     examination->settings->workers, "", view, ret_finding))
         return;
-    finding_add(ret_finding, CHECK_OK, "%s: %" PRId32 " partition%s, %" PRId32 " cop%s of each", topic,
-                view->partitions, view->partitions == 1 ? "" : "s", view->replicas,
-                view->replicas == 1 ? "y" : "ies");
+    finding_add(ret_finding, CHECK_OK, "%s: %" PRId32 " %s, %" PRId32 " %s of each", topic, view->partitions,
+                counted(view->partitions, "partition", "partitions"), view->replicas,
+                counted(view->replicas, "copy", "copies"));
     if (view->leaderless > 0) {
         finding_add(ret_finding, CHECK_FAIL,
                     "%" PRId32 " of them without a leader, the first is %" PRId32 ": their brokers are down",
@@ -103,13 +104,15 @@ void examine_workers(struct examination *examination, struct finding *ret_findin
     int32_t partitions = examination->topic.partitions;
     int64_t workers = examination->settings->workers;
     if (workers <= partitions) {
-        finding_add(ret_finding, CHECK_OK, "%" PRId64 " worker%s for %" PRId32 " partition%s", workers,
-                    workers == 1 ? "" : "s", partitions, partitions == 1 ? "" : "s");
+        finding_add(ret_finding, CHECK_OK, "%" PRId64 " %s for %" PRId32 " %s", workers,
+                    counted(workers, "worker", "workers"), partitions,
+                    counted(partitions, "partition", "partitions"));
         return;
     }
     finding_add(ret_finding, CHECK_WARN,
-                "%" PRId64 " workers for %" PRId32 " partition%s: %" PRId64 " of them have nothing to do",
-                workers, partitions, partitions == 1 ? "" : "s", workers - partitions);
+                "%" PRId64 " workers for %" PRId32 " %s: %" PRId64 " of them %s nothing to do", workers,
+                partitions, counted(partitions, "partition", "partitions"), workers - partitions,
+                counted(workers - partitions, "has", "have"));
     mend_run(ret_finding, "export WINNOW_WORKERS=%" PRId32, partitions);
 }
 
@@ -162,8 +165,8 @@ void examine_dead_letter_topic(struct examination *examination, struct finding *
     if (!find_topic(examination, topic, "--operation Write --operation Describe", 1,
                     " --config message.timestamp.type=LogAppendTime", &view, ret_finding))
         return;
-    finding_add(ret_finding, CHECK_OK, "%s: %" PRId32 " partition%s", topic, view.partitions,
-                view.partitions == 1 ? "" : "s");
+    finding_add(ret_finding, CHECK_OK, "%s: %" PRId32 " %s", topic, view.partitions,
+                counted(view.partitions, "partition", "partitions"));
 }
 
 static bool is_kept_by_time(const struct kafka_config *config)
@@ -210,14 +213,17 @@ static void tell_members(struct examination *examination, const struct kafka_gro
                          struct finding *ret_finding)
 {
     const char *group = examination->settings->group;
-    finding_add(ret_finding, CHECK_OK, "%s: %zu member%s%s%s", group, view->member_count,
-                view->member_count == 1 ? "" : "s", view->assignor[0] != '\0' ? ", " : "", view->assignor);
+    finding_add(ret_finding, CHECK_OK, "%s: %zu %s%s%s", group, view->member_count,
+                counted((int64_t)view->member_count, "member", "members"),
+                view->assignor[0] != '\0' ? ", " : "", view->assignor);
     bool suits = view->assignor[0] == '\0' || strcmp(view->assignor, "range") == 0 ||
                  strcmp(view->assignor, "roundrobin") == 0;
     if (view->foreign_count > 0) {
         finding_add(ret_finding, suits ? CHECK_WARN : CHECK_FAIL,
-                    "%zu of them is no worker of winnow (%s) and takes partitions that nobody stores then",
-                    view->foreign_count, view->foreign);
+                    "%zu of them %s partitions that nobody stores then: %s", view->foreign_count,
+                    counted((int64_t)view->foreign_count, "is no worker of winnow and takes",
+                            "are no workers of winnow and take"),
+                    view->foreign);
         char option[ADDRESS_SIZE];
         option_of("--group", group, option);
         mend_kafka(examination, ret_finding, "kafka-consumer-groups.sh", "--describe --members %s", option);

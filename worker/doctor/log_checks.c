@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "counted.h"
 #include "doctor/examination.h"
 #include "doctor/mend.h"
 #include "kafka_reader.h"
@@ -133,16 +134,18 @@ static void judge_unread(struct examination *examination, const struct unread *u
     int64_t kept_ms = kafka_config_number(examination->topic_config, "retention.ms");
     bool soon = kept_ms > 0 && unread->oldest_ms > kept_ms / 100 * RETENTION_USED_MAX;
     if (unread->gone > 0)
-        finding_add(finding, CHECK_FAIL, "%" PRId64 " messages were deleted before they were read",
-                    unread->gone);
+        finding_add(finding, CHECK_FAIL, "%" PRId64 " %s deleted unread", unread->gone,
+                    counted(unread->gone, "message was", "messages were"));
     if (unread->waiting == 0)
         finding_add(finding, CHECK_OK, "nothing waits");
     else if (unread->oldest_ms < 0)
-        finding_add(finding, CHECK_OK, "%" PRId64 " messages wait", unread->waiting);
+        finding_add(finding, CHECK_OK, "%" PRId64 " %s", unread->waiting,
+                    counted(unread->waiting, "message waits", "messages wait"));
     else
         finding_add(finding, soon ? CHECK_FAIL : CHECK_OK,
-                    "%" PRId64 " messages wait, the oldest for %.1f h, in partition %" PRId32,
-                    unread->waiting, (double)unread->oldest_ms / 3600000, unread->partition);
+                    "%" PRId64 " %s, the oldest for %.1f h, in partition %" PRId32, unread->waiting,
+                    counted(unread->waiting, "message waits", "messages wait"),
+                    (double)unread->oldest_ms / 3600000, unread->partition);
     if (soon)
         finding_add(finding, CHECK_FAIL,
                     "Kafka deletes them after %.1f h: keep them longer, and find out why they wait",

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counted.h"
 #include "database_conninfo.h"
 #include "doctor/examination.h"
 #include "doctor/mend.h"
@@ -326,9 +327,10 @@ static void tell_missing_privilege(struct examination *examination, struct findi
                                    const struct rows *missing, const struct rows *roles)
 {
     bool is_member = rows_int(roles, 0, 3) == 1;
-    finding_add(ret_finding, CHECK_FAIL,
-                "%s may not do what a worker does: %zu privileges are missing, the first is %s",
-                rows_text(roles, 0, 1), rows_count(missing), rows_text(missing, 0, 0));
+    finding_add(ret_finding, CHECK_FAIL, "%s may not do what a worker does: %zu %s missing, the first is %s",
+                rows_text(roles, 0, 1), rows_count(missing),
+                counted((int64_t)rows_count(missing), "privilege is", "privileges are"),
+                rows_text(missing, 0, 0));
     if (is_member)
         mend_psql(examination, ret_finding, examination->owner, NULL, "SELECT winnow.grant_privileges()");
     else

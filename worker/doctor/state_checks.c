@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counted.h"
 #include "database_conninfo.h"
 #include "doctor/examination.h"
 #include "doctor/mend.h"
@@ -136,8 +137,8 @@ void examine_halted(struct examination *examination, struct finding *ret_finding
     if (halted == 0) {
         finding_add(ret_finding, CHECK_OK, "no partition is halted");
     } else {
-        finding_add(ret_finding, CHECK_FAIL, "%" PRId64 " halted and read nothing, the first is %s", halted,
-                    rows_text(rows, 0, 3));
+        finding_add(ret_finding, CHECK_FAIL, "%" PRId64 " %s halted and %s nothing, the first is %s", halted,
+                    counted(halted, "is", "are"), counted(halted, "reads", "read"), rows_text(rows, 0, 3));
         mend_halted(examination, ret_finding, rows);
     }
     rows_free(rows);
@@ -158,11 +159,12 @@ void examine_dead_letters(struct examination *examination, struct finding *ret_f
     if (count == 0) {
         finding_add(ret_finding, CHECK_OK, "all are in their topic");
     } else if (rows_int(rows, 0, 1) <= LETTER_AGE_S_MAX) {
-        finding_add(ret_finding, CHECK_OK, "%" PRId64 " are on their way to their topic", count);
+        finding_add(ret_finding, CHECK_OK, "%" PRId64 " %s to their topic", count,
+                    counted(count, "is on its way", "are on their way"));
     } else {
         finding_add(ret_finding, CHECK_WARN,
-                    "%" PRId64 " are not in their topic yet, the oldest since %" PRId64 " s%s%s", count,
-                    rows_int(rows, 0, 1), error[0] != '\0' ? ": " : "", error);
+                    "%" PRId64 " %s not in the topic yet, the oldest since %" PRId64 " s%s%s", count,
+                    counted(count, "is", "are"), rows_int(rows, 0, 1), error[0] != '\0' ? ": " : "", error);
         if (error[0] == '\0') finding_add(ret_finding, CHECK_WARN, "no pool has tried: is one running?");
         mend_run(ret_finding, "winnow pool%s", examination->flags_pool);
     }

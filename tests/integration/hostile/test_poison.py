@@ -48,7 +48,7 @@ def test_poison_alone_and_a_restart_with_nothing_new(make_stage):
     stage.send(POISON)
     for _ in range(3):
         with stage.pool(workers=1) as pool:
-            pool.wait_for_log("all 1 workers joined")
+            pool.wait_for_log("1 worker joined")
             stage.wait_until_caught_up()
             before = stage.database.value("SELECT epoch FROM winnow.processing_log")
             assert pool.stop() == 0

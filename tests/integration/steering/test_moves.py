@@ -63,7 +63,7 @@ class Mover:
         else:
             # Workers may have been faster than a move forward: then nothing of that partition was changed.
             assert done.returncode == 0 or "nothing was changed there" in done.stderr, done
-            self.seen["back"] += len(re.findall(r"reads \d+ offsets again", done.stdout))
+            self.seen["back"] += len(re.findall(r"reads \d+ offsets? again", done.stdout))
             self.seen["forward"] += len(re.findall(r"skipped \d+ offsets", done.stdout))
 
 

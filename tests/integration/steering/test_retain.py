@@ -146,7 +146,7 @@ def test_old_account_rows_are_merged(stage):
     where = "(SELECT count(*) FROM winnow.event AS e, winnow.find_event_by_origin(e.stream_id, e.origin_partition, e.origin_offset))"
     assert stage.database.value(f"SELECT {where}") == 80
     told = retain(stage, "--keep", "10 years", "--merge-after", "19 days", "--dry-run")
-    assert f"{rows} rows of the account would become 2" in told.out, told
+    assert f"{rows} rows of the account would be merged into 2" in told.out, told
     done = retain(stage, "--keep", "10 years", "--merge-after", "19 days")
     assert f"the account has {rows - 2} rows fewer" in done.out, done
     assert violations(stage) == []

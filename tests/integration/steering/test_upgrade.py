@@ -27,6 +27,10 @@ def old_database(empty_database):
     return empty_database
 
 
+# Another one, such as a release: PREVIOUS=path
+BEFORE = ROOT / os.environ.get("PREVIOUS", "build/winnow_before")
+
+
 def objects(database):
     return database.value("SELECT count(*) FROM pg_class WHERE relnamespace = 'winnow'::regnamespace")
 
@@ -84,3 +88,58 @@ def test_migrate_beside_a_pool_when_nothing_is_to_be_done(devbroker, make_stage)
         stage.wait_until_caught_up()
         assert running.worker_pids() == pids
         assert "event=retrying" not in running.log_text() and "event=fenced" not in running.log_text()
+
+
+def test_the_newest_migration_beside_a_pool(devbroker, make_stage, empty_database):
+    """Workers of the version before go on while the schema changes below them, or are named as what is in the way; a pool of
+    this version takes over from them. Messages come all the time, and each of them counts once."""
+    stage = make_stage(broker=devbroker, partitions=4)
+    stage.exact = False  # another database than the stage's
+    settings = {**stage.settings, "database": empty_database.dsn}
+    assert pool.run("migrate", settings=settings, binary=BEFORE).exit_code == 0
+    version = "SELECT max(version) FROM winnow.schema_migration"
+    assert empty_database.value(version) == CURRENT - 1
+    fast = {"session.timeout.ms": "3000"}
+    with pool.Pool(settings, workers=2, binary=BEFORE, properties=fast, variables={"WINNOW_BATCH_ROWS": "50"}) as old, \
+            produce.Sender(devbroker.brokers, stage.topic) as sender:
+
+        def send(count=200):
+            for thing in (*new_events(count), "[]", *new_events(1) * 2):
+                sender.send(thing)
+            sender.poll()
+
+        def stored():
+            return empty_database.value("SELECT coalesce(sum(received), 0) FROM winnow.batch_log")
+
+        def wait_until_more(log):
+            send()
+            before = stored()
+            send()
+            wait_until(lambda: stored() > before, 30, "more is stored", on_timeout=log)
+
+        pids = old.wait_for_workers(2)
+        wait_until_more(old.log_tail)
+        migrated = pool.run("migrate", settings=settings)
+        if migrated.exit_code != 0:
+            assert "stop the pool" in migrated.error and empty_database.value(version) == CURRENT - 1, migrated
+            wait_until_more(old.log_tail)
+            assert old.stop() == 0
+            migrated = pool.run("migrate", settings=settings)
+        assert migrated.exit_code == 0 and f"applied {CURRENT:06}" in migrated.out, migrated
+        send()
+        if old.is_running():
+            wait_until_more(old.log_tail)
+            assert old.worker_pids() == pids and "event=retrying" not in old.log_text()
+            # One that is started now says what is the matter; the others go on.
+            old.kill_worker()
+            old.wait_for_log("newer than this winnow")
+            assert old.is_running() and len(old.worker_pids()) == 1
+        with pool.Pool(settings, workers=2, properties=fast) as new:
+            wait_until_more(new.log_tail)
+            if old.is_running():
+                assert old.stop() == 0
+            wait_until_more(new.log_tail)
+            sent = sender.finish()
+            check.wait_until_caught_up(empty_database, stage.topic, devbroker, 60, new.log_tail)
+            assert new.stop() == 0
+    check.assert_exact(empty_database, devbroker.read_topic(stage.topic), sent, ())

@@ -38,6 +38,7 @@ mkdir -p mnt
 pivot_root . mnt
 cd /
 umount -l /mnt
+mount --make-rshared /
 exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=basic.target --show-status=no
 """
 
