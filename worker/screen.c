@@ -48,8 +48,7 @@ static void put(const char *data, size_t size)
     (void)fflush(stdout);
 }
 
-/* Keys come one by one and are not shown; nobody can stop us in the middle of a drawing. q is the terminal's
- * key for SIGQUIT, so that it is heard, as Ctrl-C is, while a server does not answer. */
+/* Keys come one by one and are not shown; nobody can stop us in the middle of a drawing. */
 static void take_keys(struct screen *screen)
 {
     struct termios now;
@@ -57,7 +56,6 @@ static void take_keys(struct screen *screen)
     now = screen->before;
     now.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     now.c_cc[VSUSP] = _POSIX_VDISABLE;
-    now.c_cc[VQUIT] = 'q';
     now.c_cc[VMIN] = 1;
     now.c_cc[VTIME] = 0;
     (void)tcsetattr(STDIN_FILENO, TCSANOW, &now);

@@ -44,7 +44,7 @@ class GuardedKafka(Kafka):
         direct = f"PLAINTEXT://127.0.0.1:{self.port}"
         super()._write_properties({
             "listeners": f"{direct},GUARDED://{self.guarded},LOST://{self.lost},SEALED://{self.sealed},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"{direct},GUARDED://{self.guarded},LOST://127.0.0.1:1,SEALED://{self.sealed}",
+            "advertised.listeners": f"{direct},GUARDED://{self.guarded},SEALED://{self.sealed},LOST://127.0.0.1:1",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,LOST:PLAINTEXT,SEALED:SSL,CONTROLLER:PLAINTEXT",
             "listener.name.sealed.ssl.keystore.type": "PEM",
             "listener.name.sealed.ssl.keystore.location": both,
