@@ -277,7 +277,7 @@ bench-latency: ## append to commit under steady loads, an idle pool, its start, 
 	@$(MAKE) $(BUILD)/winnow $(addprefix $(BUILD)/tests/bench/bench_,produce pace relay)
 	@$(PYTHON) -B tests/bench/latency.py
 
-bench-console: ## events a second into the console; pages, totals, export at ROWS=10000000; SPREAD=days PARTS="submit pages"
+bench-console: ## events a second into the console; pages, totals, export at ROWS=10000000; SPREAD=days KEPT= ASK= PARTS="submit pages"
 	@tests/lib/deps.sh test
 	@$(MAKE) $(BUILD)/winnow
 	@for part in $${PARTS:-submit pages}; do $(PYTHON) -B tests/bench/console_$$part.py || exit; done

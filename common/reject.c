@@ -27,7 +27,7 @@ const char *reject_sentence(enum reject_reason reason)
 static size_t escape_one(const char *at, const char *end, struct slice *ret_shown, char scratch[8])
 {
     size_t size = utf8_size(at, end);
-    if (size > 0 && !utf8_is_control(at, end)) {
+    if (size > 0 && !utf8_steers(at, size)) {
         *ret_shown = slice_of(at, size);
         return size;
     }
@@ -39,8 +39,8 @@ static size_t escape_one(const char *at, const char *end, struct slice *ret_show
         shown = snprintf(scratch, 8, "\\r");
     else if (byte == '\t')
         shown = snprintf(scratch, 8, "\\t");
-    else if (size == 2)
-        shown = snprintf(scratch, 8, "\\u%04x", (unsigned char)at[1]); /* U+0080..9F */
+    else if (size > 1)
+        shown = snprintf(scratch, 8, "\\u%04x", utf8_code_point(at, size) & 0xFFFFu);
     else
         shown = snprintf(scratch, 8, "\\x%02x", byte);
     *ret_shown = slice_of(scratch, (size_t)shown);

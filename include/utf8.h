@@ -78,4 +78,24 @@ static inline int utf8_is_control(const char *at, const char *end)
     return s[0] == 0xC2 && end - at >= 2 && s[1] >= 0x80 && s[1] < 0xA0;
 }
 
+/* The number of the well-formed character of `size` bytes, up to three, at `at`. */
+static inline unsigned utf8_code_point(const char *at, size_t size)
+{
+    const unsigned char *s = (const unsigned char *)at;
+    if (size == 1) return s[0];
+    if (size == 2) return (s[0] & 0x1Fu) << 6 | (s[1] & 0x3Fu);
+    return (s[0] & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu);
+}
+
+/* A terminal would obey the well-formed character of `size` bytes at `at`, or show what stands behind it in
+ * front: a control character, or one that turns the direction of reading (Unicode's Bidi_Control). */
+static inline int utf8_steers(const char *at, size_t size)
+{
+    if (utf8_is_control(at, at + size)) return 1;
+    if (size != 2 && size != 3) return 0;
+    const unsigned code = utf8_code_point(at, size);
+    return code == 0x061C || code == 0x200E || code == 0x200F || (code >= 0x202A && code <= 0x202E) ||
+           (code >= 0x2066 && code <= 0x2069);
+}
+
 #endif

@@ -13,9 +13,9 @@
 #define SQL_WHOLE \
     "w.partition, w.message_offset, (extract(epoch FROM w.failed_at) * 1000000)::int8, w.state, " \
     "winnow.count_attempts(w.stream_id, w.partition, w.message_offset), " SQL_IN_DOUBT( \
-        "w") ", w.key, w.value, w.headers, (extract(epoch FROM w.message_time) * 1000)::int8, w.reason, " \
-             "w.detail, " \
-             "w.sqlstate, w.client_id, w.failed_at, w.message_time"
+        "w") ", w.key, w.value, w.headers, " SQL_SENT_TIME("w") ", w.reason, w.detail, " \
+                                                                "w.sqlstate, w.client_id, w.failed_at, " \
+                                                                "w.message_time"
 
 static void add_place(struct letter_query *query, const struct letter_place *after,
                       char time[INSTANT_TEXT_SIZE])
@@ -36,14 +36,14 @@ bool letters_page(struct database *database, const struct letter_scope *scope,
     struct letter_query query;
     letter_query_begin(&query, scope,
                        "WITH near AS MATERIALIZED (SELECT w.stream_id, w.partition, w.message_offset, "
-                       "w.failed_at, octet_length(w.value) AS bytes FROM winnow.dead_letter_work AS w "
-                       "WHERE w.stream_id = " SQL_STREAM);
+                       "w.failed_at, " SQL_BYTES("w") " AS bytes FROM winnow.dead_letter_work AS w "
+                                                      "WHERE w.stream_id = " SQL_STREAM);
     letter_query_add_filter(&query, filter);
     if (after != NULL) add_place(&query, after, time);
     letter_query_add_number(&query, " ORDER BY w.failed_at, w.partition, w.message_offset LIMIT ",
                             (int64_t)limit,
                             "::int8), numbered AS (SELECT *, row_number() OVER o AS number, ");
-    letter_query_add(&query, "sum(coalesce(bytes, 0)) OVER o AS total FROM near "
+    letter_query_add(&query, "sum(bytes) OVER o AS total FROM near "
                              "WINDOW o AS (ORDER BY failed_at, partition, message_offset)) "
                              "SELECT " SQL_WHOLE " FROM numbered AS n "
                              "JOIN winnow.dead_letter_work AS w ON w.stream_id = " SQL_STREAM

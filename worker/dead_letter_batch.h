@@ -32,7 +32,7 @@ enum whole_column {
     WHOLE_MESSAGE_TIME,
 };
 
-#define LETTERS_PAGE_BYTES_MAX INT64_C(2097152) /* of values, unless the first one alone is longer */
+#define LETTERS_PAGE_BYTES_MAX INT64_C(2097152) /* of messages, unless the first one alone is longer */
 
 /* The oldest letters behind a place (NULL: from the oldest on), `limit` at most and no more than that many
  * bytes: no row when there are no more. */

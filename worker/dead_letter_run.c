@@ -73,9 +73,9 @@ bool letter_run_hold(struct database *database, int64_t replay_id, bool *ret_hel
     "ended AS MATERIALIZED (SELECT r.* FROM run AS r " \
     "WHERE pg_catalog.pg_try_advisory_xact_lock(winnow.replay_lock(r.replay_id))) " \
     "SELECT d.action_id, e.token, d.partition, d.message_offset, " \
-    "greatest(coalesce(e.begin_offsets[d.partition + 1], 0), (SELECT max(s.sent_offset) + 1 " \
+    "greatest(coalesce(e.begin_offsets[d.partition + 1], 0), (SELECT s.sent_offset + 1 " \
     "FROM winnow.dead_letter_action AS s WHERE s.replay_id = d.replay_id " \
-    "AND s.sent_partition = d.partition AND s.action_id < d.action_id)), " \
+    "AND s.sent_partition = d.partition AND s.action_id < d.action_id ORDER BY s.action_id DESC LIMIT 1)), " \
     "(extract(epoch FROM pg_catalog.clock_timestamp() - d.acted_at) * 1000)::int8 " \
     "FROM doubt AS d JOIN ended AS e USING (replay_id) ORDER BY d.partition, d.action_id"
 

@@ -24,29 +24,94 @@
  */
 
 /* The latest letter of a group is found by the greatest of what tells it apart. */
+#define SQL_GROUPS \
+    "SELECT w.reason, w.client_id, count(*) AS letters, min(w.failed_at) AS first, max(w.failed_at) AS " \
+    "last, " \
+    "max(ARRAY[(extract(epoch FROM w.failed_at) * 1000000)::int8, w.partition::int8, w.message_offset]) " \
+    "AS latest FROM "
+#define SQL_OF_STREAM(alias) " AS " alias " WHERE " alias ".stream_id = " SQL_STREAM
+
+/* Most letters are untouched, and open: these are counted without a look at the state of each. */
+static void add_untouched(struct letter_query *query, const struct letter_filter *filter)
+{
+    struct letter_filter any_state = *filter;
+    any_state.state = NULL;
+    if (filter->actions != NULL || (filter->state != NULL && strcmp(filter->state, "open") != 0)) return;
+    letter_query_add(query, SQL_GROUPS "winnow.dead_letter" SQL_OF_STREAM("w"));
+    letter_query_add_filter(query, &any_state);
+    letter_query_add(query, " AND w.event_hash IS NULL AND NOT EXISTS "
+                            "(SELECT FROM winnow.dead_letter_action AS i WHERE i.stream_id = w.stream_id "
+                            "AND i.partition = w.partition AND i.message_offset = w.message_offset) "
+                            "GROUP BY 1, 2 UNION ALL ");
+}
+
+static void add_touched(struct letter_query *query, const struct letter_filter *filter)
+{
+    letter_query_add(query, SQL_GROUPS "winnow.dead_letter_work" SQL_OF_STREAM("w"));
+    letter_query_add_filter(query, filter);
+    letter_query_add(query, " AND w.event_hash IS NOT NULL GROUP BY 1, 2 UNION ALL " SQL_GROUPS
+                            "winnow.dead_letter_work" SQL_OF_STREAM("w"));
+    letter_query_add_filter(query, filter);
+    letter_query_add(query, " AND w.event_hash IS NULL AND (w.partition, w.message_offset) IN "
+                            "(SELECT i.partition, i.message_offset FROM "
+                            "winnow.dead_letter_action" SQL_OF_STREAM("i") ") GROUP BY 1, 2");
+}
+
+/* The columns of a group, each as one array, in the order of the samples' function. */
+#define SQL_ARRAY(column) "coalesce(array_agg(" column "), '{}')"
+#define SQL_GROUP_ARRAYS \
+    "SELECT " SQL_ARRAY("latest[2]") ", " SQL_ARRAY("latest[3]") ", " SQL_ARRAY("letters") ", " SQL_ARRAY( \
+        "first") ", " SQL_ARRAY("last") ", " SQL_ARRAY("total") ", " SQL_ARRAY("groups") " FROM shown"
+
+static bool count_groups(struct database *database, const struct letter_scope *scope,
+                         const struct letter_filter *filter, size_t limit, struct rows **ret_rows,
+                         struct fault *ret_fault)
+{
+    struct letter_query query;
+    letter_query_begin(&query, scope, "WITH part AS (");
+    add_untouched(&query, filter);
+    add_touched(&query, filter);
+    letter_query_add(
+        &query,
+        "), grouped AS (SELECT reason, client_id, sum(letters)::int8 AS letters, min(first) AS first, "
+        "max(last) AS last, max(latest) AS latest FROM part GROUP BY 1, 2), "
+        "shown AS (SELECT *, (sum(letters) OVER ())::int8 AS total, count(*) OVER () AS groups "
+        "FROM grouped ORDER BY letters DESC, reason, client_id");
+    letter_query_add_number(&query, " LIMIT ", (int64_t)limit, "::int8) " SQL_GROUP_ARRAYS);
+    return letter_query_run(database, &query, ret_rows, ret_fault);
+}
+
+/* Of the groups that were counted. */
+static bool read_samples(struct database *database, const struct letter_scope *scope,
+                         const struct rows *groups, struct rows **ret_rows, struct fault *ret_fault)
+{
+    static const char *const types[] = {"int4[]",        "int8[]", "int8[]", "timestamptz[]",
+                                        "timestamptz[]", "int8[]", "int8[]"};
+    struct letter_query query;
+    letter_query_begin(&query, scope,
+                       "SELECT " SQL_LIST ", g.letters, g.first, g.last, g.total, g.groups FROM unnest(");
+    for (unsigned i = 0; i < ARRAY_COUNT(types); i++) {
+        letter_query_add_value(&query, i > 0 ? ", " : "", rows_text(groups, 0, i), "::");
+        letter_query_add(&query, types[i]);
+    }
+    letter_query_add(&query, ") AS g (partition, message_offset, letters, first, last, total, groups) "
+                             "JOIN winnow.dead_letter_work AS w ON w.stream_id = " SQL_STREAM
+                             " AND w.partition = g.partition AND w.message_offset = g.message_offset "
+                             "ORDER BY g.letters DESC, w.reason, w.client_id");
+    return letter_query_run(database, &query, ret_rows, ret_fault);
+}
+
+/* In two statements: what makes a value readable cannot run beside other processes of PostgreSQL, and so
+ * would keep them from counting. */
 bool letters_by_group(struct database *database, const struct letter_scope *scope,
                       const struct letter_filter *filter, size_t limit, struct rows **ret_rows,
                       struct fault *ret_fault)
 {
-    struct letter_query query;
-    letter_query_begin(
-        &query, scope,
-        "WITH grouped AS (SELECT w.reason, w.client_id, count(*) AS letters, min(w.failed_at) AS first, "
-        "max(w.failed_at) AS last, max(ARRAY[(extract(epoch FROM w.failed_at) * 1000000)::int8, "
-        "w.partition::int8, w.message_offset]) AS latest "
-        "FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
-    letter_query_add_filter(&query, filter);
-    letter_query_add(
-        &query,
-        " GROUP BY 1, 2), shown AS (SELECT *, sum(letters) OVER () AS total, count(*) OVER () AS groups "
-        "FROM grouped ORDER BY letters DESC, reason, client_id");
-    letter_query_add_number(&query, " LIMIT ", (int64_t)limit, "::int8) ");
-    letter_query_add(&query,
-                     "SELECT " SQL_LIST ", g.letters, g.first, g.last, g.total, g.groups FROM shown AS g "
-                     "JOIN winnow.dead_letter_work AS w ON w.stream_id = " SQL_STREAM
-                     " AND w.partition = g.latest[2] AND w.message_offset = g.latest[3] "
-                     "ORDER BY g.letters DESC, g.reason, g.client_id");
-    return letter_query_run(database, &query, ret_rows, ret_fault);
+    struct rows *groups = NULL;
+    bool done = count_groups(database, scope, filter, limit, &groups, ret_fault) &&
+                read_samples(database, scope, groups, ret_rows, ret_fault);
+    rows_free(groups);
+    return done;
 }
 
 bool letters_read(struct database *database, const struct letter_scope *scope,
@@ -198,15 +263,17 @@ bool letters_undo(struct database *database, const struct letter_scope *scope,
     struct rows *rows = NULL;
     letter_query_begin(
         &query, scope,
-        "WITH letter AS MATERIALIZED (SELECT w.stream_id, w.partition, w.message_offset "
-        "FROM winnow.dead_letter_action AS a JOIN winnow.dead_letter_work AS w "
-        "USING (stream_id, partition, message_offset) WHERE a.action = 'discard' AND NOT EXISTS "
-        "(SELECT FROM winnow.dead_letter_action AS n WHERE n.stream_id = a.stream_id AND n.partition = "
-        "a.partition AND n.message_offset = a.message_offset AND n.action_id > a.action_id) "
-        "AND w.stream_id = " SQL_STREAM);
-    letter_query_add_filter(&query, &discarded);
+        "WITH deed AS MATERIALIZED (SELECT a.action_id, a.partition, a.message_offset "
+        "FROM winnow.dead_letter_action AS a WHERE a.action = 'discard' AND a.stream_id = " SQL_STREAM);
     letter_query_add_number(&query, " AND a.action_id >= ", range->first_id, "::int8");
     letter_query_add_number(&query, " AND a.action_id <= ", range->last_id, "::int8");
+    letter_query_add(&query,
+                     "), letter AS MATERIALIZED (SELECT w.stream_id, w.partition, w.message_offset "
+                     "FROM deed AS a CROSS JOIN LATERAL (SELECT v.* FROM winnow.dead_letter_work AS v "
+                     "WHERE v.stream_id = " SQL_STREAM " AND v.partition = a.partition "
+                     "AND v.message_offset = a.message_offset OFFSET 0) AS w "
+                     "WHERE w.last_action_id = a.action_id");
+    letter_query_add_filter(&query, &discarded);
     letter_query_add_number(&query, " ORDER BY a.action_id LIMIT ", (int64_t)limit,
                             "::int8), made AS (" SQL_INSERT);
     add_deed(&query, deed);
@@ -216,7 +283,7 @@ bool letters_undo(struct database *database, const struct letter_scope *scope,
     return true;
 }
 
-#define SQL_MESSAGE "d.key, d.value, d.headers, (extract(epoch FROM d.message_time) * 1000)::int8"
+#define SQL_MESSAGE "d.key, d.value, d.headers, " SQL_SENT_TIME("d")
 
 bool letter_message_read(struct database *database, const struct letter_scope *scope, int64_t partition,
                          int64_t offset, struct rows **ret_rows, struct fault *ret_fault)
@@ -230,8 +297,9 @@ bool letter_message_read(struct database *database, const struct letter_scope *s
 }
 
 #define SQL_TAKEN_COLUMNS \
-    ", w.failed_at, sum(octet_length(w.value)) OVER (ORDER BY w.failed_at, w.partition, w.message_offset) " \
-    "AS bytes, row_number() OVER (ORDER BY w.failed_at, w.partition, w.message_offset) AS number"
+    ", w.failed_at, sum(" SQL_BYTES( \
+        "w") ") OVER (ORDER BY w.failed_at, w.partition, w.message_offset) " \
+             "AS bytes, row_number() OVER (ORDER BY w.failed_at, w.partition, w.message_offset) AS number"
 
 /* Values are fetched from the table itself, for the letters that are taken alone. */
 bool letters_take(struct database *database, const struct letter_scope *scope,
@@ -242,8 +310,7 @@ bool letters_take(struct database *database, const struct letter_scope *scope,
     begin_group(&query, scope, filter, limit, SQL_TAKEN_COLUMNS);
     letter_query_add(&query, ", made AS (" SQL_INSERT);
     add_deed(&query, deed);
-    letter_query_add_number(&query, " WHERE l.number = 1 OR l.bytes <= ", LETTERS_TAKEN_BYTES_MAX,
-                            "::int8 OR l.bytes IS NULL ");
+    letter_query_add_number(&query, " WHERE l.number = 1 OR l.bytes <= ", LETTERS_TAKEN_BYTES_MAX, "::int8 ");
     letter_query_add(
         &query, "ORDER BY l.number RETURNING *) "
                 "SELECT " SQL_MESSAGE ", m.action_id "

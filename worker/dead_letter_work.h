@@ -37,6 +37,7 @@ struct letter_filter {
     const char *to;     /* failed before */
     const char *partition;
     const struct letter_places *places;
+    const char *actions; /* what was done last has one of these numbers: "{[17,300],[305,309]}" */
 };
 
 /* ---- looking ------------------------------------------------------------------------------------------- */
@@ -177,7 +178,7 @@ MUST_CHECK bool letter_message_read(struct database *database, const struct lett
                                     int64_t partition, int64_t offset, struct rows **ret_rows,
                                     struct fault *ret_fault);
 
-#define LETTERS_TAKEN_BYTES_MAX (2 * 1024 * 1024) /* of values, unless the first one alone is longer */
+#define LETTERS_TAKEN_BYTES_MAX (2 * 1024 * 1024) /* of messages, unless the first one alone is longer */
 
 /* Takes the oldest open letters of a group to send them again, `limit` at most and no more than that many
  * bytes: writes down the retries and gives the messages. */

@@ -56,6 +56,8 @@ void letter_query_add_filter(struct letter_query *query, const struct letter_fil
     if (filter->partition != NULL)
         letter_query_add_value(query, " AND w.partition = ", filter->partition, "::int4");
     if (filter->places != NULL) add_places(query, filter->places);
+    if (filter->actions != NULL)
+        letter_query_add_value(query, " AND w.last_action_id <@ ", filter->actions, "::int8multirange");
 }
 
 bool letter_query_run(struct database *database, struct letter_query *query, struct rows **ret_rows,

@@ -14,12 +14,23 @@
 #include "dead_letter_work.h"
 
 #define LETTER_SITE             "dead letters" /* of faults */
-#define LETTER_PARAMETERS_MAX   24
+#define LETTER_PARAMETERS_MAX   40
 #define LETTER_NUMBERS_MAX      8
 #define LETTER_NUMBER_TEXT_SIZE 24
 
 /* Always the first two parameters. A constant for the planner, so that lists follow the index. */
 #define SQL_STREAM "(SELECT s.stream_id FROM winnow.stream AS s WHERE s.topic = $1 AND s.consumer_group = $2)"
+
+/* The time of letter `l` in the milliseconds that Kafka keeps. 0 is what Kafka's client takes for none; 1 is
+ * the same day. */
+#define SQL_SENT_TIME(l) \
+    "CASE WHEN " l ".message_time = 'epoch' THEN 1 " \
+    "ELSE (extract(epoch FROM " l ".message_time) * 1000)::int8 END"
+
+/* How large the message of letter `l` is; reads nothing of it. */
+#define SQL_BYTES(l) \
+    "coalesce(octet_length(" l ".value), 0) + coalesce(octet_length(" l ".key), 0) + " \
+    "coalesce(octet_length(" l ".headers), 0)"
 
 /* A statement that grows; its parameters are texts, borrowed until it has run. */
 struct letter_query {

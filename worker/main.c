@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,13 +37,21 @@ static void bound_heaps(void)
     (void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 }
 
+/* Who read the pipe, such as head(1), has seen enough: nothing to tell. */
+static bool reader_is_gone(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO};
+    return poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
+}
+
 int main(int argc, char **argv)
 {
     occupy_standard_descriptors();
     bound_heaps();
     int exit_code = cli_run(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
-        (void)fprintf(stderr, "winnow: cannot write to standard output: %s\n", strerror(errno));
+        if (!reader_is_gone())
+            (void)fprintf(stderr, "winnow: cannot write to standard output: %s\n", strerror(errno));
         /* An answer that nobody has seen is none, whether yes or no. */
         if (exit_code == EXIT_DRAINED || exit_code == EXIT_FINDING) exit_code = EXIT_TEMPORARY;
     }

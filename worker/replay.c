@@ -293,6 +293,8 @@ static size_t judge_items(struct replay *replay, size_t count, struct letter_fat
         const bool known = fate_of(item, &fates[told]);
         replay->tally.in_doubt += !known;
         replay->tally.sent += known && fates[told].sent;
+        replay->tally.retimed +=
+            known && fates[told].sent && (item->delivery.appended_ms >= 0 || !item->letter.is_timed);
         replay->tally.refused += known && !fates[told].sent;
         if (!known || !fates[told].sent) remember_refusal(replay, "", item->fault.text);
         told += known;

@@ -41,7 +41,7 @@ struct replay_plan {
     const struct slice *value; /* in the place of each value; NULL: as it is */
 };
 
-/* What became of the letters that were looked at: adds up to `looked`. */
+/* What became of the letters that were looked at: adds up to `looked`, but for `retimed`. */
 struct replay_tally {
     int64_t looked;
     int64_t sent;
@@ -49,6 +49,7 @@ struct replay_tally {
     int64_t in_doubt; /* Kafka did not answer; the next run finds out */
     int64_t guarded;  /* left out: sent often enough */
     int64_t rejected; /* left out: today's rules refuse them again */
+    int64_t retimed;  /* of those sent: another timestamp than before, by the topic or as there was none */
     int64_t busy;     /* left out: in the hands of another run, or somebody did something about them */
 };
 

@@ -28,12 +28,13 @@ void replay_letter_read(struct rows *rows, size_t row, struct replay_letter *ret
         .partition = rows_int(rows, row, WHOLE_PARTITION),
         .offset = rows_int(rows, row, WHOLE_OFFSET),
         .attempts = rows_int(rows, row, WHOLE_ATTEMPTS),
-        .timestamp_ms = rows_int(rows, row, WHOLE_TIMESTAMP_MS),
+        .is_timed = !rows_is_null(rows, row, WHOLE_TIMESTAMP_MS),
         .key = rows_bytes(rows, row, WHOLE_KEY),
         .value = rows_bytes(rows, row, WHOLE_VALUE),
         .headers = rows_bytes(rows, row, WHOLE_HEADERS),
     };
-    if (ret_letter->timestamp_ms <= 0) ret_letter->timestamp_ms = clock_wall_ms();
+    ret_letter->timestamp_ms =
+        ret_letter->is_timed ? rows_int(rows, row, WHOLE_TIMESTAMP_MS) : clock_wall_ms();
 }
 
 void letter_id_print(const char *topic, int64_t partition, int64_t offset, char ret_id[LETTER_ID_SIZE])

@@ -36,6 +36,7 @@ struct replay_letter {
     int64_t offset;
     int64_t attempts; /* so far */
     int64_t timestamp_ms;
+    bool is_timed; /* it had one */
     struct slice key;
     struct slice value;
     struct slice headers;

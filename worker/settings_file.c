@@ -65,7 +65,7 @@ static void look_at_section(struct file *file, const char *text)
 static bool look_at_line(struct file *file, ssize_t size)
 {
     if (memchr(file->line, '\0', (size_t)size) != NULL) {
-        complain(file, "found a NUL byte, expected text");
+        complain(file, "found a NUL byte, expected text in UTF-8");
         return false;
     }
     if (size > LINE_BYTES_MAX - 3) { /* inih: as many bytes less */

@@ -38,10 +38,11 @@ void setting_add(struct buffer *buffer, const char *format, ...)
 
 void setting_print_expected(const struct setting *setting, struct buffer *ret_text)
 {
+    char list[SETTING_TEXT_SIZE];
     if (setting->type == SETTING_INTEGER)
         setting_add(ret_text, "a whole number from %" PRId64 " to %" PRId64, setting->min, setting->max);
     else if (setting->choices != NULL)
-        setting_add(ret_text, "one of: %s", setting->choices);
+        setting_add(ret_text, "%s", words_list(setting->choices, list, sizeof list));
 }
 
 /* "; did you mean debug?" */

@@ -194,6 +194,44 @@ static void test_attempts_are_those_of_the_line(void)
     end();
 }
 
+/* An operator has everything read again, of this log or of another one, and the same letters fail again. */
+static void read_again(bool is_new_log)
+{
+    (void)ask(
+        "WITH act AS MATERIALIZED (INSERT INTO winnow.steering (stream_id, partition, action, from_offset,"
+        " to_offset, is_new_log, skipped, read_again, dead_letters, epoch, actor)"
+        " SELECT stream_id, 1, 'seek', 9, 0, %s, 0, 9, 5, 2, 'us' FROM winnow.stream WHERE topic = 't'"
+        " RETURNING steering_id, stream_id), "
+        "moved AS MATERIALIZED (SELECT winnow.supersede_account(steering_id, stream_id, 1, 0) FROM act) "
+        "SELECT count(*) FROM moved",
+        is_new_log ? "true" : "false");
+    (void)ask("INSERT INTO winnow.dead_letter (stream_id, partition, message_offset, value, reason, detail)"
+              " SELECT stream_id, 1, n, 'v', 'invalid_json', 'M-3' FROM winnow.stream,"
+              " generate_series(1, 5) AS n WHERE consumer_group = 'g'");
+}
+
+/* 1 is sent and fails as 2, which is sent and fails as 3; then all of that is read again. */
+static void test_attempts_outlive_a_move_back(void)
+{
+    begin();
+    send(1, "1, 2, NULL");
+    send(2, "1, 3, NULL");
+    read_again(false);
+    CU_ASSERT_EQUAL(attempts_of(1), 1);
+    CU_ASSERT_EQUAL(attempts_of(2), 2);
+    CU_ASSERT_EQUAL(attempts_of(3), 2);
+    CU_ASSERT_EQUAL(attempts_of(4), 0);
+    send(1, "1, 4, NULL");
+    read_again(false);
+    CU_ASSERT_EQUAL(attempts_of(1), 2);
+    CU_ASSERT_EQUAL(attempts_of(3), 2);
+    CU_ASSERT_EQUAL(attempts_of(4), 2);
+    read_again(true);
+    CU_ASSERT_EQUAL(attempts_of(1), 0);
+    CU_ASSERT_EQUAL(attempts_of(3), 0);
+    end();
+}
+
 static int start(void)
 {
     if (schema_start() != 0) return 1;
@@ -217,6 +255,7 @@ static int run_tests(void)
     CU_add_test(suite, "letters of a living run are its own", test_letters_of_a_living_run_are_its_own);
     CU_add_test(suite, "a search begins where it can be", test_a_search_begins_where_it_can_be);
     CU_add_test(suite, "attempts are those of the line", test_attempts_are_those_of_the_line);
+    CU_add_test(suite, "attempts outlive a move back", test_attempts_outlive_a_move_back);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     (void)CU_basic_run_tests();
     const unsigned failures = CU_get_number_of_failures();

@@ -23,7 +23,7 @@ ALONE = [
     ("winnow migrate staus", 64, "winnow migrate: found staus, expected status; did you mean status?"),
     ("winnow config chek", 64, "winnow config: found chek, expected check, print or example; did you mean check?"),
     ("winnow pool -b b:1 -t t --log-level debgu", 64,
-     "winnow: --log-level: found debgu, expected one of: error warning info debug; did you mean debug?"),
+     "winnow: --log-level: found debgu, expected error, warning, info or debug; did you mean debug?"),
     ("winnow pool -n 999 -b b:1 -t t", 64, "winnow: --workers: found 999, expected a whole number from 1 to 256"),
     ("winnow submit -b b:1 {}", 78,
      "winnow: no topic given, expected -t/--topic NAME, WINNOW_TOPIC or a line `topic = ...` in a file"),

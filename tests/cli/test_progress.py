@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from winnow_test.devbroker import DevBroker
+from winnow_test.poll import wait_until
 from winnow_test.postgres import Database
 from winnow_test.terminal import Terminal
 
@@ -45,6 +46,15 @@ def test_submit_cuts_the_line_to_a_narrow_terminal(submit):
     with Terminal(submit, columns=30) as terminal:
         shown = terminal.wait_for("events")
         assert "\n" not in shown and len(shown) <= 29
+        assert terminal.wait_until_ended() == 0
+
+
+def test_the_line_fits_when_the_terminal_becomes_narrower(submit):
+    with Terminal(submit) as terminal:
+        terminal.wait_for(" left")
+        terminal.resize(40, 12)
+        wait_until(lambda: re.search(r"^(winnow submit: [\d,]+ events.{0,30}|sent 1500.*)$", terminal.screen(), re.MULTILINE),
+                   10, "it is drawn anew", on_timeout=terminal.screen)
         assert terminal.wait_until_ended() == 0
 
 

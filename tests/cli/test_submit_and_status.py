@@ -175,6 +175,43 @@ def test_stopped_while_it_waits_for_input(broker, topic):
     assert out.startswith("sent 1, acknowledged 1, failed 0,") and "stopped at line 1" in err
 
 
+def test_what_is_no_file_of_events_is_refused_before_anything_is_sent(broker, topic, tmp_path):
+    odd = tmp_path / "utf-16.jsonl"
+    odd.write_bytes((EVENT + "\n").encode("utf-16"))
+    for path, problem in ((tmp_path, "Is a directory"), (odd, "it is in UTF-16, not UTF-8")):
+        refused = submit(broker, topic, "-f", path)
+        assert (refused.returncode, refused.stdout, refused.stderr) == (
+            64, "", f"winnow submit: cannot open {path}: {problem}; expected a file with one event a line\n")
+
+
+def test_files_of_other_systems(broker, topic, tmp_path):
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + f"{EVENT}\r\n{EVENT}\r\n".encode())
+    done = submit(broker, topic, "-f", file)
+    assert (done.returncode, done.stderr) == (0, "") and "will become dead letters 0;" in done.stdout
+    file.write_bytes(b"\n \n")
+    done = submit(broker, topic, "-f", file)
+    assert done.returncode == 0 and done.stdout.startswith("sent 0,")
+    assert done.stderr == f"winnow submit: found no event in {file}, expected one a line\n"
+
+
+def test_a_pipe_with_a_name_is_waited_for(broker, topic, tmp_path):
+    """Also where nobody writes to it: TERM ends that."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    command = [PROGRAM, "submit", "-b", broker.brokers, "-t", topic, "-f", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        with open(path, "w", encoding="utf-8") as pipe:  # opened when it reads
+            pipe.write(EVENT + "\n")
+        assert process.communicate(timeout=20)[0].startswith("sent 1, acknowledged 1,")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        wait_until(lambda: any(os.path.realpath(f"/proc/{process.pid}/fd/{fd}") == str(path)
+                               for fd in os.listdir(f"/proc/{process.pid}/fd")), 20, "it has opened the pipe")
+        process.send_signal(signal.SIGTERM)
+        out, error = process.communicate(timeout=20)
+    assert process.returncode == 75 and out == "" or out.startswith("sent 0,"), (out, error)
+
+
 # ---- status ----
 
 def status(broker, topic, database, *arguments):

@@ -283,6 +283,21 @@ def test_connection_lost_while_sending(failures, console):
     assert item(console, 0, 0)["history"][0]["sent_to"]["offset"] == answers[0].json["submission"]["offset"]
 
 
+@pytest.mark.parametrize("action, path", [("retry", "/api/v1/failed/0/0/retry"), ("group", "/api/v1/failed/retry")])
+def test_what_cannot_be_written_down(failures, console, action, path):
+    """Kafka has it, and the table does not say where: whoever asked is told so, and the last word is the table's."""
+    failures.database.run(
+        "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no pages left''; END'; "
+        "CREATE TRIGGER refuse BEFORE UPDATE ON winnow.dead_letter_action EXECUTE FUNCTION public.refuse()")
+    ends = failures.broker.end_offsets(failures.topic)
+    answer = console.post(path, {} if action == "retry" else {"reason": "amount_invalid", "client_id": "client_A", "limit": 1})
+    assert answer.status == 500, answer
+    assert "Kafka took 1 of 1 messages, but that could not be written down: PostgreSQL: no pages left" in answer.json["detail"]
+    assert sum(failures.broker.end_offsets(failures.topic).values()) == sum(ends.values()) + 1
+    assert failures.database.rows("SELECT sent_offset, error FROM winnow.dead_letter_action") == [(None, None)]
+    assert item(console, 0, 0)["state"] == "retried"
+
+
 def test_a_retry_of_which_nothing_is_known(failures, console):
     """The console died between writing a retry down and sending it: soon the letter is open again."""
     begin = ("INSERT INTO winnow.dead_letter_action (stream_id, partition, message_offset, action, actor, acted_at) SELECT "

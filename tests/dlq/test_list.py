@@ -6,10 +6,13 @@ import getpass
 import io
 import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from winnow_test import pool
+from winnow_test import letters, pool
+from winnow_test.poll import wait_until
 from winnow_test.produce import Message
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"
@@ -156,7 +159,8 @@ def test_show_unknown(bench):
 def test_discard_and_undo(bench, client):
     names = bench.fail(client, 3)
     result = bench.dlq("discard", "--client", client, "--note", "test traffic", "--yes")
-    assert (result.exit_code, result.out) == (0, "3 discarded\n")
+    assert result.exit_code == 0 and re.fullmatch(
+        r"3 discarded\nto take back exactly these: winnow dlq undo --actions \d+-\d+\n", result.out), result
     assert set(bench.states(names)) == {"discarded"}
     assert {row[:3] for row in bench.actions(names)} == {("discard", getpass.getuser(), "test traffic")}
     assert bench.dlq("replay", "--client", client, "--yes").out == "sent 0 of 0\n"
@@ -169,6 +173,25 @@ def test_discard_and_undo(bench, client):
     assert bench.states(names) == ["open", "discarded", "discarded"]
     assert bench.dlq("undo", "--client", client, "--yes").out == "2 taken back\n"
     assert set(bench.states(names)) == {"open"}
+
+
+def test_undo_takes_back_what_one_discard_did(bench, client):
+    """What somebody else discarded of the same client, in the middle of it or since, stays as it is."""
+    names = bench.fail(client, 600, partition=1)  # more than are discarded at once
+    with letters.discarded_between(bench.database, client):
+        out = bench.dlq("discard", "--client", client, "--note", "mine", "--yes").out
+    assert out.startswith("599 discarded\n"), out
+    later = names[3]
+    assert bench.dlq("undo", later).exit_code == 0 and bench.dlq("discard", later, "--note", "again").exit_code == 0
+    numbers = re.search(r"--actions (\S+)\n", out)[1]
+    assert len(numbers.split(",")) == 2  # theirs is between
+    result = bench.dlq("undo", "--actions", numbers, "--yes")
+    assert (result.exit_code, result.out) == (0, "598 taken back\n")
+    states = dict(zip(names, bench.states(names)))
+    assert {name for name, state in states.items() if state == "discarded"} == {names[-1], later}
+    for bad in ("", "1-", "5-3", "x", "1,", "1;2", "-1"):
+        refused = bench.dlq("undo", "--actions", bad, "--yes")
+        assert refused.exit_code == 64 and "expected numbers of actions, such as 17-300,305" in refused.error, bad
 
 
 def test_discard_needs_a_note_and_a_yes(bench, client):
@@ -238,3 +261,81 @@ def test_export_in_pages(bench, client):
     assert len(set(bench.dlq("export", "--client", client).out.splitlines())) == 1100
     found = bench.dlq("export", "--client", f"{client}-large").out.splitlines()
     assert [len(json.loads(line)["value_text"]) for line in found] == [len(value) for value in large]
+
+
+# ---- many ----
+
+def fill(bench, topic, count, sql="'v'", headers=b""):
+    """So many dead letters of a topic of their own, whose value is what the SQL makes of the number i."""
+    bench.database.run("INSERT INTO winnow.stream (topic, consumer_group, cluster_id) VALUES (%s, 'winnow', 'x')", (topic,))
+    bench.database.run(
+        "INSERT INTO winnow.dead_letter (stream_id, partition, message_offset, message_time, value, headers, reason, detail, "
+        f"published_at) SELECT s.stream_id, 9, i, now(), convert_to({sql}, 'UTF8'), %s, 'invalid_json', 'M-3', now() "
+        "FROM winnow.stream AS s, generate_series(900001, 900000 + %s) AS i WHERE s.topic = %s", (headers or None, count, topic))
+
+
+def export(bench, topic, *arguments):
+    return subprocess.Popen([pool.BINARY, "dlq", "export", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env=pool.environment({**bench.settings, "topic": topic}))
+
+
+def peak_kib(process):
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+
+
+@pytest.mark.parametrize("arguments", [(), ("--format", "csv")])
+def test_export_is_flat(bench, client, arguments):
+    """However much there is, and whatever of the messages is large."""
+    fill(bench, client, 400, "repeat('v', 150000)")
+    fill(bench, f"{client}-headers", 400, headers=letters.encode_headers([("h", b"h" * 150000)]))
+    for topic in (client, f"{client}-headers"):
+        run = export(bench, topic, *arguments)
+        size = 0
+        peak = 0
+        while size < 55_000_000:
+            size += len(run.stdout.read(1_000_000))
+            peak = peak_kib(run)
+        size += len(run.communicate()[0])
+        assert run.returncode == 0 and size >= 400 * 150_000
+        assert peak < 32 * 1024, (topic, peak)
+
+
+def test_export_to_a_reader_that_leaves(bench, client):
+    fill(bench, client, 3000, "repeat('v', 1000)")
+    run = export(bench, client)
+    assert run.stdout.readline().startswith(f'{{"id":"{client}/9/900001",'.encode())
+    run.stdout.close()
+    assert (run.wait(30), run.stderr.read()) == (75, b"")
+
+
+def test_what_is_exported_can_be_sent(bench, client):
+    """The way round: what JSON and CSV hold is what was sent."""
+    values = [f'{{"client":"{client}","metric":"m","amount":"{amount}"}}' for amount in ("one", "\\u00e9", "a\tb\\n")]
+    names = [bench.fail_values([value.encode()])[0] for value in values]
+    lines = bench.dlq("export", *names).out.splitlines()
+    sent = "".join(json.loads(line)["value_text"].replace('"amount":"', '"amount":1,"was":"').replace("\t", " ") + "\n" for line in lines)
+    result = pool.run("submit", "-f", "-", stdin=sent.encode(), settings=bench.settings)
+    assert result.exit_code == 0, result
+    wait_until(lambda: bench.stored(client) == [1], 20, "it is stored")
+
+
+def test_hostile_content_reaches_no_terminal(bench, client):
+    """Neither what steers it, nor what turns the reading direction; and JSON stays JSON."""
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\u2066\u200f\r\x08"
+    headers = [("\x1b[31mname", evil.encode()), ("bytes", b"\xff\xfe\x1b[0m"), ("huge", b"\x1bh" * 100_000), ("none", None)]
+    names = [bench.fail_values([Message(value, key=evil.encode(), headers=headers)])[0] for value in (
+        evil.encode(), b"\xff\x1b[2J" + evil.encode(), json.dumps({"client": evil, "metric": "m", "amount": evil}).encode(),
+        json.dumps({"client": client, "metric": evil, "amount": evil}, ensure_ascii=False).encode())]
+    bench.dlq("discard", names[0], "--note", evil, "--as", evil)
+    for arguments in (("list", "--state", "all"), ("list", "--each", "--state", "all"), *(("show", name) for name in names),
+                      ("replay", "--dry-run", "--even-rejected"), ("replay", *names, "--dry-run", "--even-rejected")):
+        result = bench.dlq(*arguments)
+        for text in (result.out, result.error):
+            found = re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", text)
+            assert not found, (arguments, found[:5], text[:3000])
+        assert names[0] not in arguments or len(result.out) < 200_000
+    for arguments in (("list", "--json", "--state", "all"), ("list", "--each", "--json", "--state", "all"), ("export", *names),
+                      *(("show", "--json", name) for name in names)):
+        lines = bench.dlq(*arguments).out.splitlines()
+        assert lines and all(json.loads(line) for line in lines), arguments

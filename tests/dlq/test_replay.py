@@ -209,6 +209,22 @@ def test_loop_guard(bench, client):
     assert bench.dlq("replay", name, "--even-rejected", "--max-attempts", "4").out.startswith("sent 1 of 1")
 
 
+def test_loop_guard_holds_over_a_move_back(bench, client):
+    """What an operator has read again fails again, and has been sent as often as before."""
+    (name,) = bench.fail(client, partition=2)
+    for _ in range(3):
+        assert bench.dlq("replay", name, "--even-rejected").out.startswith("sent 1 of 1: 1 failed again")
+    sought = pool.run("seek", f"events/{place(name)[0]}", "--to-offset", place(name)[1], "--execute",
+                      settings=bench.settings)
+    assert sought.exit_code == 0, sought
+    wait_until(lambda: bench.database.value("SELECT count(*) FROM winnow.dead_letter WHERE client_id = %s", (client,)) == 4,
+               30, "the letter and its three replays have failed again")
+    assert bench.states([name]) == ["open"] and bench.actions([name]) == []
+    result = bench.dlq("replay", "--client", client, "--even-rejected", "--yes", "--json")
+    assert (json.loads(result.out)["sent"], json.loads(result.out)["left_out_attempts"]) == (2, 2), result
+    assert "3 times already" in bench.dlq("replay", name, "--even-rejected").out
+
+
 def test_runs_beside_each_other_share_the_work(bench, client):
     names = bench.fail(client, 300, valid_later=True)
     with bench.slow("INSERT", 0.05):  # all have looked before the first one has written
@@ -311,11 +327,12 @@ def test_in_doubt_in_front_of_what_was_told(bench, client):
     assert {len(found) for found in replays_of(bench, names).values()} == {1}
 
 
-def test_interrupted_ends_in_order(bench, client):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_ends_in_order(bench, client, number):
     bench.fail(client, 100, valid_later=True)
     run = bench.start("replay", "--client", client, "--yes", "--rate", "20/s")
     wait_until(lambda: bench.stored(client), 20, "some are stored")
-    run.send_signal(signal.SIGINT)
+    run.send_signal(number)
     out = run.communicate(timeout=20)[0]
     assert run.returncode == 75
     assert re.search(r"sent \d+ of \d+: \d+ stored", out) and "the same command goes on" in out

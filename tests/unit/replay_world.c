@@ -99,6 +99,11 @@ const char *rows_text(const struct rows *rows, size_t row, unsigned column)
     return rows->cells[row][column];
 }
 
+bool rows_is_null(const struct rows *rows, size_t row, unsigned column)
+{
+    return rows->cells[row][column][0] == '\0';
+}
+
 struct slice rows_bytes(struct rows *rows, size_t row, unsigned column)
 {
     if (column == WHOLE_HEADERS) return slice_of(rows->headers[row].data, rows->headers[row].size);

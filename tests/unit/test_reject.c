@@ -51,6 +51,9 @@ static void test_found_is_escaped(void)
     expect_found("a\0\n\r\t\x1b\x7f", 7, "a\\x00\\n\\r\\t\\x1b\\x7f");
     expect_found("\xc3\xa9\xff\xc3", 4, "\xc3\xa9\\xff\\xc3");
     expect_found("\xc2\x85", 2, "\\u0085");
+    expect_found("\xd8\x9c\xd8\x9b", 4, "\\u061c\xd8\x9b"); /* what turns the direction of reading */
+    expect_found("\xe2\x80\x8f\xe2\x80\xae\xe2\x80\xaf", 9, "\\u200f\\u202e\xe2\x80\xaf");
+    expect_found("\xe2\x81\xa5\xe2\x81\xa6\xe2\x81\xa9", 9, "\xe2\x81\xa5\\u2066\\u2069");
     expect_found("\xed\xa0\x80", 3, "\\xed\\xa0\\x80");
 }
 

@@ -334,7 +334,7 @@ static void test_file_lines_are_not_cut(void)
     CU_ASSERT_EQUAL(lines_said(), 1);
     write_bytes("topic = a\0b\n", 12);
     CU_ASSERT_FALSE(READ("-c", path));
-    CU_ASSERT_TRUE(has_said(":1: found a NUL byte, expected text\n"));
+    CU_ASSERT_TRUE(has_said(":1: found a NUL byte, expected text in UTF-8\n"));
 }
 
 static void test_file_that_cannot_be_read(void)

@@ -40,6 +40,7 @@ struct dlq_filter_texts {
     const char *since;
     const char *until;
     const char *state;
+    const char *actions;
 };
 extern struct dlq_filter_texts dlq_filter_texts;
 
@@ -61,6 +62,7 @@ struct dlq_selection {
     size_t id_count; /* 0: a filter */
     struct buffer partitions;
     struct buffer offsets;
+    struct buffer actions;
     struct buffer words; /* the same for a person, NUL-terminated: "open, reason amount_invalid, …" */
     char from[INSTANT_TEXT_SIZE];
     char to[INSTANT_TEXT_SIZE];

@@ -37,6 +37,7 @@ static const struct command_option discard_options[] = {
 
 static const struct command_option undo_options[] = {
     {0, "note", "TEXT", "why; kept with each", &note},
+    {0, "actions", "NUMBERS", "what one discard did, as it told", &dlq_filter_texts.actions},
     DLQ_FILTER_OPTIONS,
     COMMON_OPTIONS,
     {0},
@@ -99,6 +100,9 @@ static const struct work undoing = {
 struct tally {
     int64_t looked;
     int64_t done;
+    int64_t first; /* numbers of the actions that `actions` does not tell of yet; 0: none */
+    int64_t last;
+    struct buffer actions; /* "17-300,305" */
 };
 
 /* ---- doing -----------------------------------------------------------------------------------------------
@@ -133,6 +137,29 @@ static void tell_left_out(const struct work *work, const char *topic, const stru
     }
 }
 
+static void end_range(struct tally *tally)
+{
+    char range[64];
+    if (tally->first == 0) return;
+    int size = snprintf(range, sizeof range, "%s%" PRId64 "-%" PRId64, tally->actions.size > 0 ? "," : "",
+                        tally->first, tally->last);
+    (void)buffer_add(&tally->actions, range, (size_t)size);
+    tally->first = 0;
+}
+
+/* Nobody else does anything to the stream's letters while a page is done, so that its actions are a range. */
+static void count_page(struct tally *tally, const struct rows *page, const struct rows *done)
+{
+    const size_t count = rows_count(done);
+    tally->looked += (int64_t)rows_count(page);
+    tally->done += (int64_t)count;
+    if (count == 0) return;
+    const int64_t first = rows_int(done, 0, DONE_ACTION_ID);
+    if (first != tally->last + 1) end_range(tally);
+    if (tally->first == 0) tally->first = first;
+    tally->last = rows_int(done, count - 1, DONE_ACTION_ID);
+}
+
 /* Those of one page. */
 static bool do_page(const struct work *work, struct database *database, const struct letter_scope *scope,
                     const struct rows *page, bool by_id, struct tally *tally, struct fault *ret_fault)
@@ -150,8 +177,7 @@ static bool do_page(const struct work *work, struct database *database, const st
     const struct letter_places places = {partitions.data, offsets.data};
     bool good = letters_do(database, scope, &places, work->states, &deed, 0, &done, ret_fault);
     if (good) {
-        tally->looked += (int64_t)rows_count(page);
-        tally->done += (int64_t)rows_count(done);
+        count_page(tally, page, done);
         if (by_id) tell_left_out(work, scope->topic, page, done);
     }
     rows_free(done);
@@ -186,8 +212,7 @@ static bool do_all(const struct work *work, struct database *database, const str
 /* ---- asking ----------------------------------------------------------------------------------------------
  */
 
-static void tell_sum(const struct work *work, const struct dlq_selection *selection,
-                     const struct tally *tally)
+static void tell_sum(const struct work *work, const struct dlq_selection *selection, struct tally *tally)
 {
     (void)printf("%" PRId64 " %s", tally->done, work->done);
     if (tally->looked > tally->done)
@@ -198,6 +223,10 @@ static void tell_sum(const struct work *work, const struct dlq_selection *select
         (void)printf(", %" PRId64 " %s", unknown,
                      counted(unknown, "is no dead letter", "are no dead letters"));
     (void)printf("\n");
+    if (work != &discarding || selection->id_count == 1 || tally->done == 0) return;
+    end_range(tally);
+    (void)printf("to take back exactly these: winnow dlq undo --actions %.*s\n", (int)tally->actions.size,
+                 tally->actions.data);
 }
 
 static int do_selection(const struct work *work, struct database *database, const struct letter_scope *scope,
@@ -226,6 +255,7 @@ static int do_selection(const struct work *work, struct database *database, cons
     bool done = do_all(work, database, scope, selection, &progress, &tally, &fault);
     progress_end(&progress);
     tell_sum(work, selection, &tally);
+    buffer_done(&tally.actions);
     if (!done) return dlq_complain(work->command, &fault);
     return tally.done == tally.looked && tally.looked >= (int64_t)selection->id_count ? EXIT_DRAINED
                                                                                       : EXIT_FINDING;

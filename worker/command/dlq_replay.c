@@ -30,7 +30,6 @@ static const char *yes_asked;
 static const char *json_asked;
 
 static const struct command_option options[] = {
-    DLQ_FILTER_OPTIONS,
     {0, "dry-run", NULL, "tell what would be sent, and send nothing", &dry_asked},
     {0, "edit", NULL, "open the value of one in $EDITOR first", &edit_asked},
     {0, "edit-with", "FILE", "send the file in its place; - is stdin", &edit_with},
@@ -38,6 +37,7 @@ static const struct command_option options[] = {
     {0, "limit", "NUMBER", "at most so many, the oldest first", &limit_text},
     {0, "max-attempts", "NUMBER", "leave out what was sent again so often [3]", &attempts_text},
     {0, "even-rejected", NULL, "send also what today's rules refuse again", &even_rejected_asked},
+    DLQ_FILTER_OPTIONS,
     {0, "wait", "SECONDS", "for what becomes of them [30]", &wait_text},
     {0, "note", "TEXT", "why; kept with each", &note},
     {0, "as", "NAME", "who does it [the user]", &as},

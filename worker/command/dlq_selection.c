@@ -128,11 +128,35 @@ static bool read_time(const char *command, const char *name, const char *text,
     return true;
 }
 
+/* "17-300,305": as winnow dlq discard tells them. */
+static bool read_actions(const char *command, struct dlq_selection *selection)
+{
+    const char *text = dlq_filter_texts.actions;
+    bool good = text != NULL && *text != '\0';
+    if (text == NULL) return true;
+    for (const char *at = text; good && *at != '\0';) {
+        char range[64];
+        char *end;
+        errno = 0;
+        const long long first = strtoll(at, &end, 10);
+        const long long last = *end == '-' ? strtoll(end + 1, &end, 10) : first;
+        good = *at >= '0' && *at <= '9' && errno == 0 && first <= last &&
+               (*end == '\0' || (*end == ',' && end[1] != '\0'));
+        int size = snprintf(range, sizeof range, "%s[%lld,%lld]", at == text ? "{" : ",", first, last);
+        (void)buffer_add(&selection->actions, range, (size_t)size);
+        at = *end == ',' ? end + 1 : end;
+    }
+    (void)buffer_add(&selection->actions, "}", 2);
+    selection->filter.actions = selection->actions.data;
+    return good || refuse(command, "--actions", text,
+                          "numbers of actions, such as 17-300,305, as winnow dlq discard tells them", NULL);
+}
+
 static bool read_filter(const char *command, const char *state, struct dlq_selection *selection)
 {
     struct letter_filter *filter = &selection->filter;
     if (!read_reason(command, filter) || !read_state(command, state, filter) ||
-        !read_partition(command, filter) ||
+        !read_partition(command, filter) || !read_actions(command, selection) ||
         !read_time(command, "--since", dlq_filter_texts.since, selection->from, &filter->from) ||
         !read_time(command, "--until", dlq_filter_texts.until, selection->to, &filter->to))
         return false;
@@ -143,6 +167,7 @@ static bool read_filter(const char *command, const char *state, struct dlq_selec
     add_word(selection, "partition ", filter->partition);
     add_word(selection, "since ", filter->from);
     add_word(selection, "until ", filter->to);
+    add_word(selection, "actions ", dlq_filter_texts.actions);
     return true;
 }
 
@@ -214,7 +239,7 @@ static bool has_filter(void)
 {
     const struct dlq_filter_texts *texts = &dlq_filter_texts;
     return texts->reason != NULL || texts->client != NULL || texts->partition != NULL ||
-           texts->since != NULL || texts->until != NULL || texts->state != NULL;
+           texts->since != NULL || texts->until != NULL || texts->state != NULL || texts->actions != NULL;
 }
 
 bool dlq_selection_read(const char *command, char **ids, int count, const char *state,
@@ -234,5 +259,6 @@ void dlq_selection_done(struct dlq_selection *selection)
 {
     buffer_done(&selection->partitions);
     buffer_done(&selection->offsets);
+    buffer_done(&selection->actions);
     buffer_done(&selection->words);
 }

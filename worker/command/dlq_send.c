@@ -175,6 +175,11 @@ static void print_sum(const struct sending *sending)
                "without an answer from Kafka: run the same again, it looks whether they arrived");
     if (separator[0] != '\0') (void)printf("\n");
     if (refusal[0] != '\0') (void)printf("the first of these: %s\n", refusal);
+    if (tally->retimed > 0)
+        (void)printf(
+            "%" PRId64 " got the present as timestamp, as they had none that is kept or the topic gives "
+            "its own (LogAppendTime):\nof these, an event without a time of its own is another one now\n",
+            tally->retimed);
     if (sending->settled.found + sending->settled.lost > 0)
         (void)printf("an earlier run had ended in the middle: %" PRId64
                      " of its messages had arrived, %" PRId64 " had not\n",
@@ -197,6 +202,7 @@ static void print_json(const struct sending *sending)
     json_int(&out, "failed_again", outcomes->failed);
     json_int(&out, "not_stored", outcomes->unknown);
     json_int(&out, "not_processed_yet", outcomes->waiting);
+    json_int(&out, "got_another_timestamp", tally->retimed);
     json_int(&out, "refused_by_kafka", tally->refused);
     json_int(&out, "in_doubt", tally->in_doubt);
     json_int(&out, "left_out_attempts", tally->guarded);

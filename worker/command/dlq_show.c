@@ -100,9 +100,10 @@ static void print_value(struct slice value)
     }
     (void)printf("value      %zu %s\n", value.size, counted((int64_t)value.size, "byte", "bytes"));
     bool plain = utf8_is_valid(value.data, value.size);
-    for (size_t i = 0; plain && i < value.size; i++)
-        plain = !utf8_is_control(value.data + i, value.data + value.size) || value.data[i] == '\n' ||
-                value.data[i] == '\t';
+    for (size_t i = 0, size; plain && i < value.size; i += size) {
+        size = utf8_size(value.data + i, value.data + value.size);
+        plain = !utf8_steers(value.data + i, size) || value.data[i] == '\n' || value.data[i] == '\t';
+    }
     if (plain)
         (void)printf("%.*s%s", (int)value.size, value.data,
                      value.size > 0 && value.data[value.size - 1] == '\n' ? "" : "\n");

@@ -245,6 +245,8 @@ static int submit_input(struct submit *submit, int fd, const char *name)
     progress_end(&submit->progress);
     const struct tally *tally = submission_tally(submit->submission);
     tell_failures(tally);
+    if (reading == READING_DONE && tally->sent == 0)
+        (void)fprintf(stderr, "winnow submit: found no event in %s, expected one a line\n", name);
     if (reading == READING_STOPPED)
         (void)fprintf(stderr, "winnow submit: stopped at line %" PRId64 " of %s\n", submit->line, name);
     print_summary(submit);
@@ -286,15 +288,36 @@ static bool judge_arguments(int count, char **arguments)
     return true;
 }
 
-/* The descriptor to read lines from; -1 after telling why not. */
+static int complain_of_file(const char *problem)
+{
+    (void)fprintf(stderr, "winnow submit: cannot open %s: %s; expected a file with one event a line\n",
+                  file_name, problem);
+    return -1;
+}
+
+/* Editors and shells of other systems write it; each of its lines would be a dead letter. */
+static bool is_utf16(int fd)
+{
+    unsigned char begin[2];
+    if (pread(fd, begin, sizeof begin, 0) != (ssize_t)sizeof begin) return false;
+    return (begin[0] == 0xFF && begin[1] == 0xFE) || (begin[0] == 0xFE && begin[1] == 0xFF);
+}
+
+/* The descriptor to read lines from; -1 after telling why not. A pipe that nobody writes to yet is waited for
+ * where signals are heard, and not in open(). */
 static int open_input(void)
 {
+    struct stat status;
     if (file_name == NULL || strcmp(file_name, "-") == 0) return STDIN_FILENO;
-    int fd = open(file_name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        (void)fprintf(stderr, "winnow submit: cannot open %s: %s; expected a file with one event a line\n",
-                      file_name, strerror(errno));
-    return fd;
+    int fd = open(file_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return complain_of_file(strerror(errno));
+    const char *problem = fstat(fd, &status) != 0 || fcntl(fd, F_SETFL, 0) != 0 ? strerror(errno)
+                          : S_ISDIR(status.st_mode)                             ? strerror(EISDIR)
+                          : is_utf16(fd)                                        ? "it is in UTF-16, not UTF-8"
+                                                                                : NULL;
+    if (problem == NULL) return fd;
+    (void)close(fd);
+    return complain_of_file(problem);
 }
 
 static int connect_and_submit(const struct settings *settings, int64_t timeout_ms, const char *event, int fd)

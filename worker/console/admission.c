@@ -70,16 +70,14 @@ static bool refuse_unknown_parameter(struct call *call, const char *name)
 {
     struct nearest nearest = nearest_to(name);
     char known[300];
-    char expected[400];
+    char expected[400] = "no parameters";
     char *rest = known;
     (void)snprintf(known, sizeof known, "%s", call->route->parameters);
     for (char *word; (word = strsep(&rest, " ")) != NULL;) nearest_offer(&nearest, word);
     if (nearest.name != NULL)
         (void)snprintf(expected, sizeof expected, "a parameter of this path; did you mean %s?", nearest.name);
-    else
-        (void)snprintf(
-            expected, sizeof expected, "%s%s",
-            call->route->parameters[0] == '\0' ? "no parameters" : "one of: ", call->route->parameters);
+    else if (call->route->parameters[0] != '\0')
+        (void)words_list(call->route->parameters, expected, sizeof expected);
     call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_PARAMETER,
                                         .parameter = name,
                                         .in = "query",
@@ -130,14 +128,15 @@ static bool takes_type(const char *expected, const char *type)
 static bool check_media_type(struct call *call)
 {
     const char *type = call_header(call, "Content-Type");
-    const char *expected = call->route->media_types;
-    if (expected == NULL) return true;
-    if (type != NULL && takes_type(expected, type)) return true;
-    call_refuse(call, &(struct refusal){.problem = PROBLEM_MEDIA_TYPE,
-                                        .parameter = "Content-Type",
-                                        .in = "header",
-                                        .found = slice_of_text(type != NULL ? type : ""),
-                                        .expected = expected});
+    char expected[120];
+    if (call->route->media_types == NULL) return true;
+    if (type != NULL && takes_type(call->route->media_types, type)) return true;
+    call_refuse(
+        call, &(struct refusal){.problem = PROBLEM_MEDIA_TYPE,
+                                .parameter = "Content-Type",
+                                .in = "header",
+                                .found = slice_of_text(type != NULL ? type : ""),
+                                .expected = words_list(call->route->media_types, expected, sizeof expected)});
     return false;
 }
 

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "console/call.h"
+#include "words.h"
 
 static const struct {
     const char *word;
@@ -73,8 +74,10 @@ static enum answer_format format_named(const char *word, size_t size)
 
 static bool refuse(struct call *call, const char *accept, const char *words)
 {
+    char list[60];
     char expected[120];
-    (void)snprintf(expected, sizeof expected, "a media type of one of these formats: %s", words);
+    (void)snprintf(expected, sizeof expected, "a media type of one of the formats %s",
+                   words_list(words, list, sizeof list));
     call_refuse(call, &(struct refusal){.problem = PROBLEM_NOT_ACCEPTABLE,
                                         .parameter = "Accept",
                                         .in = "header",

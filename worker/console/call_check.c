@@ -77,8 +77,7 @@ bool call_query_choice(struct call *call, const char *name, const char *words, c
     if (text == NULL) return true;
     *ret_word = text;
     if (words_have_text(words, text)) return true;
-    (void)snprintf(expected, sizeof expected, "one of: %s", words);
-    return refuse(call, "query", name, text, expected);
+    return refuse(call, "query", name, text, words_list(words, expected, sizeof expected));
 }
 
 /* A day, or a day with a time and a zone: the forms that openapi.json tells, of the many that events may use.

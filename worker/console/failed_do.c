@@ -4,6 +4,7 @@
  * minute: an event that is sent twice is stored once. */
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -24,7 +25,7 @@
 #include "json.h"
 #include "simulate.h"
 
-#define GROUP_AT_ONCE    100
+#define GROUP_AT_ONCE    PARCEL_ITEMS_MAX /* what is before them in the group is looked at each time */
 #define VALUE_LENGTH_MAX 1048576
 #define WAITING_MAX      2 /* retries that wait for their outcome: each keeps a work thread */
 
@@ -359,16 +360,23 @@ struct tally {
     int64_t failed;
 };
 
+/* Puts what was taken into a parcel, and the headers into memory of its own. */
+static void fill_parcel(struct parcel *parcel, struct rows *rows, struct buffer *headers)
+{
+    for (size_t i = 0; i < parcel->count; i++)
+        fill_item(&parcel->items[i], rows_bytes(rows, i, TAKEN_KEY), rows_bytes(rows, i, TAKEN_VALUE),
+                  rows_int(rows, i, TAKEN_TIMESTAMP_MS), rows_bytes(rows, i, TAKEN_HEADERS), &headers[i]);
+}
+
 /* Sends what was taken and writes down where each went. False when the call is answered. */
 static bool send_taken(struct call *call, struct rows *rows, struct tally *tally)
 {
     const size_t count = rows_count(rows);
-    struct buffer headers[GROUP_AT_ONCE] = {0};
-    struct letter_fate fates[GROUP_AT_ONCE];
+    struct buffer *headers = calloc(count, sizeof *headers);
+    struct letter_fate *fates = calloc(count, sizeof *fates);
     struct parcel *parcel = parcel_new(count);
-    for (size_t i = 0; i < count; i++)
-        fill_item(&parcel->items[i], rows_bytes(rows, i, TAKEN_KEY), rows_bytes(rows, i, TAKEN_VALUE),
-                  rows_int(rows, i, TAKEN_TIMESTAMP_MS), rows_bytes(rows, i, TAKEN_HEADERS), &headers[i]);
+    if (headers == NULL || fates == NULL) abort();
+    fill_parcel(parcel, rows, headers);
     send_parcel(call, parcel);
     for (size_t i = 0; i < count; i++) {
         fates[i] = fate_of(&parcel->items[i], rows_int(rows, i, TAKEN_ACTION_ID));
@@ -378,6 +386,8 @@ static bool send_taken(struct call *call, struct rows *rows, struct tally *tally
     }
     const bool told = report(call, fates, count);
     parcel_free(parcel);
+    free(fates);
+    free(headers);
     return told;
 }
 

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +122,34 @@ def test_a_batch_under_way_comes_first(stage):
             assert told in tool.communicate(timeout=30)[0] and tool.returncode == 0
             assert violations(stage) == []
             stage.wait_until_caught_up()
+
+
+def is_stopped(pid):
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] == "T"
+
+
+def test_workers_that_were_faster(stage, library):
+    """What was to be skipped has been read between the plan and the deed: it is not read again."""
+    stage.send(*new_events(5), partition=0)
+    with stage.pool(workers=1):
+        stage.wait_until_caught_up()
+    stage.send(*new_events(15), partition=0)
+    with subprocess.Popen([BINARY, "seek", f"{stage.topic}/0", "--to-offset", "10", "--execute"], text=True,
+                          env={**environment(stage.settings), "LD_PRELOAD": str(library), "STOP_BEFORE": "BEGIN"},
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tool:
+        try:
+            wait_until(lambda: is_stopped(tool.pid), 20, "the plan is made")
+            with stage.pool(workers=1):
+                stage.wait_until_caught_up()
+            tool.send_signal(signal.SIGCONT)
+            _, error = tool.communicate(timeout=30)
+        finally:
+            tool.kill()
+    assert tool.returncode == 78
+    assert "has meanwhile been read to 20, behind the target: nothing was changed there" in error
+    assert stage.database.rows("SELECT next_offset FROM winnow.processing_log WHERE partition = 0") == [(20,)]
+    assert stage.database.rows("SELECT FROM winnow.steering") == []
+    assert len(stage.events()) == 20 and violations(stage) == []
 
 
 def test_killed_at_each_statement(stage, library):

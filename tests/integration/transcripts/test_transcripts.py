@@ -30,6 +30,7 @@ MASKS = (
     (r"\b(in|up|for|after) +\d+(\.\d+)? (ms|s)\b", r"\1 <DURATION>"),
     (r"[\d.]+ s, \d+/s$", "<DURATION>, <RATE>"),
     (r'"seconds":[\d.]+,"per_second":\d+', '"seconds":<DURATION>,"per_second":<RATE>'),
+    (r"\bpid \d+ +", "pid <PID>  "),
     (r"\bpid([ =])\d+", r"pid\1<PID>"),
     (rf"\b{re.escape(socket.gethostname())}/\d+", "<HOST>/<PID>"),
     (rf"(?<= by ){re.escape(getpass.getuser())}\b", "<USER>"),

@@ -1,5 +1,6 @@
 """Dead letters, in the table and in their topic, compared byte for byte with the messages they were."""
 
+import contextlib
 import ctypes
 import struct
 from dataclasses import dataclass
@@ -153,3 +154,24 @@ def _message_differences(letter, message, timestamps_ms):
     # The client takes a timestamp of 0 for none.
     if letter.timestamp_ms and letter.timestamp_ms in timestamps_ms and message.timestamp()[1] != letter.timestamp_ms:
         yield f"timestamp {message.timestamp()[1]}, was {letter.timestamp_ms}"
+
+
+@contextlib.contextmanager
+def discarded_between(database, client):
+    """Whoever discards many of a client's dead letters in several steps finds, behind the first, that somebody else has
+    discarded the newest one."""
+    database.run(f"""
+        CREATE FUNCTION public.discard_another() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF (SELECT count(*) FROM made) > 100 AND NOT EXISTS (SELECT FROM winnow.dead_letter_action WHERE actor = '{client}') THEN
+                INSERT INTO winnow.dead_letter_action (stream_id, partition, message_offset, action, actor, note)
+                SELECT stream_id, partition, message_offset, 'discard', '{client}', 'theirs' FROM winnow.dead_letter
+                WHERE client_id = '{client}' ORDER BY failed_at DESC, partition DESC, message_offset DESC LIMIT 1;
+            END IF;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER discard_another AFTER INSERT ON winnow.dead_letter_action REFERENCING NEW TABLE AS made
+            FOR EACH STATEMENT EXECUTE FUNCTION public.discard_another()""")
+    try:
+        yield
+    finally:
+        database.run("DROP TRIGGER discard_another ON winnow.dead_letter_action; DROP FUNCTION public.discard_another()")

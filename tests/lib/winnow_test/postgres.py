@@ -42,11 +42,13 @@ class Postgres:
     """`with Postgres() as server:` starts it, and stops and removes it at the end.
 
     Over the socket everyone who can reach it is trusted (only root and the server's user can); over TCP the
-    password is asked for."""
+    password is asked for. kept: an absolute path of a data directory to make there, or to use again, which stays at the
+    end; the password is then that of the run that made it."""
 
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, kept=None):
         self.directory = make_directory("pg")
-        self.data = self.directory / "data"
+        self.data = kept or self.directory / "data"
+        self._kept = kept is not None
         self.socket_directory = self.directory / "s"
         self.log_path = self.directory / "postgres.log"
         self.port = free_port()
@@ -71,6 +73,9 @@ class Postgres:
 
     def _create(self):
         self.socket_directory.mkdir(mode=0o700)
+        if self._kept and (self.data / "PG_VERSION").exists():
+            self.give_to_user(self.socket_directory)
+            return
         self.data.mkdir(mode=0o700)
         password_file = self.directory / "password"
         password_file.touch(mode=0o600)
@@ -153,7 +158,7 @@ class Postgres:
         self.start()
 
     def close(self):
-        self.stop("immediate")
+        self.stop("fast" if self._kept else "immediate")
         remove_directory(self.directory)
 
     def log_text(self):

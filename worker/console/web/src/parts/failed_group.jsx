@@ -9,11 +9,11 @@ import { say, sayProblem } from './toast.jsx';
 const AT_ONCE = 1000;
 
 // Takes back what was discarded just now.
-async function undoAll(body, { first, last }, onUndone) {
+async function undoAll(body, ranges, onUndone) {
   try {
     let sum = 0;
-    for (let undone = -1; undone !== 0; sum += undone) {
-      ({ undone } = await post('/api/v1/failed/undo', { ...body, first_action_id: first, last_action_id: last, limit: AT_ONCE }));
+    for (const range of ranges) {
+      sum += (await post('/api/v1/failed/undo', { ...body, ...range, limit: AT_ONCE })).undone;
     }
     say(`${plural(sum, 'failure')} open again.`);
     onUndone();
@@ -26,17 +26,17 @@ async function undoAll(body, { first, last }, onUndone) {
 // that one is left for a person to look at.
 async function doAll({ count: wanted, path, body, done, progress }) {
   let sum = 0;
-  const range = {};
+  const ranges = []; // of actions, one of each request: between two of them others may act
   while (sum < wanted) {
     const answer = await post(path, { ...body, limit: Math.min(AT_ONCE, wanted - sum) });
     sum += answer[done];
     progress(sum);
-    range.first ??= answer.first_action_id;
-    range.last = answer.last_action_id ?? range.last;
+    const { first_action_id, last_action_id } = answer;
+    if (first_action_id) ranges.push({ first_action_id, last_action_id });
     if (answer.failed > 0) throw new Error(`Kafka did not take ${plural(answer.failed, 'message')}. The others were sent.`);
     if (answer[done] === 0) break;
   }
-  return { sum, range };
+  return { sum, ranges };
 }
 
 function GroupAction({ group, title, path, done, verb, noteRequired, danger, explain, undo, onClose, onUndone }) {
@@ -50,8 +50,8 @@ function GroupAction({ group, title, path, done, verb, noteRequired, danger, exp
     try {
       const which = { reason: group.reason, client_id: group.client_id };
       const body = { ...which, ...(note && { note }) };
-      const { sum, range } = await doAll({ count: group.count, path, body, done, progress: setProgress });
-      const action = undo && sum > 0 && { label: 'Undo', run: () => undoAll(which, range, onUndone) };
+      const { sum, ranges } = await doAll({ count: group.count, path, body, done, progress: setProgress });
+      const action = undo && sum > 0 && { label: 'Undo', run: () => undoAll(which, ranges, onUndone) };
       say(`${plural(sum, 'failure')} ${done}.`, action ? { action } : {});
       onClose();
     } catch (thrown) {
