@@ -2,6 +2,7 @@
 
 import base64
 import threading
+import time
 
 import pytest
 from winnow_test.poll import wait_until
@@ -254,6 +255,20 @@ def test_kafka_away(failures, console):
     told = item(console, 0, 0)
     assert told["state"] == "open", "what Kafka did not take is as it was"
     assert told["history"][0]["sent_to"] is None
+
+
+def test_kafka_away_for_longer_than_is_waited(failures, console):
+    """The answer comes in time; where the retry went is written down when Kafka is back."""
+    letter = items(console)[-1]
+    failures.broker.command("down")
+    try:
+        begun = time.monotonic()
+        answer = act(console, letter, "retry", {}, wait="500ms")
+        assert time.monotonic() - begun < 4
+    finally:
+        failures.broker.command("up")
+    assert answer.status == 503 and "may still take it" in answer.json["detail"], answer
+    wait_until(lambda: item(console, 0, 0)["history"][0]["sent_to"], 20, "where the retry went is written down")
 
 
 def test_too_long_for_kafka(failures, make_console):

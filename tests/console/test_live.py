@@ -84,6 +84,16 @@ def test_coming_back(stage, console):
     assert [number for number, _, _ in missed] == sorted(number for number, _ in first.of("message") if number > seen)
 
 
+def test_what_passed_while_nobody_listened(stage, console):
+    with Stream(console) as first:
+        seen, _, _ = first.read()
+    with stage.pool(workers=1):
+        stage.send(EVENT % (1, 1))
+        stage.wait_until_caught_up()
+        with Stream(console, last_id=seen) as second:
+            second.read_until(lambda event: event[1] == "message" and event[2]["event"]["client_id"] == "c1")
+
+
 def test_counters_alone(stage, console):
     with stage.pool(workers=1), Stream(console, sample=0) as stream:
         stage.send(EVENT % (0, 0))

@@ -156,18 +156,72 @@ def test_etag(console):
     assert json.loads(first.body) == CONTRACT
 
 
-@pytest.mark.parametrize("text", [
-    b"\r\n\r\n", b"GET\r\n\r\n", b"GET /livez HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 50,
-    b"GET /livez HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70000 + b"\r\n\r\n", b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\n\r\n",
-    b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: -1\r\n\r\n",
-    b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
-    b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9999999999999"
-    b"\r\n\r\n{}",
-], ids=["blank", "short", "version", "tls", "header", "line", "negative", "chunk", "endless"])
-def test_broken_requests(console, text):
-    answer = raw(console, text, timeout_s=3)
-    assert answer == b"" or int(answer.split()[1]) >= 400, answer[:200]
+SUBMIT = b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+BROKEN = {
+    "short": b"GET\r\n\r\n", "version": b"GET /livez HTTP/9.9\r\n\r\n",
+    "old": b"GET /livez HTTP/0.9\r\n\r\n", "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 50 + b"\r\n\r\n",
+    "header": LIVEZ + b"X: " + b"x" * 70000 + b"\r\n\r\n", "line": b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\n\r\n",
+    "no header": LIVEZ + b"no header\r\n\r\n", "negative": SUBMIT + b"Content-Length: -1\r\n\r\n" + LIVEZ + b"\r\n",
+    "twisted": SUBMIT + b"Content-Length: 2x\r\n\r\n{}", "too large": SUBMIT + b"Content-Length: 9" + b"9" * 30 + b"\r\n\r\n{}",
+    "chunk": SUBMIT + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "long chunk": SUBMIT + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 30 + b"\r\n"}
+
+
+def ends(console, text):
+    """What is answered, and whether the connection is closed then."""
+    with console.socket(3) as connection:
+        connection.sendall(text)
+        answer = b""
+        try:
+            while part := connection.recv(65536):
+                answer += part
+        except ConnectionResetError:
+            pass
+        except TimeoutError:
+            return answer, False
+        return answer, True
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_what_is_no_http(console, text):
+    """The library refuses it: with one page, or nothing, and the end; nothing behind it is taken for a request. Of
+    Content-Length it may send the head twice."""
+    answer, closed = ends(console, text)
+    assert closed
+    assert answer == b"" or int(answer.split()[1]) in (400, 413, 414, 431, 505), answer[:200]
+    assert len(set(re.findall(rb"HTTP/1.1 (\d+)", answer))) <= 1 and answer.count(b"<html>") <= 1, answer
+    assert not re.search(rb"microhttpd|winnow|localhost|/livez", answer), answer
+    assert console.get("/livez").status == 200
+
+
+@pytest.mark.parametrize("text, header", [
+    (b"GET /livez HTTP/1.1\r\n\r\n", "Host"), (LIVEZ + b"Host: localhost\r\n\r\n", "Host"),
+    (SUBMIT + b"Content-Length: 2\r\ncontent-length: 3\r\n\r\n{}", "Content-Length"),
+    (SUBMIT + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "Content-Length")],
+    ids=["no host", "two hosts", "two lengths", "two framings"])
+def test_a_request_that_others_may_read_otherwise(console, text, header):
+    """A proxy may see another host in it, or another end."""
+    answer, closed = ends(console, text)
+    head, body = answer.split(b"\r\n\r\n")
+    told = json.loads(body)
+    assert closed and head.startswith(b"HTTP/1.1 400 ") and b"application/problem+json" in head
+    assert (told["parameter"], told["in"]) == (header, "header") and told["expected"]
+
+
+def test_an_old_client_needs_no_host(console):
+    answer, closed = ends(console, b"GET /livez HTTP/1.0\r\n\r\n")
+    assert closed and answer.split()[1] == b"200"
+
+
+def test_a_target_with_a_space(console):
+    answer, _ = ends(console, b"GET /a b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert json.loads(answer.split(b"\r\n\r\n")[1])["status"] == 404
+
+
+def test_a_length_that_never_comes(console):
+    answer = raw(console, SUBMIT + b"Content-Length: 9999999999999\r\n\r\n{}", timeout_s=3)
+    assert answer.startswith(b"HTTP/1.1 413 ") and b"problem+json" in answer
     assert console.get("/livez").status == 200
 
 

@@ -1,7 +1,9 @@
 """POST /api/v1/events: what was sent arrives byte by byte, and the answer tells what became of it."""
 
+import contextlib
 import gzip
 import json
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -204,6 +206,22 @@ def test_database_away(stage, console, postgres):
         postgres.start()
         answer = submit(console, json.dumps({"client": "x", "metric": "w"}), wait="30s")
     assert answer.status == 201, answer
+
+
+def test_database_refuses(stage, make_console):
+    """A server that refuses is asked again now and then, however many wait."""
+    refused = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        port = server.getsockname()[1]
+        console = make_console(stage, database=f"host=127.0.0.1 port={port} user=nobody sslmode=disable gssencmode=disable")
+        with ThreadPoolExecutor() as asking:
+            answers = [asking.submit(submit, console, SEED, wait="3s") for _ in range(4)]
+            while not all(answer.done() for answer in answers):
+                with contextlib.suppress(TimeoutError), server.accept()[0] as connection:
+                    refused.append(connection.getpeername())
+    assert [answer.result().status for answer in answers] == [202] * 4
+    assert 3 < len(refused) < 25, "others of the console look once a second"
 
 
 def test_database_slow(stage, console):

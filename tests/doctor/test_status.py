@@ -160,7 +160,7 @@ def test_a_worker_is_missing(patient):
     with start_pool(patient, 2) as running, Watch(patient) as watch:
         watch.wait_for(r"2 workers", 60)
         os.kill(running.pid, signal.SIGTTOU)
-        watch.wait_for(r"1 of the 2 workers that were here are in the group\.", 60)
+        watch.wait_for(r"1 of the 2 workers that were here is in the group\.", 60)
 
 
 def test_halted_and_refused(patient):

@@ -163,8 +163,33 @@ static bool check_length(struct call *call)
     return false;
 }
 
+static bool refuse_header(struct call *call, const char *name, const char *found, const char *expected)
+{
+    call_answer_header(call, "Connection", "close");
+    call_refuse(call, &(struct refusal){.problem = PROBLEM_INVALID_PARAMETER,
+                                        .parameter = name,
+                                        .in = "header",
+                                        .found = slice_of_text(found),
+                                        .expected = expected});
+    return false;
+}
+
+/* Where a proxy in front may see another host, or another end of the body, than is seen here (RFC 9112, 3.2
+ * and 6.3). */
+static bool check_framing(struct call *call)
+{
+    if (call->hosts == 0 && call->needs_host)
+        return refuse_header(call, "Host", "none", "a Host header, as HTTP/1.1 wants it");
+    if (call->hosts > 1) return refuse_header(call, "Host", "several", "one Host header");
+    if (call->lengths > 1)
+        return refuse_header(call, "Content-Length", "several", "one Content-Length header");
+    if (call->lengths > 0 && call->codings > 0)
+        return refuse_header(call, "Content-Length", "Content-Length and Transfer-Encoding", "one of both");
+    return true;
+}
+
 bool admission_check(struct call *call)
 {
-    return find_route(call) && access_check(call) && check_query(call) && check_media_type(call) &&
-           check_coding(call) && check_length(call);
+    return check_framing(call) && find_route(call) && access_check(call) && check_query(call) &&
+           check_media_type(call) && check_coding(call) && check_length(call);
 }

@@ -303,6 +303,17 @@ void call_fail_sending(struct call *call, const struct fault *fault)
         call_fail(call, PROBLEM_KAFKA, fault);
 }
 
+void call_fail_late(struct call *call, int64_t waited_ms)
+{
+    struct fault fault;
+    fault_set(
+        &fault, STATUS_RETRY, "send",
+        "Kafka has not acknowledged this in %lld ms and may still take it; sending it again is safe: an "
+        "event is stored once",
+        (long long)waited_ms);
+    call_fail(call, PROBLEM_KAFKA, &fault);
+}
+
 /* ---- PostgreSQL ---------------------------------------------------------------------------------------- */
 
 struct database *call_database(struct call *call, enum session_kind kind)

@@ -88,6 +88,8 @@ void call_refuse(struct call *call, const struct refusal *refusal);
 void call_fail(struct call *call, enum problem problem, const struct fault *fault);
 /* The same for a message that Kafka did not take: REJECT, for its own sake, is a 400. */
 void call_fail_sending(struct call *call, const struct fault *fault);
+/* The same for one that Kafka has neither taken nor refused in so long: whoever waits has said how long. */
+void call_fail_late(struct call *call, int64_t waited_ms);
 
 /* ---- PostgreSQL, in ROUTE_WORK handlers ---------------------------------------------------------------- */
 

@@ -36,6 +36,10 @@ struct call {
     const char *method; /* static */
     struct uri uri;
     char *headers[CALL_HEADER_COUNT]; /* owned; NULL: absent */
+    unsigned hosts;                   /* how many headers of that name there are: Host, */
+    unsigned lengths;                 /* Content-Length, */
+    unsigned codings;                 /* Transfer-Encoding */
+    bool needs_host;                  /* HTTP/1.1 */
     const struct route *route;
     char *captures[ROUTE_CAPTURES_MAX]; /* owned, decoded */
     struct buffer body;

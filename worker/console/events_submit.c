@@ -18,8 +18,6 @@
 #include "json.h"
 #include "simulate.h"
 
-#define ACKNOWLEDGE_MS INT64_C(1000) /* Kafka may take so much longer than is waited for the outcome */
-
 struct submit_call {
     struct call *call;
     int64_t wait_ms;
@@ -178,14 +176,8 @@ static void on_sent(struct parcel *parcel)
 static void on_late(struct parcel *parcel)
 {
     struct submit_call *submit = parcel->context;
-    struct fault fault;
-    fault_set(
-        &fault, STATUS_RETRY, "send",
-        "Kafka has not acknowledged this in %lld ms and may still take it; sending it again is safe: an "
-        "event is stored once",
-        (long long)(clock_now_ms() - submit->begun_ms));
     submit->answered = true;
-    call_fail_sending(submit->call, &fault);
+    call_fail_late(submit->call, clock_now_ms() - submit->begun_ms);
     call_done(submit->call);
 }
 
@@ -229,7 +221,7 @@ static bool begin(struct call *call, int64_t wait_ms)
     parcel->context = submit;
     parcel->done = on_sent;
     parcel->late = on_late;
-    if (wait_ms > 0) parcel->send_by_ms = submit->begun_ms + wait_ms + ACKNOWLEDGE_MS;
+    if (wait_ms > 0) parcel->send_by_ms = submit->begun_ms + wait_ms + PARCEL_ACKNOWLEDGE_MS;
     if (!read_simulation(call, submit, parcel)) {
         discard(parcel, submit);
         return false;

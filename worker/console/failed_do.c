@@ -23,11 +23,13 @@
 #include "dead_letter_work.h"
 #include "headers.h"
 #include "json.h"
+#include "log.h"
 #include "simulate.h"
 
 #define GROUP_AT_ONCE    PARCEL_ITEMS_MAX /* what is before them in the group is looked at each time */
 #define VALUE_LENGTH_MAX 1048576
-#define WAITING_MAX      2 /* retries that wait for their outcome: each keeps a work thread */
+#define GROUP_MS         INT64_C(20000) /* of a request; what is left then is told */
+#define WAITING_MAX      2              /* retries that wait for their outcome: each keeps a work thread */
 
 /* ---- what is written down --------------------------------------------------------------------------------
  */
@@ -158,15 +160,32 @@ static void send_parcel(struct call *call, struct parcel *parcel)
 /* ---- one -------------------------------------------------------------------------------------------------
  */
 
+struct retry {
+    struct call *call;
+    int64_t begun_ms;
+    int64_t wait_ms; /* for the outcome, from begun_ms on */
+    bool answered;   /* before Kafka did anything */
+};
+
+/* In the submitter's thread. What was sent stays here until Kafka did with it what it does. */
+static void on_late(struct parcel *parcel)
+{
+    struct retry *retry = parcel->late_context;
+    retry->answered = true;
+    call_fail_late(retry->call, clock_now_ms() - retry->begun_ms);
+    call_done(retry->call);
+}
+
 /* Waits for the outcome, unless too many do so already. */
-static void await_outcome(struct call *call, struct parcel *parcel, int64_t wait_ms)
+static void await_outcome(const struct retry *retry, struct parcel *parcel)
 {
     static atomic_int waiting;
     struct parcel_waiter waiter;
-    if (wait_ms <= 0) return;
+    struct call *call = retry->call;
+    if (retry->wait_ms <= 0) return;
     if (atomic_fetch_add(&waiting, 1) < WAITING_MAX) {
         parcel_wait_begin(&waiter, parcel);
-        parcel->deadline_ms = clock_now_ms() + wait_ms;
+        parcel->deadline_ms = retry->begun_ms + retry->wait_ms;
         outcomes_watch(call_console(call)->outcomes, parcel);
         parcel_wait_end(&waiter);
     }
@@ -198,31 +217,53 @@ static void tell_unwritten(struct call *call, const struct letter_fate *fates, s
 }
 
 /* Writes down where they went; once more on a new connection when that is lost, as it may say the same twice.
- * False when the call is answered. */
+ */
+static bool write_down(struct call *call, const struct letter_fate *fates, size_t count,
+                       struct fault *ret_fault)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct database *database = work_database(call->thread, SESSION_RETRY, ret_fault);
+        if (database == NULL) return false;
+        if (letters_report(database, fates, count, ret_fault)) return true;
+        if (database_is_alive(database)) return false;
+    }
+    return false;
+}
+
+/* False when the call is answered. */
 static bool report(struct call *call, const struct letter_fate *fates, size_t count)
 {
     struct fault fault;
-    for (int attempt = 0; attempt < 2; attempt++) {
-        struct database *database = work_database(call->thread, SESSION_RETRY, &fault);
-        if (database == NULL) break;
-        if (letters_report(database, fates, count, &fault)) return true;
-        if (database_is_alive(database)) break;
-    }
+    if (write_down(call, fates, count, &fault)) return true;
     tell_unwritten(call, fates, count, &fault);
     return false;
 }
 
-static void send_one(struct call *call, struct parcel *parcel, int64_t action_id, int64_t wait_ms)
+/* Whoever asked has an answer already. */
+static void report_late(struct call *call, const struct letter_fate *fate)
 {
+    struct fault fault;
+    if (write_down(call, fate, 1, &fault)) return;
+    log_line(LOG_LEVEL_WARNING, "retry_unwritten", "where the retry %lld went could not be written down: %s",
+             (long long)fate->action_id, fault.text);
+}
+
+static void send_one(const struct retry *retry, struct parcel *parcel, int64_t action_id)
+{
+    struct call *call = retry->call;
     struct parcel_item *item = parcel->items;
     send_parcel(call, parcel);
     const struct letter_fate fate = fate_of(item, action_id);
+    if (retry->answered) {
+        report_late(call, &fate);
+        return;
+    }
     if (!report(call, &fate, 1)) return;
     if (!fate.sent) {
         call_fail_sending(call, &item->fault);
         return;
     }
-    await_outcome(call, parcel, wait_ms);
+    await_outcome(retry, parcel);
     answer_retry(call, item, action_id);
 }
 
@@ -252,12 +293,16 @@ static void retry_one(struct call *call, const char *value, const char *note, in
     struct buffer headers = {0};
     const struct letter_deed deed = {value != NULL ? "edited_retry" : "retry", call_actor(call), note};
     if (!failed_read_path(call, &partition, &offset)) return;
+    struct retry retry = {.call = call, .begun_ms = clock_now_ms(), .wait_ms = wait_ms};
     struct parcel *parcel = parcel_new(1);
+    parcel->late = on_late;
+    parcel->late_context = &retry;
+    if (wait_ms > 0) parcel->send_by_ms = retry.begun_ms + wait_ms + PARCEL_ACKNOWLEDGE_MS;
     if (read_letter(call, partition, offset, &letter) && do_one(call, partition, offset, &deed, &done)) {
         fill_item(parcel->items, rows_bytes(letter, 0, TAKEN_KEY),
                   value != NULL ? slice_of_text(value) : rows_bytes(letter, 0, TAKEN_VALUE),
                   rows_int(letter, 0, TAKEN_TIMESTAMP_MS), rows_bytes(letter, 0, TAKEN_HEADERS), &headers);
-        send_one(call, parcel, rows_int(done, 0, DEED_ACTION_ID), wait_ms);
+        send_one(&retry, parcel, rows_int(done, 0, DEED_ACTION_ID));
     }
     buffer_done(&headers);
     rows_free(done);
@@ -421,7 +466,8 @@ static void retry_group(struct call *call, const struct failed_group *group)
     int64_t left = 0;
     if (!count_left(call, group, &left)) return;
     const int64_t most = left < group->limit ? left : group->limit;
-    while (count > 0 && tally.failed == 0 && tally.retried < most) {
+    const int64_t end_ms = clock_now_ms() + GROUP_MS;
+    while (count > 0 && clock_now_ms() < end_ms && tally.failed == 0 && tally.retried < most) {
         if (!retry_some(call, group, most - tally.retried, &tally, &count)) return;
     }
     if (!count_left(call, group, &left)) return;

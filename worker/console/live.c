@@ -18,6 +18,7 @@
 #include "settings_table.h"
 
 #define EVERY_MS      1000
+#define RETURN_MS     INT64_C(30000) /* who left is expected back for so long */
 #define LISTENERS_MAX 64
 #define KEPT_MAX      500                  /* messages for those who come back */
 #define PENDING_MAX   ((size_t)512 * 1024) /* bytes that a listener did not take yet */
@@ -43,6 +44,7 @@ struct live {
     size_t listener_count;
     struct kept kept[KEPT_MAX]; /* a ring */
     size_t kept_count;          /* of all; the last KEPT_MAX are there */
+    int64_t wanted_until_ms;    /* the thread's own */
     int64_t last_id;            /* begins at the present in milliseconds: greater than any before a restart */
 };
 
@@ -126,15 +128,16 @@ static void send_counters(struct live *live, const struct progress_snapshot *sna
 
 /* ---- the thread ---------------------------------------------------------------------------------------- */
 
-static size_t wanted_sample(struct live *live)
+/* Somebody listens to messages, or did a moment ago and may come back for those that were missed. */
+static bool is_wanted(struct live *live)
 {
-    size_t most = 0;
+    const int64_t now_ms = clock_now_ms();
     (void)pthread_mutex_lock(&live->mutex);
     for (size_t i = 0; i < live->listener_count; i++) {
-        if (live->listeners[i].sample > most) most = live->listeners[i].sample;
+        if (live->listeners[i].sample > 0) live->wanted_until_ms = now_ms + RETURN_MS;
     }
     (void)pthread_mutex_unlock(&live->mutex);
-    return most;
+    return now_ms < live->wanted_until_ms;
 }
 
 static void tick(struct live *live, struct live_sample *sample, struct buffer texts[LIVE_SAMPLE_MAX])
@@ -142,7 +145,7 @@ static void tick(struct live *live, struct live_sample *sample, struct buffer te
     size_t count = 0;
     struct progress_snapshot snapshot;
     progress_read(live->progress, &snapshot);
-    if (wanted_sample(live) > 0 && snapshot.fault.status == STATUS_OK)
+    if (is_wanted(live) && snapshot.fault.status == STATUS_OK)
         count = live_sample_look(sample, &snapshot, texts);
     else
         live_sample_skip(sample, &snapshot);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "backoff.h"
 #include "clock.h"
 #include "console/outcome_ask.h"
 #include "console/session.h"
@@ -26,7 +27,8 @@ struct outcomes {
 
     /* the asker's own */
     struct database *database;
-    bool is_away; /* the database, and it was told */
+    struct backoff backoff; /* while the database does not answer */
+    bool is_away;           /* the database, and it was told */
 };
 
 /* ---- with the mutex held ------------------------------------------------------------------------------- */
@@ -162,14 +164,24 @@ static void keep_answers(struct outcomes *outcomes, struct rows *rows)
     finish(done);
 }
 
+/* How long to the next question. */
+static int64_t pause_ms(struct outcomes *outcomes)
+{
+    if (outcomes->is_away) return backoff_next_ms(&outcomes->backoff);
+    backoff_reset(&outcomes->backoff);
+    return ASK_EVERY_MS;
+}
+
 static void *run_asker(void *context)
 {
     struct outcomes *outcomes = context;
     struct outcome_question question = {0};
     int64_t next_ms = 0;
     while (make_question(outcomes, next_ms, &question)) {
-        next_ms = clock_now_ms() + ASK_EVERY_MS;
-        keep_answers(outcomes, run_question(outcomes, &question));
+        const int64_t begun_ms = clock_now_ms();
+        struct rows *rows = run_question(outcomes, &question);
+        next_ms = begun_ms + pause_ms(outcomes);
+        keep_answers(outcomes, rows);
     }
     outcome_question_done(&question);
     database_close(outcomes->database);
@@ -207,6 +219,8 @@ struct outcomes *outcomes_new(const struct settings *settings)
         abort();
     (void)pthread_condattr_destroy(&attributes);
     outcomes->settings = settings;
+    backoff_init(&outcomes->backoff, BACKOFF_SERVER_FLOOR_MS, BACKOFF_SERVER_CEILING_MS,
+                 (uint64_t)clock_wall_ms() | 1);
     if (pthread_create(&outcomes->asker, NULL, run_asker, outcomes) != 0 ||
         pthread_create(&outcomes->timer, NULL, run_timer, outcomes) != 0)
         abort();

@@ -15,6 +15,9 @@
 #include "status.h"
 
 #define PARCEL_ITEMS_MAX 1000
+#define PARCEL_ACKNOWLEDGE_MS \
+    INT64_C(1000) /* Kafka may take so much longer than is waited for the outcome \
+                   */
 
 enum message_state { STATE_NOT_SEEN, STATE_PROCESSING, STATE_COMPLETED, STATE_DUPLICATE, STATE_FAILED };
 
@@ -64,6 +67,7 @@ struct parcel {
     void (*late)(struct parcel *parcel); /* not every item is reported at send_by_ms: done() comes still */
     int64_t send_by_ms;                  /* by clock_now_ms(); 0: late() is not called */
     void *context;
+    void *late_context;  /* for late() of who waits for done(), which takes `context` */
     int64_t deadline_ms; /* of outcomes, by clock_now_ms() */
 
     struct parcel *next; /* private to who has it */

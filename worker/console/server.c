@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -234,8 +235,21 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     call_release(call);
 }
 
+static enum MHD_Result count_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    (void)kind;
+    (void)value;
+    struct call *call = context;
+    call->hosts += strcasecmp(name, "Host") == 0;
+    call->lengths += strcasecmp(name, "Content-Length") == 0;
+    call->codings += strcasecmp(name, "Transfer-Encoding") == 0;
+    return MHD_YES;
+}
+
 static void keep_headers(struct call *call, struct MHD_Connection *connection)
 {
+    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, count_header, call);
     for (size_t i = 0; i < CALL_HEADER_COUNT; i++) {
         const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, call_header_names[i]);
         if (value == NULL) continue;
@@ -340,11 +354,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                                   size_t *upload_size, void **call_place)
 {
     (void)url;
-    (void)version;
     struct server *server = context;
     struct call *call = *call_place;
     if (call->method == NULL) {
         call->method = admission_method(method);
+        call->needs_host = strcmp(version, "HTTP/1.0") != 0;
         keep_headers(call, connection);
         call->refused = !admission_check(call);
         return call->refused && !is_worth_reading(call) ? answer_now(connection, call) : MHD_YES;
@@ -392,7 +406,7 @@ static struct MHD_Daemon *start(struct server *server, int fd)
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
         server, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)per_address, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+        CONNECTION_BYTES, MHD_OPTION_END);
 }
 
 bool server_open(struct console *console, const struct listen_address *address, struct server **ret_server,

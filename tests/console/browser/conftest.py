@@ -27,12 +27,10 @@ def browser(browser_of_run):
     browser_of_run.complaints()
     browser_of_run.requests()
     yield browser_of_run
-    first, *others = browser_of_run.driver.window_handles
-    for other in others:
-        browser_of_run.driver.switch_to.window(other)
-        browser_of_run.driver.close()
-    browser_of_run.driver.switch_to.window(first)
-    browser_of_run.driver.get("about:blank")
+    driver = browser_of_run.driver
+    for other in set(driver.window_handles) - {driver.current_window_handle}:
+        driver.execute_cdp_cmd("Target.closeTarget", {"targetId": other})  # also one that crashed
+    driver.get("about:blank")
 
 
 @pytest.fixture

@@ -1,9 +1,15 @@
 """The page stays open while things around it go down and come back."""
 
+import contextlib
+import hashlib
+
 import pytest
+from selenium.common.exceptions import WebDriverException
+from winnow_test.browser import UNTRUSTED_HOST
 
 from test_browser_stories import NESTED, send, wait_for_outcome
 
+TOKEN = "one-that-is-long-enough"
 GOOD = {"client": "client_A", "metric": "sale", "amount": 12, "time": "2024-01-01"}
 
 
@@ -62,20 +68,79 @@ def test_database_is_restarted_under_the_page(page, postgres, stage):
     page.wait_for_text("Complete", "header .verdict")
 
 
-@pytest.mark.parametrize("closed", [0, 1])
-def test_tabs_share_one_live_connection(page, stage, closed):
+def live_requests(page):
+    return len([url for url in page.requests() if "/api/v1/live" in url])
+
+
+def open_tabs(page, count):
+    """More tabs, each on Live and connected; their handles, the first one's in front."""
+    handles = [page.driver.current_window_handle]
+    for _ in range(count):
+        page.driver.switch_to.new_window("tab")
+        page.open(page.address, "live")
+        page.wait(lambda: page.text(".connection") == "live", "another tab is connected")
+        handles.append(page.driver.current_window_handle)
+    return handles
+
+
+def close(driver):
+    driver.close()
+
+
+def crash(driver):
+    """As the browser's task manager would; the tab stays, and shows that it crashed."""
+    with contextlib.suppress(WebDriverException):
+        driver.execute_cdp_cmd("Page.crash", {})
+
+
+def freeze(driver):
+    driver.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "frozen"})
+
+
+@pytest.mark.parametrize("tab, end", [(0, close), (1, close), (0, crash), (0, freeze)],
+                         ids=["leader closed", "other closed", "leader crashed", "leader frozen"])
+def test_tabs_share_one_live_connection(page, stage, tab, end):
     page.wait(lambda: page.text(".connection") == "live", "the first tab is connected")
-    first = page.driver.current_window_handle
-    page.requests()
-    page.driver.switch_to.new_window("tab")
-    page.open(page.address, "live")
-    page.wait_for_text("0 in all", ".tiles")
-    assert [url for url in page.requests() if "/api/v1/live" in url] == [], "the second tab opens no connection"
-    tabs = [first, page.driver.current_window_handle]
-    page.driver.switch_to.window(tabs[closed])
-    page.driver.close()
-    page.driver.switch_to.window(tabs[1 - closed])
     page.view("Live")
+    assert live_requests(page) == 1
+    handles = open_tabs(page, 2)
+    assert live_requests(page) == 0, "the other tabs open no connection"
+    page.driver.switch_to.window(handles[tab])
+    end(page.driver)
+    left = [handle for handle in handles if handle != handles[tab]]
     stage.send(*numbered(7))
-    page.wait_for_text("7 in all", ".tiles")
-    page.wait_for_text('"amount": 6', ".tail")
+    for handle in left:
+        page.driver.switch_to.window(handle)
+        page.wait_for_text("7 in all", ".tiles")
+        page.wait_for_text('"amount": 6', ".tail")
+    assert live_requests(page) == (1 if tab == 0 else 0), "one of those that are left goes on"
+
+
+def test_tabs_share_one_live_connection_on_an_address_that_browsers_do_not_trust(browser, make_console, stage, tmp_path):
+    """Over plain HTTP on a network there are no locks. A tab without a token lets one that has one read."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"somebody viewer {hashlib.sha256(TOKEN.encode()).hexdigest()}\n")
+    console = make_console(stage, token_file=tokens)
+    browser.open(console.address.replace("127.0.0.1", UNTRUSTED_HOST))
+    assert not browser.driver.execute_script("return isSecureContext || 'locks' in navigator")
+    browser.wait_for_text("Token", "dialog h2")
+    without = browser.driver.current_window_handle
+    browser.driver.switch_to.new_window("tab")
+    browser.open(browser.address, "live")
+    browser.wait_for_text("Token", "dialog h2")
+    browser.requests()
+    browser.driver.find_element("css selector", "dialog input").send_keys(TOKEN)
+    browser.click("button", "Use it in this tab")
+    browser.wait_for_text("0 in all", ".tiles")
+    assert live_requests(browser) == 1
+    browser.driver.switch_to.window(without)
+    browser.wait(lambda: browser.text(".connection") == "live", "the tab without a token hears of it")
+
+
+def test_a_page_that_was_left_is_connected_again_on_the_way_back(page):
+    page.wait(lambda: page.text(".connection") == "live", "it is connected")
+    page.driver.get(page.address + "/docs")
+    page.driver.back()
+    page.wait(lambda: page.text(".connection") == "live", "it is connected again")
+    page.view("Live")
+    page.wait_for_text("0 in all", ".tiles")

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { eventParser } from '../../../worker/console/web/src/event_stream.js';
 import { asCurl, asKcat, eventLines } from '../../../worker/console/web/src/event_text.js';
 import { ago, group, instant, percent, seconds, timeTicks } from '../../../worker/console/web/src/format.js';
+import { contend } from '../../../worker/console/web/src/lead.js';
 import { linesOf, rateNow, ratesOf } from '../../../worker/console/web/src/series.js';
 
 const SESSION = { brokers: 'kafka:9092', topic: 'events', token_required: true };
@@ -104,4 +105,109 @@ test('rates are differences of totals', () => {
   assert.deepEqual(ratesOf(history, 'read'), [null, 100, 300, 500, 700]);
   assert.equal(rateNow(history, 'read'), (1600 - 100) / 3);
   assert.equal(rateNow(history.slice(0, 1), 'read'), undefined);
+});
+
+// Tabs on one channel, and a clock that is moved by hand.
+function world() {
+  const due = [];
+  const tabs = [];
+  let now = 0;
+  const at = (run, delay, every) => {
+    const entry = { run, time: now + delay, every };
+    due.push(entry);
+    return entry;
+  };
+  const drop = (entry) => due.includes(entry) && due.splice(due.indexOf(entry), 1);
+  const timers = { setTimeout: at, setInterval: (run, delay) => at(run, delay, delay), clearTimeout: drop, clearInterval: drop };
+  const pass = (milliseconds) => {
+    for (const end = now + milliseconds; ;) {
+      const next = due.filter(({ time }) => time <= end).sort((one, other) => one.time - other.time)[0];
+      now = next?.time ?? end;
+      if (!next) return;
+      if (next.every) next.time += next.every;
+      else drop(next);
+      next.run();
+    }
+  };
+  const open = (id) => {
+    const tab = { id, leads: false, heard: [] };
+    const listeners = [];
+    const channel = {
+      addEventListener: (_, listener) => listeners.push(listener),
+      postMessage: (data) => tabs.filter((other) => other !== tab && !other.crashed)
+        .forEach((other) => at(() => other.crashed || other.listeners.forEach((listener) => listener({ data })), 1)),
+    };
+    Object.assign(tab, { listeners });
+    tabs.push(tab);
+    const own = { ...timers, setTimeout: (run, delay) => at(() => tab.crashed || run(), delay),
+      setInterval: (run, delay) => at(() => tab.crashed || run(), delay, delay) };
+    Object.assign(tab, contend(channel, {
+      begin: (signal) => {
+        tab.leads = true;
+        signal.addEventListener('abort', () => { tab.leads = false; });
+      },
+      deliver: (message) => tab.heard.push(message.type),
+      state: () => ({ type: 'state' }),
+    }, { id, timers: own }));
+    return tab;
+  };
+  const leaders = () => tabs.filter(({ leads, crashed }) => leads && !crashed).map(({ id }) => id);
+  return { open, pass, leaders };
+}
+
+test('of tabs that open at once the first by id leads', () => {
+  const { open, pass, leaders } = world();
+  ['c', 'a', 'b'].forEach(open);
+  pass(500);
+  assert.deepEqual(leaders(), ['a']);
+  open('A');
+  pass(60000);
+  assert.deepEqual(leaders(), ['a'], 'who leads goes on, whoever comes');
+});
+
+test('what the leader publishes comes to all', () => {
+  const { open, pass } = world();
+  const [one, two] = ['a', 'b'].map(open);
+  pass(500);
+  one.publish({ type: 'counters' });
+  pass(5);
+  assert.deepEqual([one, two].map(({ heard }) => heard.filter((type) => type === 'counters').length), [1, 1]);
+});
+
+test('a leader that goes is followed at once, one that crashed soon', () => {
+  const { open, pass, leaders } = world();
+  const [one, two] = ['a', 'b', 'c'].map(open);
+  pass(1000);
+  one.stepDown(60000);
+  pass(500);
+  assert.deepEqual(leaders(), ['b']);
+  two.crashed = true;
+  pass(5000);
+  assert.deepEqual(leaders().length, 1);
+});
+
+test('two that lead agree', () => {
+  const { open, pass, leaders } = world();
+  const two = open('b');
+  pass(1000);
+  two.crashed = true;
+  open('a');
+  pass(1000);
+  two.crashed = false;
+  assert.deepEqual(leaders(), ['b', 'a']);
+  pass(1500);
+  assert.deepEqual(leaders(), ['a']);
+});
+
+test('tabs that may not read leave it to one that may', () => {
+  const { open, pass, leaders } = world();
+  const [one, two] = ['a', 'b', 'c'].map(open);
+  pass(500);
+  one.stepDown(4000);
+  pass(500);
+  two.stepDown(4000);
+  pass(500);
+  assert.deepEqual(leaders(), ['c']);
+  pass(60000);
+  assert.deepEqual(leaders(), ['c'], 'and do not ask again while it is heard');
 });

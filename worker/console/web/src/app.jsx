@@ -1,4 +1,5 @@
 // The frame around the views: header with the verdict, navigation, keyboard, theme, and what is said in passing.
+import { Component } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { startLive, useConnection } from './live.js';
 import { token } from './api.js';
@@ -126,6 +127,22 @@ function useAnnouncedView(view, heading) {
   }, [view]);
 }
 
+// A view that fails leaves the frame and the other views standing.
+class Guard extends Component {
+  static getDerivedStateFromError(error) {
+    return { error };
+  }
+
+  componentDidCatch(error) {
+    console.error(error);
+  }
+
+  render({ children }, { error }) {
+    if (!error) return children;
+    return <p class="notice bad" role="alert">This view failed: {error.message}. <a href="">Load the page anew</a></p>;
+  }
+}
+
 export function App() {
   const route = useRoute();
   const [keys, setKeys] = useState(false);
@@ -150,7 +167,7 @@ export function App() {
       </header>
       <main id="main">
         <h1 ref={heading} tabIndex={-1}>{view.title}</h1>
-        <view.View key={view.name} params={route.params} />
+        <Guard key={view.name}><view.View params={route.params} /></Guard>
       </main>
       <Footer />
       <Toasts />

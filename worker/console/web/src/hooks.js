@@ -25,7 +25,7 @@ export function useLoad(load, key, { every = 0 } = {}) {
       } catch (problem) {
         if (stop.signal.aborted) return;
         setState((before) => ({ data: before.key === key ? before.data : undefined, problem, loading: false, key }));
-        if (!problem.status || problem.status >= 500) later(RETRY_MS);
+        if (!problem.status || problem.status === 429 || problem.status >= 500) later(RETRY_MS);
       }
     };
     setState((before) => ({ ...before, loading: true }));

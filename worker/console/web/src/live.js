@@ -1,12 +1,12 @@
-// The server's stream of events (GET /api/v1/live), one connection however many tabs: the tab that holds the lock
-// reads it and passes everything on over a channel; when that tab goes, the next one gets the lock and resumes.
+// The server's stream of events (GET /api/v1/live), one connection however many tabs: the one that leads reads it
+// and passes everything on; when that tab goes, the next one resumes.
 // It is read with fetch rather than EventSource, which cannot send a token in a header.
 import { useEffect, useState } from 'preact/hooks';
 import { authorization, Problem } from './api.js';
 import { eventParser } from './event_stream.js';
+import { contend } from './lead.js';
 
 const PATH = '/api/v1/live';
-const LOCK = 'winnow.live';
 // Counters come each second: a stream that is silent for this long is dead.
 const SILENCE_MS = 8000;
 const RETRY_MS = { first: 250, most: 4000 };
@@ -15,10 +15,9 @@ const HISTORY_MS = 5 * 60 * 1000;
 const TAIL_MOST = 200;
 
 const listeners = new Set();
-const channel = 'BroadcastChannel' in window ? new BroadcastChannel(LOCK) : null;
 let lastId = '';
 let connection = 'connecting';
-let leading = false;
+let tabs;
 const history = [];
 let tail = [];
 
@@ -32,34 +31,37 @@ function remember(counters) {
 
 function deliver(message) {
   if (message.id) lastId = message.id;
-  if (message.type === 'connection') connection = message.data;
-  else if (message.type === 'counters') remember(message.data);
+  if (message.type === 'connection') {
+    if (connection === message.data) return;
+    connection = message.data;
+  } else if (message.type === 'counters') remember(message.data);
   else if (message.type === 'message') tail = [message.data, ...tail].slice(0, TAIL_MOST);
   for (const listener of listeners) listener(message);
 }
 
-function publish(message) {
-  deliver(message);
-  channel?.postMessage(message);
+function setConnection(data) {
+  tabs.publish({ type: 'connection', data });
 }
 
-async function readStream() {
-  const stop = new AbortController();
+async function readStream(signal) {
+  const silent = new AbortController();
   let silence;
   const alive = () => {
     clearTimeout(silence);
-    silence = setTimeout(() => stop.abort(), SILENCE_MS);
+    silence = setTimeout(() => silent.abort(), SILENCE_MS);
   };
+  const stop = () => silent.abort();
+  signal.addEventListener('abort', stop);
   try {
     alive();
     const response = await fetch(PATH, {
       headers: { Accept: 'text/event-stream', ...authorization(), ...(lastId && { 'Last-Event-ID': lastId }) },
-      signal: stop.signal,
+      signal: silent.signal,
       cache: 'no-store',
     });
     if (!response.ok) throw new Problem({ title: response.statusText }, response.status);
-    publish({ type: 'connection', data: 'open' });
-    const parse = eventParser(publish);
+    setConnection('open');
+    const parse = eventParser((message) => signal.aborted || tabs.publish(message));
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { done, value } = await reader.read();
@@ -69,36 +71,36 @@ async function readStream() {
     }
   } finally {
     clearTimeout(silence);
+    signal.removeEventListener('abort', stop);
   }
 }
 
-async function lead() {
-  leading = true;
+async function lead(signal) {
   let wait = RETRY_MS.first;
-  for (;;) {
+  while (!signal.aborted) {
     const begun = Date.now();
-    await readStream().catch(() => {});
-    publish({ type: 'connection', data: 'lost' });
+    const problem = await readStream(signal).catch((thrown) => thrown);
+    if (signal.aborted) return;
+    setConnection('lost');
+    if (problem?.status === 401) {
+      tabs.stepDown(RETRY_MS.most); // another tab may have a better token
+      return;
+    }
     wait = Date.now() - begun > RETRY_MS.most ? RETRY_MS.first : Math.min(2 * wait, RETRY_MS.most);
     await new Promise((resolve) => {
       setTimeout(resolve, wait);
-      addEventListener('tokenchange', resolve, { once: true });
     });
   }
 }
 
 export function startLive() {
-  channel?.addEventListener('message', ({ data }) => {
-    if (data.type !== 'hello') deliver(data);
-    else if (leading) channel.postMessage({ type: 'connection', data: connection });
-  });
-  // Without locks, as on an address that browsers do not trust, each tab reads for itself.
-  if (navigator.locks && channel) {
-    navigator.locks.request(LOCK, lead);
-    channel.postMessage({ type: 'hello' });
-  } else {
-    lead();
-  }
+  const state = () => ({ type: 'connection', data: connection });
+  tabs = contend(new BroadcastChannel('winnow.live'), { begin: lead, deliver, state });
+  // A page that is kept for the way back, or frozen, holds no connection.
+  const leave = () => tabs.stepDown(RETRY_MS.most);
+  addEventListener('pagehide', leave);
+  document.addEventListener('freeze', leave);
+  addEventListener('tokenchange', () => tabs.stepDown(0));
 }
 
 // Calls back with each { type, data, id }; answers with how to stop that.

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 
 function parse() {
   const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
-  return { view: decodeURIComponent(path), params: Object.fromEntries(new URLSearchParams(query)) };
+  return { view: path, params: Object.fromEntries(new URLSearchParams(query)) };
 }
 
 // An address within the page. Empty parameters are left out.

@@ -27,6 +27,10 @@ async function follow(key, stateUrl, wait) {
       seen: Date.now(), unreachable: false });
     if (FINAL.includes(state.state)) return;
   } catch (problem) {
+    if (problem.status === 401) {
+      addEventListener('tokenchange', () => follow(key, stateUrl, wait), { once: true });
+      return;
+    }
     // Asked again until there is an answer, unless the question itself is wrong.
     update(key, { unreachable: true });
     if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) return;

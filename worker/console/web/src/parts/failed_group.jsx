@@ -62,7 +62,7 @@ function GroupAction({ group, title, path, done, verb, noteRequired, danger, exp
   return (
     <Dialog title={title} onClose={onClose}>
       <form onSubmit={submit}>
-        <p>{plural(group.count, 'open failure')}: <code>{group.reason}</code> of {group.client_id ?? 'an unknown client'}. {explain}</p>
+        <p>{plural(group.count, 'open failure')}: <code>{group.reason}</code> of <bdi>{group.client_id ?? 'an unknown client'}</bdi>. {explain}</p>
         <label>Note{noteRequired ? '' : ' (optional)'}
           <input name="note" value={note} maxlength={500} required={noteRequired} onInput={(event) => setNote(event.currentTarget.value)} />
         </label>

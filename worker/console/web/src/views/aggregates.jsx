@@ -103,7 +103,7 @@ function OverTime({ params, filters, by }) {
 }
 
 export function Aggregates({ params }) {
-  const by = (params.by ?? 'client,metric').split(',').filter((name) => COLUMNS[name]);
+  const by = (params.by ?? 'client,metric').split(',').filter((name) => Object.hasOwn(COLUMNS, name));
   const filters = chosen(params, FIELDS.map(({ name }) => name));
   const query = { ...filters, by: by.join(',') };
   const { data, problem, loading, reload } = useLoad((signal) => get(PATH, query, { signal }), JSON.stringify(query));

@@ -26,6 +26,7 @@ const FIELDS = [
   { name: 'from', label: 'From day (UTC)', type: 'date' },
   { name: 'to', label: 'Before day (UTC)', type: 'date' },
 ];
+const PLACE = /^\d+\/\d+$/; // partition/offset
 const SHOWS = [['', 'Groups'], ['items', 'One by one'], ['history', 'History']];
 // In the address: the client of those whose client nobody could tell. The API takes an empty parameter for it.
 const NOBODY = '(unknown)';
@@ -188,6 +189,7 @@ export function Failed({ params }) {
   const show = SHOWS.some(([name]) => name === params.show) ? params.show : '';
   const List = { '': Groups, items: Items, history: History }[show];
   const { item, ...rest } = params;
+  const close = () => go('failed', rest, { replace: true });
   return (
     <>
       <nav class="shows" aria-label="Failures as">
@@ -197,7 +199,7 @@ export function Failed({ params }) {
       </nav>
       {show !== 'history' && <Filters view="failed" params={rest} fields={FIELDS} keep={{ show }} />}
       <List params={params} session={session} />
-      {item && <FailedItem key={item} at={item} session={session} onClose={() => go('failed', rest, { replace: true })} />}
+      {PLACE.test(item) && <FailedItem key={item} at={item} session={session} onClose={close} />}
     </>
   );
 }

@@ -63,7 +63,7 @@ function TailEntry({ message }) {
         <div class="small muted">{message.timestamp && instant(message.timestamp).slice(11)}</div></div>
       <code>{message.value_text ?? '(not text)'}</code>
       {message.event
-        ? <div class="small">{message.event.client_id} · {message.event.metric} · <strong>{message.event.amount}</strong> · {instant(message.event.timestamp)}
+        ? <div class="small"><bdi>{message.event.client_id}</bdi> · <bdi>{message.event.metric}</bdi> · <strong>{message.event.amount}</strong> · {instant(message.event.timestamp)}
           <br /><a href={href('processed', { hash: message.event.event_hash })}><code>{message.event.event_hash}</code></a></div>
         : <div class="small"><code>{message.reason}</code> {message.detail}{' '}
           <a href={href('failed', { item: `${message.partition}/${message.offset}` })}>open</a></div>}

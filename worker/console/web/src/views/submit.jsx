@@ -83,8 +83,12 @@ function Faults({ session, simulate, setSimulate }) {
 function useDraft() {
   const [text, setText] = useState(() => sessionStorage.getItem(DRAFT_KEY) ?? EXAMPLES[0].text);
   const keep = (value) => {
-    sessionStorage.setItem(DRAFT_KEY, value);
     setText(value);
+    try {
+      sessionStorage.setItem(DRAFT_KEY, value);
+    } catch {
+      sessionStorage.removeItem(DRAFT_KEY); // too long to be kept through a reload
+    }
   };
   return [text, keep];
 }
