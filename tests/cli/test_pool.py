@@ -70,6 +70,7 @@ def running(around):
     # The endpoint's address of a file: the helper would switch it off.
     with pools.Pool({"metrics_listen": "127.0.0.1:0"}, workers=1, arguments=("-c", str(around.file))) as pool:
         pool.wait_for_log("event=worker_started")
+        pool.wait_for_workers(1)  # it is told before it is one to be seen
         yield pool
 
 

@@ -1,6 +1,7 @@
 """Passwords by file: what is read, what is refused, and that nobody else gets to see them."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -23,16 +24,16 @@ def secret(tmp_path):
 def printed(result):
     assert result.exit_code == 0, result
     assert SECRET not in result.out + result.error
-    return result.out
+    return re.sub(" +", " ", result.out)
 
 
 def test_by_environment(secret):
     out = printed(pool.run("config", "print", settings={"kafka_sasl_password_file": secret}))
-    assert "\nsasl.password          ***                              environment WINNOW_KAFKA_SASL_PASSWORD_FILE\n" in out
+    assert "\nsasl.password *** environment WINNOW_KAFKA_SASL_PASSWORD_FILE\n" in out
 
 
 def test_by_option(secret):
-    assert "\nsasl.password          ***  " in printed(pool.run("config", "print", "-X", f"sasl.password.file={secret}"))
+    assert "\nsasl.password *** " in printed(pool.run("config", "print", "-X", f"sasl.password.file={secret}"))
 
 
 def test_by_configuration(secret, tmp_path):
