@@ -231,14 +231,15 @@ def wait_until_still(terminal, for_s=2.5):
     wait_until(is_still, 30, "the screen stands still")
 
 
-def test_terminal_while_the_database_does_not_answer(patient, terminal):
-    """It is frozen, and the wait for it has begun: Ctrl-C ends it, and the terminal is as it was."""
+@pytest.mark.parametrize("key", ["q", "C-c"])
+def test_terminal_while_the_database_does_not_answer(patient, terminal, key):
+    """It is frozen, and the wait for it has begun: a key ends it, and the terminal is as it was."""
     terminal.wait_for("(q ends)")
     frozen = patient.postgres.pause()
     try:
         wait_until_still(terminal)
         begin = time.monotonic()
-        terminal.press("C-c")
+        terminal.press(key)
         assert terminal.wait_until_ended() == 0
         assert time.monotonic() - begin < 5
     finally:
