@@ -57,6 +57,19 @@ static inline size_t utf8_fitting(const char *text, size_t columns)
     return at;
 }
 
+/* Takes away a last character that was cut. The text ends by NUL. */
+static inline void utf8_mend_end(char *text)
+{
+    size_t size = 0;
+    while (text[size] != '\0') size++;
+    size_t begin = size;
+    while (begin > 0 && size - begin < 3 && utf8_is_tail((unsigned char)text[begin - 1])) begin--;
+    if (begin > 0) begin--;
+    if (begin < size && utf8_size(text + begin, text + size) != size - begin &&
+        (unsigned char)text[begin] >= 0xC0)
+        text[begin] = '\0';
+}
+
 /* A control character (Unicode's Cc) begins at `at`: U+0000..1F, U+007F..9F. */
 static inline int utf8_is_control(const char *at, const char *end)
 {

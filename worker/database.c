@@ -4,7 +4,8 @@
  * certain: the statement may still be running or may have committed, and only the next session can find out.
  *
  * A stop signal ends waits that do no work (connecting, and statements without a deadline). A statement with
- * a deadline is waited for: it is about to commit, and ending it would only make its outcome unknown. */
+ * a deadline is waited for: it is about to commit, and ending it would only make its outcome unknown; but not
+ * in a session that only looks (.stoppable). */
 #include "database.h"
 
 #include <assert.h>
@@ -42,6 +43,7 @@ struct database {
     struct database_listener listener;
     const char *site;
     int64_t deadline_ms;
+    bool stoppable;
     bool busy;
     bool unsent;       /* bytes that the socket did not take yet */
     bool broken;       /* no further statement can run */
@@ -224,6 +226,7 @@ bool database_open(const struct database_options *options, struct database **ret
     if (database == NULL) abort();
     database->connection = connection;
     database->statement_timeout_ms = options->statement_timeout_ms;
+    database->stoppable = options->stoppable;
     (void)PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
     (void)PQsetNoticeReceiver(connection, take_notice, database);
     (void)PQsetnonblocking(connection, 1); /* fails only on a closed connection: the next statement tells */
@@ -348,7 +351,7 @@ static bool wait_answer(struct database *database, struct rows **ret_rows, struc
         const bool tells = endless && listener->waiting != NULL;
         const int64_t until_ms = tells ? clock_now_ms() + WAITING_MS : database->deadline_ms;
         const enum wait_result result =
-            socket_wait(PQsocket(database->connection), events, until_ms, endless);
+            socket_wait(PQsocket(database->connection), events, until_ms, endless || database->stoppable);
         if (tells && result == WAIT_TIMEOUT) listener->waiting(listener->context);
         if (result == WAIT_READY || (tells && result == WAIT_TIMEOUT)) continue;
         give_up(database, result == WAIT_STOPPED ? "asked to stop" : "no answer in time", ret_fault);

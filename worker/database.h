@@ -22,6 +22,7 @@ struct database_options {
     const char *conninfo; /* conninfo string or URI; "": libpq's environment (PGHOST, PGSERVICE, …) */
     const char *application_name; /* "winnow worker", shown in pg_stat_activity */
     bool read_only;               /* any server will do, also a standby or a role that may only read */
+    bool stoppable;               /* a stop ends every wait: for a session that only looks */
     int64_t connect_timeout_ms;   /* per host; 5000 when 0; a connect_timeout in the conninfo wins */
     int64_t statement_timeout_ms; /* set in the session and, with 5 s more, waited for here; 0: none */
 };

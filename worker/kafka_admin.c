@@ -8,13 +8,13 @@
 #include "clock.h"
 #include "kafka_client.h"
 
-#define SLICE_MS      200
-#define PATIENCE_MS   1000 /* with a broker that cannot be reached: a second address of its name may do */
-#define STATISTICS_MS "100"
+#define SLICE_MS    200
+#define PATIENCE_MS 1000 /* with a broker that cannot be reached: a second address of its name may do */
 
 struct kafka_admin {
     rd_kafka_t *client;
     bool stuck; /* a request was not answered: 2.0.2 waits for it for ever when the client is destroyed */
+    bool knows_groups;     /* the brokers know questions about groups */
     const char *client_id; /* how members of ours call themselves */
 };
 
@@ -189,6 +189,22 @@ static rd_kafka_event_t *request_wait(struct kafka_admin *admin, struct request 
     return event;
 }
 
+/* Before any question to the coordinator of a group: 2.0.2 ends one that the coordinator does not know twice,
+ * the second time with what it has freed, so that the process aborts or what is asked next stays open. All
+ * brokers that know one question about groups know the others. */
+static bool knows_groups(struct kafka_admin *admin, const char *group, struct fault *ret_fault)
+{
+    if (admin->knows_groups) return true;
+    const struct rd_kafka_group_list *list = NULL;
+    rd_kafka_resp_err_t err = rd_kafka_list_groups(admin->client, group, &list, PATIENCE_MS);
+    if (list != NULL) rd_kafka_group_list_destroy(list);
+    admin->knows_groups = err != RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE;
+    if (admin->knows_groups) return true;
+    kafka_fault(ret_fault, "group", err, NULL);
+    ret_fault->code = err;
+    return false;
+}
+
 static void request_done(struct request *request)
 {
     rd_kafka_AdminOptions_destroy(request->options);
@@ -321,6 +337,7 @@ bool kafka_admin_group(struct kafka_admin *admin, const char *group, int timeout
                        struct kafka_group_view *ret_view, struct fault *ret_fault)
 {
     int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    if (!knows_groups(admin, group, ret_fault)) return false;
     for (;;) {
         int64_t left_ms = deadline_ms - clock_now_ms();
         if (ask_group(admin, group, left_ms < 1 ? 1 : (int)left_ms, ret_view, ret_fault)) return true;
@@ -345,82 +362,67 @@ bool kafka_admin_members(struct kafka_admin *admin, const char *group, int timeo
     return told || none;
 }
 
-/* ---- the producer's id -------------------------------------------------------------------------------- */
+/* ---- a group's offsets --------------------------------------------------------------------------------- */
 
-struct id_watch {
-    bool given;
-    rd_kafka_resp_err_t refusal;
-    char text[256];
-};
-
-/* librdkafka tells it in its statistics alone. */
-static bool is_assigned(const char *json)
+/* Of the only group that was asked about. */
+static bool judge_group(const rd_kafka_group_result_t **groups, size_t count, const char *site,
+                        struct fault *ret_fault)
 {
-    static const char name[] = "\"idemp_state\":";
-    const char *at = strstr(json, name);
-    if (at == NULL) return false;
-    at += strlen(name);
-    at += strspn(at, " ");
-    return strncmp(at, "\"Assigned\"", 10) == 0;
-}
-
-static int on_statistics(rd_kafka_t *client, char *json, size_t size, void *opaque)
-{
-    struct id_watch *watch = opaque;
-    (void)client;
-    (void)size;
-    watch->given |= is_assigned(json);
-    return 0;
-}
-
-static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
-{
-    struct id_watch *watch = opaque;
-    char text[256];
-    rd_kafka_resp_err_t err = (rd_kafka_resp_err_t)code;
-    if (err == RD_KAFKA_RESP_ERR__FATAL) {
-        err = rd_kafka_fatal_error(client, text, sizeof text);
-        reason = text;
+    const rd_kafka_error_t *error = count == 1 ? rd_kafka_group_result_error(groups[0]) : NULL;
+    rd_kafka_resp_err_t err = error != NULL ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (count != 1) err = RD_KAFKA_RESP_ERR__BAD_MSG;
+    const rd_kafka_topic_partition_list_t *places =
+        count == 1 ? rd_kafka_group_result_partitions(groups[0]) : NULL;
+    for (int i = 0; places != NULL && i < places->cnt; i++) {
+        if (err == RD_KAFKA_RESP_ERR_NO_ERROR) err = places->elems[i].err;
     }
-    bool decisive = err == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
-                    err == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION ||
-                    err == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE;
-    if (!decisive) return;
-    watch->refusal = err;
-    (void)snprintf(watch->text, sizeof watch->text, "%s", reason);
-}
-
-static rd_kafka_t *new_producer(const struct settings *settings, struct id_watch *watch,
-                                struct fault *ret_fault)
-{
-    char text[256];
-    rd_kafka_conf_t *conf = NULL;
-    if (!kafka_conf_new(settings, KAFKA_PRODUCER, &conf, ret_fault)) return NULL;
-    (void)rd_kafka_conf_set(conf, "statistics.interval.ms", STATISTICS_MS, text, sizeof text);
-    rd_kafka_conf_set_stats_cb(conf, on_statistics);
-    rd_kafka_conf_set_error_cb(conf, on_error);
-    rd_kafka_conf_set_opaque(conf, watch);
-    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
-    if (client == NULL) {
-        fault_set(ret_fault, STATUS_STOP, "kafka configuration", "%s", text);
-        rd_kafka_conf_destroy(conf);
-    }
-    return client;
-}
-
-bool kafka_producer_id_given(const struct settings *settings, int timeout_ms, struct fault *ret_fault)
-{
-    struct id_watch watch = {0};
-    rd_kafka_t *client = new_producer(settings, &watch, ret_fault);
-    if (client == NULL) return false;
-    int64_t deadline_ms = clock_now_ms() + timeout_ms;
-    while (!watch.given && watch.refusal == RD_KAFKA_RESP_ERR_NO_ERROR && clock_now_ms() < deadline_ms)
-        (void)rd_kafka_poll(client, SLICE_MS);
-    rd_kafka_destroy(client);
-    if (watch.given) return true;
-    bool refused = watch.refusal != RD_KAFKA_RESP_ERR_NO_ERROR;
-    kafka_fault(ret_fault, "producer", refused ? watch.refusal : RD_KAFKA_RESP_ERR__TIMED_OUT,
-                refused ? watch.text : NULL);
-    ret_fault->code = watch.refusal;
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
+    kafka_fault(ret_fault, site, err, NULL);
+    ret_fault->code = err;
     return false;
+}
+
+bool kafka_admin_commit(struct kafka_admin *admin, const char *group, const char *topic, int32_t partition,
+                        int64_t offset, int timeout_ms, struct fault *ret_fault)
+{
+    static const char site[] = "commit";
+    size_t count = 0;
+    if (!knows_groups(admin, group, ret_fault)) return false;
+    rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(places, topic, partition)->offset = offset;
+    rd_kafka_AlterConsumerGroupOffsets_t *order = rd_kafka_AlterConsumerGroupOffsets_new(group, places);
+    rd_kafka_topic_partition_list_destroy(places);
+    struct request request =
+        request_new(admin->client, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, timeout_ms);
+    rd_kafka_AlterConsumerGroupOffsets(admin->client, &order, 1, request.options, request.queue);
+    rd_kafka_AlterConsumerGroupOffsets_destroy(order);
+    rd_kafka_event_t *event = request_wait(admin, &request, site, timeout_ms, ret_fault);
+    request_done(&request);
+    if (event == NULL) return false;
+    const rd_kafka_group_result_t **groups = rd_kafka_AlterConsumerGroupOffsets_result_groups(
+        rd_kafka_event_AlterConsumerGroupOffsets_result(event), &count);
+    bool done = judge_group(groups, count, site, ret_fault);
+    rd_kafka_event_destroy(event);
+    return done;
+}
+
+bool kafka_admin_forget_group(struct kafka_admin *admin, const char *group, int timeout_ms,
+                              struct fault *ret_fault)
+{
+    static const char site[] = "delete group";
+    size_t count = 0;
+    if (!knows_groups(admin, group, ret_fault)) return false;
+    rd_kafka_DeleteGroup_t *order = rd_kafka_DeleteGroup_new(group);
+    struct request request = request_new(admin->client, RD_KAFKA_ADMIN_OP_DELETEGROUPS, timeout_ms);
+    rd_kafka_DeleteGroups(admin->client, &order, 1, request.options, request.queue);
+    rd_kafka_DeleteGroup_destroy(order);
+    rd_kafka_event_t *event = request_wait(admin, &request, site, timeout_ms, ret_fault);
+    request_done(&request);
+    if (event == NULL) return false;
+    const rd_kafka_group_result_t **groups =
+        rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &count);
+    bool done = judge_group(groups, count, site, ret_fault) ||
+                ret_fault->code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND;
+    rd_kafka_event_destroy(event);
+    return done;
 }

@@ -80,6 +80,7 @@ static void add(char *line, const char *separator, const char *text, const char 
 {
     size_t used = strlen(line);
     (void)snprintf(line + used, PROGRESS_LINE_SIZE - used, "%s%s%s", separator, text, unit);
+    utf8_mend_end(line);
 }
 
 static void add_count(struct progress *progress, char *line)
@@ -196,6 +197,7 @@ void progress_tick(struct progress *progress)
 void progress_note(struct progress *progress, const char *note)
 {
     (void)snprintf(progress->note, sizeof progress->note, "%s", note);
+    utf8_mend_end(progress->note);
 }
 
 void progress_hide(struct progress *progress)

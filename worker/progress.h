@@ -59,8 +59,8 @@ void progress_update(struct progress *progress, int64_t done, int64_t position);
 /* Nothing is new, but time has passed. */
 void progress_tick(struct progress *progress);
 
-/* What is in hand, shown at the end of the line until the next note: "building an index". Cut at 127 bytes.
- */
+/* What is in hand, shown at the end of the line until the next note: "building an index". Cut at 127 bytes,
+ * in front of a character that does not fit. */
 void progress_note(struct progress *progress, const char *note);
 
 /* Takes the line off the terminal, so that something else can be printed; the next update draws it again. */

@@ -1,6 +1,7 @@
 #include "screen.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@
 struct screen {
     struct termios before;
     int resize_fd;
+    pthread_t keys; /* reads them, so that q is heard while a server does not answer */
     size_t columns;
     size_t rows;
     size_t drawn; /* lines */
@@ -72,12 +74,30 @@ static int watch_size(void)
     return fd;
 }
 
+/* True when q was pressed, or nobody is there any more. */
+static bool reads_quit(void)
+{
+    char keys[64];
+    ssize_t count = read(STDIN_FILENO, keys, sizeof keys);
+    if (count <= 0) return true;
+    return memchr(keys, 'q', (size_t)count) != NULL || memchr(keys, 'Q', (size_t)count) != NULL;
+}
+
+/* q asks this process, and nobody else of the terminal's, to stop, as Ctrl-C does. */
+static void *read_keys(void *unused)
+{
+    while (!reads_quit()) continue;
+    (void)kill(getpid(), SIGQUIT);
+    return unused;
+}
+
 struct screen *screen_open(void)
 {
     struct screen *screen = calloc(1, sizeof *screen);
     if (screen == NULL) abort();
     screen->resize_fd = watch_size();
     take_keys(screen);
+    if (pthread_create(&screen->keys, NULL, read_keys, NULL) != 0) abort();
     put(TAKE_SCREEN, strlen(TAKE_SCREEN));
     return screen;
 }
@@ -85,6 +105,8 @@ struct screen *screen_open(void)
 void screen_close(struct screen *screen)
 {
     if (screen == NULL) return;
+    (void)pthread_cancel(screen->keys); /* in read(2), or over */
+    (void)pthread_join(screen->keys, NULL);
     put(GIVE_BACK, strlen(GIVE_BACK));
     (void)tcsetattr(STDIN_FILENO, TCSANOW, &screen->before);
     (void)close(screen->resize_fd);
@@ -135,15 +157,6 @@ size_t screen_room(const struct screen *screen)
     return screen->rows > screen->drawn + 1 ? screen->rows - screen->drawn - 1 : 0;
 }
 
-/* True when q was pressed, or nobody is there any more. */
-static bool reads_quit(void)
-{
-    char keys[64];
-    ssize_t count = read(STDIN_FILENO, keys, sizeof keys);
-    if (count <= 0) return true;
-    return memchr(keys, 'q', (size_t)count) != NULL || memchr(keys, 'Q', (size_t)count) != NULL;
-}
-
 static bool was_resized(struct screen *screen)
 {
     struct signalfd_siginfo info;
@@ -155,12 +168,10 @@ enum screen_event screen_wait(struct screen *screen, long timeout_ms)
     int64_t deadline_ms = clock_now_ms() + timeout_ms;
     for (;;) {
         int64_t left_ms = deadline_ms - clock_now_ms();
-        struct pollfd descriptors[] = {{.fd = STDIN_FILENO, .events = POLLIN},
-                                       {.fd = screen->resize_fd, .events = POLLIN}};
+        struct pollfd descriptors[] = {{.fd = screen->resize_fd, .events = POLLIN}};
         if (!signals_wait(descriptors, ARRAY_COUNT(descriptors), left_ms < 0 ? 0 : left_ms))
             return SCREEN_TIME_OVER;
         if (signals_look_for_stop()) return SCREEN_QUIT;
-        if (descriptors[0].revents != 0 && reads_quit()) return SCREEN_QUIT;
         if (was_resized(screen)) return SCREEN_RESIZED;
         if (left_ms <= 0) return SCREEN_TIME_OVER;
     }

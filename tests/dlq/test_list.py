@@ -61,7 +61,7 @@ def test_each_and_filters(bench, client):
     assert count("--partition", "1") == 3 and count("--partition", "0") == 0
     assert count("--limit", "2") == 2 and count("--reason", "empty") == 0
     assert count("--state", "resolved") == 0 and count("--state", "all") == 5
-    assert count("--since", "1h") == 5 and count("--since", "2999-01-01") == 0
+    assert count("--since", "1h") == 5 and count("--since", "2199-01-01") == 0
     assert count("--until", "1h") == 0 and count("--until", "2199-01-01T00:00:00Z") == 5
     found = [json.loads(line) for line in
              bench.dlq("list", "--each", "--client", client, "--json", "--partition", "2").out.splitlines()]
@@ -80,7 +80,7 @@ def test_all_streams(bench, client):
                                       "did you mean amount_invalid?"),
     (("--state", "opn"), "--state: found opn, expected open, retried, resolved, discarded or all; did you mean open?"),
     (("--partition", "x"), "--partition: found x, expected a partition's number"),
-    (("--since", "yesterday"), "--since: found yesterday, expected a time such as 2026-01-31T12:00:00Z"),
+    (("--since", "yesterday"), "--since: found yesterday, expected a time from 1970 to 2199 such as 2026-01-31T12:00:00Z"),
     (("--until", "3x"), "--until: found 3x, expected a time"),
     (("--limit", "none"), "--limit: found none, expected a number from 1 on"),
     (("events/0/1",), "found events/0/1, expected options only; one alone: winnow dlq show events/0/1"),

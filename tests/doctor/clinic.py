@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 
-from winnow_test import pool
+from winnow_test import pool, shim
+from winnow_test.certificates import Authority
 from winnow_test.kafka import Kafka, jars_directory
 from winnow_test.poll import wait_until
+from winnow_test.postgres import Database
 from winnow_test.process import ROOT, free_port
 
 KAFKA_TOOLS = {"kafka-topics.sh": "org.apache.kafka.tools.TopicCommand",
@@ -21,15 +23,31 @@ ADMIN_PASSWORD = "battery staple"
 
 class GuardedKafka(Kafka):
     """Kafka with an authorizer: who comes by the plain listener may do everything, and by the other one, `guarded`, the
-    users winnow and reader may do what ACLs let them. A third one, `lost`, advertises an address where nobody is."""
+    users winnow and reader may do what ACLs let them. A third one, `lost`, advertises an address where nobody is; a fourth
+    one, `sealed`, speaks TLS. shift: the file that sets its clock."""
+
+    def __init__(self, shift):
+        self._shift = shift
+        self._shim = shim.build(shift.parent, "clock_shim")
+        super().__init__()
+
+    def _java(self, main_class, *arguments):
+        variables = [f"LD_PRELOAD={self._shim}", f"CLOCK_SHIM_FILE={self._shift}"]
+        return ["env", *variables, *super()._java(main_class, *arguments)]
 
     def _write_properties(self, settings):
         self.guarded, self.lost = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        self.sealed = f"localhost:{free_port()}"
+        self.authority = Authority(self.directory)
+        both = self.directory / "both.pem"
+        both.write_text("".join(path.read_text() for path in self.authority.issue("server", "localhost")))
         direct = f"PLAINTEXT://127.0.0.1:{self.port}"
         super()._write_properties({
-            "listeners": f"{direct},GUARDED://{self.guarded},LOST://{self.lost},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"{direct},GUARDED://{self.guarded},LOST://127.0.0.1:1",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,LOST:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"{direct},GUARDED://{self.guarded},LOST://{self.lost},SEALED://{self.sealed},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"{direct},GUARDED://{self.guarded},SEALED://{self.sealed},LOST://127.0.0.1:1",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,LOST:PLAINTEXT,SEALED:SSL,CONTROLLER:PLAINTEXT",
+            "listener.name.sealed.ssl.keystore.type": "PEM",
+            "listener.name.sealed.ssl.keystore.location": both,
             "sasl.enabled.mechanisms": "PLAIN",
             "listener.name.guarded.plain.sasl.jaas.config":
                 "org.apache.kafka.common.security.plain.PlainLoginModule required "
@@ -51,7 +69,10 @@ def write_scripts(directory):
                             'until [ -e "$CLINIC/answer" ]; do read -rt 0.05 <> <(:) || :; done; rm "$CLINIC/answer"')
     # An operator's editor: puts in the address that is listened at.
     scripts["sudoedit"] = 'sed -i "s|LOST://127.0.0.1:1$|LOST://$LOST|" "$KAFKA_PROPERTIES"'
-    scripts["timedatectl"] = 'head -c 8 /dev/zero > "$CLOCK_SHIM_FILE.new" && cat "$CLOCK_SHIM_FILE.new" > "$CLOCK_SHIM_FILE"'
+    scripts["timedatectl"] = 'head -c 8 /dev/zero | dd of="$CLOCK_SHIM_FILE" conv=notrunc status=none'
+    # Of what it would install there must be a candidate; with the new version the old one's fault is gone.
+    scripts["apt-get"] = ('[ "$1 $2" = "install --only-upgrade" ] && apt-cache policy "$3" | grep -q "Candidate: [0-9]" && '
+                          'rm "$VERSION_SHIM_FILE"')
     for name, text in scripts.items():
         path = directory / name
         path.write_text(f"#!/bin/bash\n{text}\n")
@@ -89,6 +110,7 @@ class Patient:
         self.directory = directory
         self.kafka = kafka
         self.postgres = postgres
+        self.options = ()  # of every winnow doctor
         self.starters = {"start kafka": kafka.start, "restart kafka": kafka.restart, "start postgresql": postgres.start,
                          "restart postgresql": postgres.restart}
         self.environment = {**pool.environment(settings), "CLINIC": str(directory), "TERM": "dumb",
@@ -104,12 +126,12 @@ class Patient:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
 
     def doctor(self, *arguments):
-        return Report(self.run("doctor", "--json", "--timeout", "3", *arguments))
+        return Report(self.run("doctor", "--json", "--timeout", "3", *self.options, *arguments))
 
     def shell(self, command, stdin=""):
         """Runs the command in a shell whose exports last."""
         after = self.directory / "environment"
-        process = subprocess.Popen(["bash", "-c", f"{command}\ncode=$?; env -0 > {after}; exit $code"],
+        process = subprocess.Popen(["bash", "-c", f"trap 'code=$?; env -0 > {after}; exit $code' EXIT; set -e; {command}"],
                                    env=self.environment, cwd=self.directory, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         process.stdin.write(stdin)
@@ -148,3 +170,37 @@ class Patient:
         assert report.exit_code == 0
         return report
 
+
+# ---- what tests make and look at ----
+
+def admin(patient, sql):
+    """As a superuser of the server."""
+    with Database(patient.postgres, "postgres") as database:
+        database.run(sql)
+
+
+def make_stream(patient, cluster_id=None):
+    """As if a pool had begun: a stream and the months of events."""
+    patient.database.run(
+        "INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES (%s, %s, %s)",
+        (f"g-{patient.name}", patient.name, cluster_id or patient.kafka.cluster_id()))
+    patient.database.run("SELECT winnow.ensure_event_months_ahead()")
+    return patient.database.value("SELECT max(stream_id) FROM winnow.stream")
+
+
+def make_partition(patient, next_offset=0, state="running", reason=None):
+    stream = make_stream(patient)
+    patient.database.run(
+        "INSERT INTO winnow.processing_log (stream_id, partition, start_offset, next_offset, epoch, owner, state, halt_reason,"
+        " halt_detail) VALUES (%s, 0, %s, %s, 1, 'h/1', %s, %s, %s)",
+        (stream, next_offset, next_offset, state, reason, reason and "more than half of the last 200 are dead"))
+    return stream
+
+
+def groups(patient):
+    """Those of this patient."""
+    return [group.id for group in patient.kafka.admin().list_groups(timeout=20) if patient.name in group.id]
+
+
+def wall_ms():
+    return int(subprocess.run(["date", "+%s%3N"], check=True, capture_output=True, text=True).stdout)

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 from winnow_test import pool, produce
@@ -214,6 +215,35 @@ def test_terminal(patient, terminal):
     terminal.press("q")
     assert terminal.wait_until_ended() == 0
     assert re.search(r"\d\d:\d\d:\d\d  \S+/s  lag 0 ", terminal.screen())
+    assert "(q ends)" not in terminal.screen()
+
+
+def wait_until_still(terminal, for_s=2.5):
+    """The time of day on the screen has stopped: a look is under way that is not answered."""
+    seen = {"screen": None, "since": 0.0}
+
+    def is_still():
+        screen = terminal.screen()
+        if screen != seen["screen"]:
+            seen.update(screen=screen, since=time.monotonic())
+        return time.monotonic() - seen["since"] > for_s
+
+    wait_until(is_still, 30, "the screen stands still")
+
+
+@pytest.mark.parametrize("key", ["q", "C-c"])
+def test_terminal_while_the_database_does_not_answer(patient, terminal, key):
+    """It is frozen, and the wait for it has begun: a key ends it, and the terminal is as it was."""
+    terminal.wait_for("(q ends)")
+    frozen = patient.postgres.pause()
+    try:
+        wait_until_still(terminal)
+        begin = time.monotonic()
+        terminal.press(key)
+        assert terminal.wait_until_ended() == 0
+        assert time.monotonic() - begin < 5
+    finally:
+        patient.postgres.resume(frozen)
     assert "(q ends)" not in terminal.screen()
 
 

@@ -20,7 +20,8 @@ PORTS = ("include/source.h", "include/sink.h")
 FOREIGN_HOMES = {
     "libpq-fe.h": ("worker/database.c", "worker/database_conninfo.c", "worker/library_versions.c"),
     "librdkafka/*": ("worker/kafka_client.[ch]", "worker/source_kafka.c", "worker/producer.c",
-                     "worker/kafka_reader.c", "worker/kafka_admin.c", "worker/library_versions.c"),
+                     "worker/kafka_reader.c", "worker/kafka_admin.c", "worker/kafka_permission.c",
+                     "worker/library_versions.c"),
     "json-c/*": ("common/json_string.c", "worker/command/*.c", "worker/library_versions.c"),
     "openssl/*": ("common/identity.c", "worker/migrate.c", "worker/migrate_*.c",
                   "worker/console/digest.c"),

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "progress.h"
+#include "utf8.h"
 
 /* ---- the clock, and the places that standard error goes to --------------------------------------------- */
 
@@ -112,6 +113,30 @@ static void test_line_is_not_wider_than_the_terminal(void)
     CU_ASSERT_STRING_EQUAL(seen(master), "\rwinnow submit: 20,0\x1b[K");
     progress_end(&progress);
     CU_ASSERT_STRING_EQUAL(seen(master), "\r\x1b[K");
+}
+
+/* A character of two bytes is as wide as one, and is shown whole or not at all. */
+static void test_characters_are_not_torn(void)
+{
+    char note[200] = "a";
+    on_terminal(40);
+    struct progress progress;
+    progress_begin(&progress, &(struct progress_options){"migrate", NULL, 0, false});
+    for (size_t i = 1; i + 2 < sizeof note; i += 2) memcpy(note + i, "\xC3\xA9", 3);
+    progress_note(&progress, note);
+    CU_ASSERT_EQUAL(strlen(progress.note), 127);
+    CU_ASSERT_STRING_EQUAL(progress.note + 125, "\xC3\xA9");
+    note[0] = '\0';
+    for (size_t i = 0; i + 2 < sizeof note; i += 2) memcpy(note + i, "\xC3\xA9", 3);
+    progress_note(&progress, note);
+    CU_ASSERT_EQUAL(strlen(progress.note), 126);
+    go_on(&progress, 21, 0);
+    const char *line = seen(master);
+    CU_ASSERT_TRUE(utf8_is_valid(line, strlen(line)));
+    CU_ASSERT_PTR_NOT_NULL(strstr(line, "winnow migrate: \xC3\xA9"));
+    CU_ASSERT_EQUAL(utf8_count(line, strlen(line)), 39 + strlen("\r\x1b[K"));
+    progress_end(&progress);
+    (void)seen(master);
 }
 
 static void test_lines_on_a_pipe(void)
@@ -233,6 +258,7 @@ int main(void)
     CU_add_test(suite, "nothing below two seconds", test_nothing_below_two_seconds);
     CU_add_test(suite, "line is redrawn and erased", test_line_is_redrawn_and_erased);
     CU_add_test(suite, "line is not wider than the terminal", test_line_is_not_wider_than_the_terminal);
+    CU_add_test(suite, "characters are not torn", test_characters_are_not_torn);
     CU_add_test(suite, "lines on a pipe", test_lines_on_a_pipe);
     CU_add_test(suite, "lines on a dumb terminal", test_lines_on_a_dumb_terminal);
     CU_add_test(suite, "quiet", test_quiet);

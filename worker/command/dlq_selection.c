@@ -121,7 +121,8 @@ static bool read_time(const char *command, const char *name, const char *text,
     if (!read_ago(text, &time_us) &&
         instant_parse_text(slice_trim(slice_of_text(text)), &rules, &time_us) != INSTANT_OK)
         return refuse(command, name, text,
-                      "a time such as 2026-01-31T12:00:00Z or 2026-01-31, or one such as 30m, 12h or 7d ago",
+                      "a time from 1970 to 2199 such as 2026-01-31T12:00:00Z or 2026-01-31, or one such as "
+                      "30m, 12h or 7d ago",
                       NULL);
     (void)instant_print(time_us, ret_text);
     *ret_time = ret_text;

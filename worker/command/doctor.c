@@ -25,15 +25,19 @@
 
 #define TIMEOUT_S     5
 #define TIMEOUT_S_MAX 60
+#define AGE_S         300
+#define AGE_S_MAX     86400
 
 static const char *json_asked;
 static const char *strict_asked;
 static const char *timeout_text;
+static const char *age_text;
 
 static const struct command_option options[] = {
     {0, "json", NULL, "print one object of JSON", &json_asked},
     {0, "strict", NULL, "exit code 1 for warnings too", &strict_asked},
     {0, "timeout", "SECONDS", "how long a check may wait for an answer; 5", &timeout_text},
+    {0, "transaction-age", "SECONDS", "how long a transaction may be open; 300", &age_text},
     {0},
 };
 
@@ -41,10 +45,10 @@ const struct command_usage usage_doctor = {
     .synopsis = "winnow doctor [options]",
     .summary = "find out what is wrong, and what mends it",
     .description =
-        "Looks at everything that a pool with these settings needs, from the brokers to the disk, and writes "
-        "nothing. One line a check: ok, warn, fail, or skip with what it needs; below it the command that "
-        "mends "
-        "it.\n"
+        "Looks at everything that a pool with these settings needs, from the brokers to the disk, and "
+        "changes "
+        "nothing. One line a check: ok, warn, fail, or skip with what it needs; below it the commands that "
+        "mend it.\n"
         "Exit code 0: nothing failed; 1: something did; 78: the configuration is wrong.",
     .example = "winnow doctor -b localhost:9092 -t events -d dbname=winnow",
     .options = options,
@@ -64,6 +68,16 @@ static void print_text(const char *before, const char *text)
     (void)printf("%s%s\n", before, shown);
 }
 
+static void print_mend(const char *mend)
+{
+    char line[MEND_SIZE];
+    for (size_t size; *mend != '\0'; mend += size + (mend[size] != '\0')) {
+        size = strcspn(mend, "\n");
+        (void)snprintf(line, sizeof line, "%.*s", (int)size, mend);
+        print_text("      $ ", line);
+    }
+}
+
 static void print_finding(const struct check *check, const struct finding *finding)
 {
     static const enum colour colours[] = {[CHECK_OK] = COLOUR_GREEN,
@@ -74,7 +88,7 @@ static void print_finding(const struct check *check, const struct finding *findi
     (void)snprintf(head, sizeof head, "%s%-5s%s %-20s  ", colour_on(STDOUT_FILENO, colours[finding->verdict]),
                    verdict_name(finding->verdict), colour_on(STDOUT_FILENO, COLOUR_NONE), check->name);
     print_text(head, finding->found);
-    if (finding->mend[0] != '\0') print_text("      $ ", finding->mend);
+    print_mend(finding->mend);
     (void)fflush(stdout); /* errors are told at the end of the process */
 }
 
@@ -177,27 +191,30 @@ static struct buffer repeat_flags(const struct settings_load *load, const struct
     return out;
 }
 
-static bool read_timeout(int *ret_timeout_ms)
+/* Leaves the value as it is where the option was not given. */
+static bool read_seconds(const char *option, const char *text, long most, long *seconds)
 {
     char *end;
-    *ret_timeout_ms = TIMEOUT_S * 1000;
-    if (timeout_text == NULL) return true;
+    if (text == NULL) return true;
     errno = 0;
-    long seconds = strtol(timeout_text, &end, 10);
-    if (end == timeout_text || *end != '\0' || errno != 0 || seconds < 1 || seconds > TIMEOUT_S_MAX) {
-        (void)fprintf(stderr, "winnow doctor: --timeout: found %s, expected seconds from 1 to %d\n",
-                      timeout_text, TIMEOUT_S_MAX);
-        return false;
-    }
-    *ret_timeout_ms = (int)seconds * 1000;
-    return true;
+    *seconds = strtol(text, &end, 10);
+    if (end != text && *end == '\0' && errno == 0 && *seconds >= 1 && *seconds <= most) return true;
+    (void)fprintf(stderr, "winnow doctor: --%s: found %s, expected seconds from 1 to %ld\n", option, text,
+                  most);
+    return false;
 }
 
 static int examine(const struct settings_load *load)
 {
     struct report report = {0};
     struct examination examination = {.settings = &load->settings};
-    if (!read_timeout(&examination.timeout_ms)) return EXIT_BAD_USAGE;
+    long timeout_s = TIMEOUT_S;
+    long age_s = AGE_S;
+    if (!read_seconds("timeout", timeout_text, TIMEOUT_S_MAX, &timeout_s) ||
+        !read_seconds("transaction-age", age_text, AGE_S_MAX, &age_s))
+        return EXIT_BAD_USAGE;
+    examination.timeout_ms = (int)timeout_s * 1000;
+    examination.transaction_age_s = age_s;
     struct buffer migrate = repeat_flags(load, &usage_migrate, true);
     struct buffer pool = repeat_flags(load, &usage_pool, true);
     struct buffer resume = repeat_flags(load, &usage_resume, false);

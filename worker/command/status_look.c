@@ -40,6 +40,7 @@ static bool open_database(struct look *look, struct fault *ret_fault)
     look->database = NULL;
     const struct database_options database = {
         .read_only = true,
+        .stoppable = true,
         .conninfo = look->settings->database,
         .application_name = "winnow status",
         .statement_timeout_ms = look->settings->statement_timeout_ms,

@@ -1,5 +1,6 @@
 /* What `winnow doctor` looks at: checks in the order in which one thing needs another. A check that fails is
- * told once; what needs it is skipped and says so. Nothing is written anywhere. */
+ * told once; what needs it is skipped and says so. Nothing is written anywhere, but for one offset of a group
+ * of our own that is taken away again (broker_clock.c). */
 #ifndef WINNOW_EXAMINATION_H
 #define WINNOW_EXAMINATION_H
 
@@ -17,13 +18,13 @@
 enum verdict { CHECK_OK, CHECK_WARN, CHECK_FAIL, CHECK_SKIP };
 
 #define FOUND_SIZE 1024 /* bytes, with the terminating NUL */
-#define MEND_SIZE  2048
+#define MEND_SIZE  4096
 
 /* What a check came to. */
 struct finding {
     enum verdict verdict;
     char found[FOUND_SIZE]; /* one line for a person */
-    char mend[MEND_SIZE];   /* a command to paste into a shell; "": there is none */
+    char mend[MEND_SIZE];   /* commands to paste into a shell, one a line; "": there is none */
 };
 
 /* What checks leave for those behind them. */
@@ -33,6 +34,7 @@ struct examination {
     const char *flags_pool;    /* the same for `winnow pool` */
     const char *flags_resume;  /* the same for `winnow resume`, but for the database */
     int timeout_ms;            /* of a check */
+    int64_t transaction_age_s; /* from which an open transaction is a finding */
 
     struct kafka_admin *kafka; /* NULL until "configuration" is ok */
     struct kafka_cluster cluster;
@@ -41,7 +43,6 @@ struct examination {
     struct kafka_config *topic_config;
 
     struct kafka_reader *reader; /* NULL until the topic is read */
-    int64_t newest_ms; /* timestamp of a message at the end of the topic; 0 or less: none is known */
 
     struct database *database; /* NULL: it could not be opened, see the fault */
     bool database_asked;
@@ -76,9 +77,17 @@ void finding_add(struct finding *finding, enum verdict verdict, const char *form
 MUST_CHECK bool ask_database(struct examination *examination, struct finding *finding, const char *sql,
                              struct rows **ret_rows);
 
+/* The same with $1, how old a transaction may be, as text. */
+MUST_CHECK bool ask_with_age(struct examination *examination, struct finding *finding, const char *sql,
+                             struct rows **ret_rows);
+
 /* The same with $1, the group, and $2, the topic. */
 MUST_CHECK bool ask_stream(struct examination *examination, struct finding *finding, const char *sql,
                            struct rows **ret_rows);
+
+/* Compares the time that a clock told, asked between two moments of this host's. */
+void judge_clock(struct finding *finding, const char *whose, double told_ms, int64_t before_ms,
+                 int64_t after_ms);
 
 /* The checks, by what they look at. */
 void examine_configuration(struct examination *examination, struct finding *ret_finding);
@@ -107,7 +116,8 @@ void examine_durability(struct examination *examination, struct finding *ret_fin
 void examine_connections(struct examination *examination, struct finding *ret_finding);
 void examine_locks(struct examination *examination, struct finding *ret_finding);
 void examine_disk(struct examination *examination, struct finding *ret_finding);
-void examine_clocks(struct examination *examination, struct finding *ret_finding);
+void examine_database_clock(struct examination *examination, struct finding *ret_finding);
+void examine_broker_clock(struct examination *examination, struct finding *ret_finding);
 void examine_cluster(struct examination *examination, struct finding *ret_finding);
 void examine_halted(struct examination *examination, struct finding *ret_finding);
 void examine_dead_letters(struct examination *examination, struct finding *ret_finding);

@@ -1,4 +1,4 @@
-/* The brokers, the topics, the group. */
+/* The topics, the group, the permissions. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include "counted.h"
 #include "doctor/examination.h"
 #include "doctor/mend.h"
+#include "kafka_permission.h"
 #include "kafka_properties.h"
 #include "library_versions.h"
 #include "shell_quote.h"
@@ -46,92 +47,6 @@ void examine_libraries(struct examination *examination, struct finding *ret_find
     if (fault == NULL) return;
     finding_add(ret_finding, CHECK_WARN, "%s", fault->text);
     mend_run(ret_finding, "sudo apt-get install --only-upgrade %s", fault->package);
-}
-
-/* ---- brokers ------------------------------------------------------------------------------------------ */
-
-/* librdkafka's own words, without the times in them. */
-static void clean(const char *text, char *ret_text, size_t size)
-{
-    const char *end = strstr(text, " (after ");
-    (void)snprintf(ret_text, size, "%.*s", (int)(end == NULL ? strlen(text) : (size_t)(end - text)), text);
-}
-
-static void tell_broker(struct finding *finding, enum verdict verdict, const char *address,
-                        const struct fault *fault)
-{
-    char text[FAULT_TEXT_SIZE];
-    clean(fault->text, text, sizeof text);
-    finding_add(finding, verdict, "%s: %s", address, text);
-}
-
-/* Of the list of settings: cuts out the address at the given place. */
-static bool next_address(const char **at, char ret_address[ADDRESS_SIZE])
-{
-    *at += strspn(*at, ", ");
-    size_t size = strcspn(*at, ", ");
-    (void)snprintf(ret_address, ADDRESS_SIZE, "%.*s", (int)size, *at);
-    *at += size;
-    return size > 0;
-}
-
-static void mend_broker(struct finding *finding, const struct fault *fault, const char *address)
-{
-    if (fault->status == STATUS_STOP)
-        mend_run(finding,
-                 "winnow config print   # security.protocol, sasl.* and ssl.* as the brokers ask for them");
-    else
-        mend_run(finding, "sudo systemctl start kafka   # on %.*s", (int)strcspn(address, ":"), address);
-}
-
-void examine_brokers(struct examination *examination, struct finding *ret_finding)
-{
-    int asked = 0;
-    int answering = 0;
-    char address[ADDRESS_SIZE];
-    struct fault fault;
-    struct finding bad = {.verdict = CHECK_OK};
-    int share_ms = examination->timeout_ms / 2;
-    for (const char *at = examination->settings->brokers; next_address(&at, address); asked++) {
-        if (kafka_broker_answers(examination->settings, address, share_ms, &fault)) {
-            answering++;
-            continue;
-        }
-        tell_broker(&bad, CHECK_WARN, address, &fault);
-        mend_broker(&bad, &fault, address);
-    }
-    if (answering > 0 &&
-        !kafka_admin_cluster(examination->kafka, examination->timeout_ms, &examination->cluster, &fault)) {
-        tell_broker(&bad, CHECK_FAIL, examination->settings->brokers, &fault);
-    }
-    *ret_finding = bad;
-    if (answering == 0) ret_finding->verdict = CHECK_FAIL;
-    if (answering > 0)
-        finding_add(ret_finding, CHECK_OK, "%d of %d %s, cluster %s", answering, asked,
-                    counted(answering, "answers", "answer"), examination->cluster.id);
-}
-
-/* Clients are sent on to the addresses that brokers tell of themselves. */
-void examine_advertised(struct examination *examination, struct finding *ret_finding)
-{
-    const struct kafka_cluster *cluster = &examination->cluster;
-    struct fault fault;
-    for (size_t i = 0; i < cluster->broker_count; i++) {
-        const char *address = cluster->address[i];
-        if (kafka_broker_answers(examination->settings, address, examination->timeout_ms / 2, &fault))
-            continue;
-        tell_broker(ret_finding, CHECK_FAIL, address, &fault);
-        mend_run(ret_finding,
-                 "sudoedit /etc/kafka/server.properties && sudo systemctl restart kafka   # "
-                 "advertised.listeners of "
-                 "%s: an address that can be reached from here",
-                 address);
-    }
-    if (ret_finding->verdict == CHECK_OK)
-        finding_add(ret_finding, CHECK_OK, "each broker answers where it says it is: %s%s",
-                    cluster->address[0], cluster->broker_count > 1 ? ", …" : "");
-    else
-        finding_add(ret_finding, CHECK_FAIL, "that is where clients are sent to");
 }
 
 /* ---- topics ------------------------------------------------------------------------------------------- */
@@ -340,17 +255,20 @@ void examine_write_permission(struct examination *examination, struct finding *r
 {
     struct fault fault;
     char resource[ADDRESS_SIZE];
-    option_of("--topic", examination->settings->dead_letter_topic, resource);
-    if (kafka_producer_id_given(examination->settings, examination->timeout_ms, &fault)) {
-        finding_add(ret_finding, CHECK_OK,
-                    "the brokers let this login write idempotently; that it may to %s shows when the first "
-                    "letter goes",
-                    examination->settings->dead_letter_topic);
+    const char *topic = examination->settings->dead_letter_topic;
+    int64_t limit = kafka_config_number(examination->dead_letter_config, "max.message.bytes");
+    option_of("--topic", topic, resource);
+    if (kafka_may_write(examination->settings, topic, limit, examination->timeout_ms, &fault)) {
+        if (limit >= 0 && limit <= KAFKA_OVERSIZE_MAX)
+            finding_add(ret_finding, CHECK_OK, "may write to topic %s", topic);
+        else
+            finding_add(ret_finding, CHECK_OK, "may write idempotently; whether to topic %s %s", topic,
+                        limit < 0 ? "can only be asked when its max.message.bytes is told"
+                                  : "is not asked, for which a message above its max.message.bytes is sent");
         return;
     }
     if (mend_denial(examination, ret_finding, &fault, "--operation Write", resource))
-        finding_add(ret_finding, CHECK_FAIL, "may write to no topic, nor to %s",
-                    examination->settings->dead_letter_topic);
+        finding_add(ret_finding, CHECK_FAIL, "may not write to topic %s", topic);
     else
-        finding_add(ret_finding, CHECK_FAIL, "no id for an idempotent producer: %s", fault.text);
+        finding_add(ret_finding, CHECK_FAIL, "%s", fault.text);
 }

@@ -1,5 +1,5 @@
-/* What needs a look into the logs of the topic: whether we may read it, whose clock is off, and whether Kafka
- * deletes messages before they are read. */
+/* What needs a look into the logs of the topic, whether we may read it and whether Kafka deletes messages
+ * before they are read, and how clocks are judged. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,15 +40,16 @@ static bool read_last(struct examination *examination, struct fault *ret_fault)
 {
     int64_t low = 0;
     int64_t high = 0;
+    int64_t time_ms;
     int32_t last =
         examination->topic.partitions < PARTITIONS_LOOKED ? examination->topic.partitions : PARTITIONS_LOOKED;
     for (int32_t i = 0; i < last; i++) {
         if (!kafka_admin_range(examination->kafka, examination->settings->topic, i, examination->timeout_ms,
                                &low, &high, ret_fault))
             return false;
-        if (high > low) return read_time(examination, i, high - 1, &examination->newest_ms, ret_fault);
+        if (high > low) return read_time(examination, i, high - 1, &time_ms, ret_fault);
     }
-    return read_time(examination, last - 1, high, &examination->newest_ms, ret_fault);
+    return read_time(examination, last - 1, high, &time_ms, ret_fault);
 }
 
 void examine_read_permission(struct examination *examination, struct finding *ret_finding)
@@ -69,56 +70,26 @@ void examine_read_permission(struct examination *examination, struct finding *re
 
 /* ---- clocks ------------------------------------------------------------------------------------------- */
 
-/* How far PostgreSQL's clock is ahead of this host's, and by how much that may be wrong, in ms. */
-static bool measure(struct examination *examination, struct finding *finding, double *ret_ahead,
-                    double *ret_error)
+void judge_clock(struct finding *finding, const char *whose, double told_ms, int64_t before_ms,
+                 int64_t after_ms)
+{
+    double ahead = told_ms - (double)(before_ms + after_ms) / 2;
+    double error = (double)(after_ms - before_ms) / 2 + 1;
+    double distance = ahead < 0 ? -ahead : ahead;
+    bool off = distance - error > SKEW_MS_MAX;
+    finding_add(finding, off ? CHECK_WARN : CHECK_OK, "%s clock is %.3f s %s this host's (to %.3f s)", whose,
+                distance / 1000, ahead < 0 ? "behind" : "ahead of", error / 1000);
+    if (off) mend_run(finding, "sudo timedatectl set-ntp true   # on the machine whose `date` is wrong");
+}
+
+void examine_database_clock(struct examination *examination, struct finding *ret_finding)
 {
     struct rows *rows = NULL;
-    int64_t begin_ms = clock_wall_ms();
-    if (!ask_database(examination, finding,
-                      "SELECT date_part('epoch', clock_timestamp()) "
-                      "* 1000",
-                      &rows))
-        return false;
-    int64_t end_ms = clock_wall_ms();
-    *ret_ahead = strtod(rows_text(rows, 0, 0), NULL) - (double)(begin_ms + end_ms) / 2;
-    *ret_error = (double)(end_ms - begin_ms) / 2 + 1;
+    int64_t before_ms = clock_wall_ms();
+    if (!ask_database(examination, ret_finding, "SELECT date_part('epoch', clock_timestamp()) * 1000", &rows))
+        return;
+    judge_clock(ret_finding, "PostgreSQL's", strtod(rows_text(rows, 0, 0), NULL), before_ms, clock_wall_ms());
     rows_free(rows);
-    return true;
-}
-
-/* Brokers tell no time. What they have stamped bounds their clocks from one side: a message from the future
- * was written by one whose clock is ahead of ours. */
-static void tell_newest(struct examination *examination, struct finding *finding)
-{
-    const char *type = kafka_config_text(examination->topic_config, "message.timestamp.type");
-    const char *who = strcmp(type, "LogAppendTime") == 0 ? "a broker" : "a producer";
-    int64_t age_ms = clock_wall_ms() - examination->newest_ms;
-    if (examination->newest_ms <= 0)
-        finding_add(finding, CHECK_OK, "brokers tell no time, and there is no message to go by");
-    else if (age_ms >= -SKEW_MS_MAX)
-        finding_add(finding, CHECK_OK,
-                    "brokers tell no time; the newest message is stamped %.1f s before this host's",
-                    (double)age_ms / 1000);
-    else
-        finding_add(finding, CHECK_WARN,
-                    "the newest message is stamped %.1f s in the future: the clock of %s or of "
-                    "this host is off",
-                    (double)-age_ms / 1000, who);
-}
-
-void examine_clocks(struct examination *examination, struct finding *ret_finding)
-{
-    double ahead;
-    double error;
-    if (!measure(examination, ret_finding, &ahead, &error)) return;
-    double distance = ahead < 0 ? -ahead : ahead;
-    finding_add(ret_finding, distance - error > SKEW_MS_MAX ? CHECK_WARN : CHECK_OK,
-                "PostgreSQL's clock is %.3f s %s this host's (to %.3f s)", distance / 1000,
-                ahead < 0 ? "behind" : "ahead of", error / 1000);
-    tell_newest(examination, ret_finding);
-    if (ret_finding->verdict != CHECK_OK)
-        mend_run(ret_finding, "sudo timedatectl set-ntp true   # on the machine whose `date` is wrong");
 }
 
 /* ---- retention ---------------------------------------------------------------------------------------- */

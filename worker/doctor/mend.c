@@ -20,18 +20,37 @@ static bool needs_login(const struct settings *settings)
     return false;
 }
 
+/* A command that does not fit is left out: half of one could do harm. */
+static void add_line(struct finding *finding, const char *line)
+{
+    size_t size = strlen(finding->mend);
+    if (size + strlen(line) + 2 > sizeof finding->mend) return;
+    (void)snprintf(finding->mend + size, sizeof finding->mend - size, "%s%s", size > 0 ? "\n" : "", line);
+}
+
+void mend_run(struct finding *finding, const char *format, ...)
+{
+    char line[MEND_SIZE];
+    va_list values;
+    va_start(values, format);
+    int size = vsnprintf(line, sizeof line, format, values);
+    va_end(values);
+    if (size >= 0 && (size_t)size < sizeof line) add_line(finding, line);
+}
+
 void mend_kafka(const struct examination *examination, struct finding *finding, const char *tool,
                 const char *format, ...)
 {
     char brokers[WORDS_SIZE];
+    char arguments[WORDS_SIZE];
     va_list values;
     shell_quote(examination->settings->brokers, brokers, sizeof brokers);
-    int size = snprintf(finding->mend, sizeof finding->mend, "%s --bootstrap-server %s%s ", tool, brokers,
-                        needs_login(examination->settings) ? " --command-config admin.properties" : "");
-    if (size < 0 || (size_t)size >= sizeof finding->mend) return;
     va_start(values, format);
-    (void)vsnprintf(finding->mend + size, sizeof finding->mend - (size_t)size, format, values);
+    int size = vsnprintf(arguments, sizeof arguments, format, values);
     va_end(values);
+    if (size < 0 || (size_t)size >= sizeof arguments) return;
+    mend_run(finding, "%s --bootstrap-server %s%s %s", tool, brokers,
+             needs_login(examination->settings) ? " --command-config admin.properties" : "", arguments);
 }
 
 void mend_config(const struct examination *examination, struct finding *finding, const char *topic,
@@ -109,12 +128,4 @@ void mend_server_setting(const struct examination *examination, struct finding *
     }
     free(database);
     free(user);
-}
-
-void mend_run(struct finding *finding, const char *format, ...)
-{
-    va_list values;
-    va_start(values, format);
-    (void)vsnprintf(finding->mend, sizeof finding->mend, format, values);
-    va_end(values);
 }

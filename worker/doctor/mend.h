@@ -1,5 +1,5 @@
 /* Commands that mend what a check has found: whole lines for a POSIX shell, with everything in them that can
- * be known, and no secret. */
+ * be known, and no secret. Each call adds a line; all of them are to be run, in their order. */
 #ifndef WINNOW_MEND_H
 #define WINNOW_MEND_H
 

@@ -71,6 +71,15 @@ bool ask_database(struct examination *examination, struct finding *finding, cons
     return ask_with(examination, finding, sql, NULL, 0, ret_rows);
 }
 
+bool ask_with_age(struct examination *examination, struct finding *finding, const char *sql,
+                  struct rows **ret_rows)
+{
+    char seconds[32];
+    (void)snprintf(seconds, sizeof seconds, "%" PRId64, examination->transaction_age_s);
+    const struct sql_parameter age = sql_text(seconds);
+    return ask_with(examination, finding, sql, &age, 1, ret_rows);
+}
+
 bool ask_stream(struct examination *examination, struct finding *finding, const char *sql,
                 struct rows **ret_rows)
 {

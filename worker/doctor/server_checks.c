@@ -75,9 +75,7 @@ void examine_connections(struct examination *examination, struct finding *ret_fi
         finding_add(ret_finding, CHECK_WARN, "too few are left");
         mend_psql(examination, ret_finding, SUPERUSER, NULL, "ALTER SYSTEM SET max_connections = %" PRId64,
                   rows_int(rows, 0, 0) + needed + 10);
-        size_t size = strlen(ret_finding->mend);
-        (void)snprintf(ret_finding->mend + size, sizeof ret_finding->mend - size,
-                       " && sudo systemctl restart postgresql");
+        mend_run(ret_finding, "sudo systemctl restart postgresql");
     }
     rows_free(rows);
 }
@@ -99,24 +97,22 @@ static const char waiting_sql[] =
     "second' "
     "ORDER BY w.waitstart LIMIT 1";
 
-static const char oldest_sql[] = "SELECT pid, usename, application_name, state, date_part('epoch', "
-                                 "clock_timestamp() "
-                                 "- xact_start)::bigint FROM pg_catalog.pg_stat_activity WHERE datname "
-                                 "= "
-                                 "current_database() AND xact_start < clock_timestamp() "
-                                 "- interval '5 minutes' ORDER BY xact_start LIMIT 1";
+static const char oldest_sql[] =
+    "SELECT pid, usename, application_name, state, date_part('epoch', clock_timestamp() - "
+    "xact_start)::bigint "
+    "FROM pg_catalog.pg_stat_activity WHERE datname = current_database() "
+    "AND xact_start < clock_timestamp() - $1::int * interval '1 second' ORDER BY xact_start LIMIT 1";
 
-static const char prepared_sql[] = "SELECT gid, quote_literal(gid), date_part('epoch', clock_timestamp() - "
-                                   "prepared)::bigint "
-                                   "FROM pg_catalog.pg_prepared_xacts WHERE database = current_database() "
-                                   "AND prepared < clock_timestamp() - interval '5 "
-                                   "minutes' "
-                                   "ORDER BY prepared LIMIT 1";
+static const char prepared_sql[] =
+    "SELECT gid, quote_literal(gid), date_part('epoch', clock_timestamp() - prepared)::bigint "
+    "FROM pg_catalog.pg_prepared_xacts WHERE database = current_database() "
+    "AND prepared < clock_timestamp() - $1::int * interval '1 second' ORDER BY prepared LIMIT 1";
 
-static const char horizon_sql[] = "SELECT age(datfrozenxid) / 1000000, "
-                                  "pg_has_role('pg_read_all_stats', "
-                                  "'USAGE')::int FROM pg_catalog.pg_database WHERE datname "
-                                  "= current_database()";
+/* Autovacuum freezes what is older than its setting: at twice that it has been kept from it for long. */
+static const char horizon_sql[] =
+    "SELECT age(datfrozenxid) / 1000, current_setting('autovacuum_freeze_max_age')::bigint / 1000, "
+    "pg_has_role('pg_read_all_stats', 'USAGE')::int FROM pg_catalog.pg_database "
+    "WHERE datname = current_database()";
 
 static void tell_waiting(struct examination *examination, struct finding *finding)
 {
@@ -136,15 +132,14 @@ static void tell_waiting(struct examination *examination, struct finding *findin
 static void tell_oldest(struct examination *examination, struct finding *finding)
 {
     struct rows *rows = NULL;
-    if (!ask_database(examination, finding, oldest_sql, &rows)) return;
+    if (!ask_with_age(examination, finding, oldest_sql, &rows)) return;
     if (rows_count(rows) > 0) {
         finding_add(finding, CHECK_WARN,
                     "a transaction of %s (%s, %s) is open for %s s and keeps vacuum from its work",
                     rows_text(rows, 0, 1), rows_text(rows, 0, 2), rows_text(rows, 0, 3),
                     rows_text(rows, 0, 4));
-        if (finding->mend[0] == '\0')
-            mend_psql(examination, finding, SUPERUSER, NULL, "SELECT pg_terminate_backend(%s)",
-                      rows_text(rows, 0, 0));
+        mend_psql(examination, finding, SUPERUSER, NULL, "SELECT pg_terminate_backend(%s)",
+                  rows_text(rows, 0, 0));
     }
     rows_free(rows);
 }
@@ -152,12 +147,11 @@ static void tell_oldest(struct examination *examination, struct finding *finding
 static void tell_prepared(struct examination *examination, struct finding *finding)
 {
     struct rows *rows = NULL;
-    if (!ask_database(examination, finding, prepared_sql, &rows)) return;
+    if (!ask_with_age(examination, finding, prepared_sql, &rows)) return;
     if (rows_count(rows) > 0) {
         finding_add(finding, CHECK_WARN, "a prepared transaction, %s, waits for %s s to be ended",
                     rows_text(rows, 0, 0), rows_text(rows, 0, 2));
-        if (finding->mend[0] == '\0')
-            mend_psql(examination, finding, SUPERUSER, NULL, "ROLLBACK PREPARED %s", rows_text(rows, 0, 1));
+        mend_psql(examination, finding, SUPERUSER, NULL, "ROLLBACK PREPARED %s", rows_text(rows, 0, 1));
     }
     rows_free(rows);
 }
@@ -166,16 +160,19 @@ static void tell_horizon(struct examination *examination, struct finding *findin
 {
     struct rows *rows = NULL;
     if (!ask_database(examination, finding, horizon_sql, &rows)) return;
-    int64_t millions = rows_int(rows, 0, 0);
-    if (millions > 1000) {
+    int64_t age = rows_int(rows, 0, 0);
+    int64_t limit = rows_int(rows, 0, 1);
+    if (age > limit * 2) {
         finding_add(finding, CHECK_WARN,
-                    "%" PRId64 " million transactions since the database was frozen, of 2,000", millions);
-        if (finding->mend[0] == '\0') mend_psql(examination, finding, SUPERUSER, NULL, "VACUUM FREEZE");
+                    "%" PRId64 " thousand transactions since the database was frozen, which autovacuum does "
+                    "after %" PRId64 " thousand; at 2,000,000 thousand it stops taking writes",
+                    age, limit);
+        mend_psql(examination, finding, SUPERUSER, NULL, "VACUUM FREEZE");
     }
     if (finding->verdict == CHECK_OK)
         finding_add(
             finding, CHECK_OK, "nobody waits for a lock; no transaction is old%s",
-            rows_int(rows, 0, 1) == 1 ? "" : " (those of other roles are hidden without pg_read_all_stats)");
+            rows_int(rows, 0, 2) == 1 ? "" : " (those of other roles are hidden without pg_read_all_stats)");
     rows_free(rows);
 }
 

@@ -117,11 +117,8 @@ static void mend_halted(const struct examination *examination, struct finding *f
     shell_quote(address, word, sizeof word);
     free(address);
     for (size_t i = 0; i < rows_count(rows); i++) {
-        const size_t size = strlen(finding->mend);
-        (void)snprintf(finding->mend + size, sizeof finding->mend - size,
-                       "%swinnow resume%s -d %s %s/%s --at %s --yes", i > 0 ? " && " : "",
-                       examination->flags_resume, word, examination->settings->topic, rows_text(rows, i, 1),
-                       rows_text(rows, i, 0));
+        mend_run(finding, "winnow resume%s -d %s %s/%s --at %s --yes", examination->flags_resume, word,
+                 examination->settings->topic, rows_text(rows, i, 1), rows_text(rows, i, 0));
     }
 }
 
