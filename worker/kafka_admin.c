@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "kafka_client.h"
+#include "kafka_properties.h"
 
 #define SLICE_MS    200
 #define PATIENCE_MS 1000 /* with a broker that cannot be reached: a second address of its name may do */
@@ -18,15 +19,6 @@ struct kafka_admin {
     const char *client_id; /* how members of ours call themselves */
 };
 
-static const char *client_id_of(const struct settings *settings)
-{
-    const char *id = "winnow";
-    for (size_t i = 0; i < settings->kafka_count; i++) {
-        if (strcmp(settings->kafka[i].name, "client.id") == 0) id = settings->kafka[i].value;
-    }
-    return id;
-}
-
 bool kafka_admin_open(const struct settings *settings, struct kafka_admin **ret_admin,
                       struct fault *ret_fault)
 {
@@ -35,7 +27,8 @@ bool kafka_admin_open(const struct settings *settings, struct kafka_admin **ret_
     struct kafka_admin *admin = calloc(1, sizeof *admin);
     if (admin == NULL) abort();
     admin->client = client;
-    admin->client_id = client_id_of(settings);
+    const char *id = kafka_property_value(settings, "client.id");
+    admin->client_id = id != NULL ? id : "winnow";
     *ret_admin = admin;
     return true;
 }
