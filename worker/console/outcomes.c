@@ -10,6 +10,7 @@
 #include "console/session.h"
 #include "database.h"
 #include "log.h"
+#include "signals.h"
 
 #define ASK_EVERY_MS 10
 
@@ -130,7 +131,7 @@ static struct rows *run_question(struct outcomes *outcomes, struct outcome_quest
     struct rows *rows = NULL;
     bool answered = session_keep(outcomes->settings, SESSION_OUTCOME, &outcomes->database, &fault) &&
                     outcome_question_run(outcomes->database, outcomes->settings, question, &rows, &fault);
-    if (!answered && !outcomes->is_away)
+    if (!answered && !outcomes->is_away && !signals_stop_arrived())
         log_line(LOG_LEVEL_WARNING, "outcomes_unknown", "what became of submitted events is not known: %s",
                  fault.text);
     outcomes->is_away = !answered;

@@ -15,6 +15,7 @@
 #include "kafka_offsets.h"
 #include "log.h"
 #include "settings_table.h"
+#include "signals.h"
 
 #define LOOK_EVERY_MS      1000
 #define BROKER_TIMEOUT_MS  2000
@@ -266,9 +267,10 @@ static bool look_at_brokers(struct progress *progress, struct fault *ret_fault)
 
 /* ---- the thread ---------------------------------------------------------------------------------------- */
 
+/* A stop ends what is being asked: that is no fault of a server. */
 static void tell_change(const struct fault *before, const struct fault *now, const char *what)
 {
-    if (now->status != STATUS_OK && before->status == STATUS_OK)
+    if (now->status != STATUS_OK && before->status == STATUS_OK && !signals_stop_arrived())
         log_line(LOG_LEVEL_WARNING, "progress_unknown", "%s cannot be asked: %s", what, now->text);
 }
 

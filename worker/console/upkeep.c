@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "console/session.h"
 #include "log.h"
+#include "signals.h"
 
 #define EVERY_MS   INT64_C(2000)
 #define MEND_EVERY 30 /* of these */
@@ -38,7 +39,7 @@ static void take_turn(struct upkeep *upkeep)
     const bool done = ask(upkeep, "SELECT winnow.summarize_events()", &fault) &&
                       (!mend || ask(upkeep, "SELECT winnow.mend_summaries()", &fault)) &&
                       ask(upkeep, "SELECT winnow.keep_days('10 s', '500 ms')", &fault);
-    if (!done && !upkeep->failing)
+    if (!done && !upkeep->failing && !signals_stop_arrived()) /* a stop ends statements, too */
         log_line(LOG_LEVEL_WARNING, "upkeep_failed", "answers may take longer: %s", fault.text);
     upkeep->failing = !done;
 }
