@@ -1,10 +1,13 @@
 """Each fault in turn: what winnow doctor says of it, and that its mend, carried out as it is printed, mends it."""
 
 import re
+import signal
+import socket
 import subprocess
+import time
 
 import pytest
-from winnow_test import shim
+from winnow_test import pool, shim
 from winnow_test.devbroker import DevBroker
 from winnow_test.process import ROOT
 
@@ -99,3 +102,18 @@ def test_library_that_aborts_is_told(patient, tmp_path):
     assert ended.returncode == 75
     assert "\nok    topic " in ended.stdout
     assert "ended by signal 6 (Aborted)" in ended.stderr and "try again" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_ends_it(number):
+    """Also while a broker takes connections and says nothing, and only the process that the shell knows is told."""
+    with socket.create_server(("127.0.0.1", 0), backlog=20) as silent:
+        command = [pool.BINARY, "doctor", "-t", "t", "-b", f"127.0.0.1:{silent.getsockname()[1]}", "--timeout", "60"]
+        with subprocess.Popen(command, env=pool.environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as doctor:
+            assert [doctor.stdout.readline()[6:19] for _ in range(2)] == ["configuration", "libraries    "]
+            begin = time.monotonic()
+            doctor.send_signal(number)
+            out, error = doctor.communicate(timeout=60)
+    assert time.monotonic() - begin < 5
+    assert doctor.returncode == 75 and error == "winnow doctor: stopped before its end\n"
+    assert out == ""

@@ -11,6 +11,7 @@
 #include "doctor/mend.h"
 #include "kafka_reader.h"
 #include "shell_quote.h"
+#include "signals.h"
 
 #define OFFSETS_TOPIC   "__consumer_offsets"
 #define NAME_SIZE       300
@@ -109,8 +110,10 @@ static bool ask_broker(struct examination *examination, struct stamp *stamp, str
     (void)snprintf(stamp->group, sizeof stamp->group, "%s.doctor", settings.group);
     bool done = kafka_searcher_open(&settings, &reader, ret_fault) &&
                 kafka_admin_forget_group(examination->kafka, stamp->group, timeout_ms, ret_fault) &&
-                find_place(examination, reader, timeout_ms, stamp, ret_fault) &&
-                take_stamp(examination, reader, timeout_ms, stamp, ret_fault);
+                find_place(examination, reader, timeout_ms, stamp, ret_fault);
+    signals_end_at_once(false); /* what is committed is taken away again first */
+    done = done && take_stamp(examination, reader, timeout_ms, stamp, ret_fault);
+    signals_end_at_once(true);
     kafka_reader_free(reader);
     return done;
 }
