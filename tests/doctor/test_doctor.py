@@ -68,6 +68,16 @@ def test_clock_of_the_broker_is_off(patient, broker_shift):
         set_clock(broker_shift, 0)
 
 
+def test_group_of_its_own_that_stays(patient, tmp_path):
+    patient.environment["LD_PRELOAD"] = str(shim.build(tmp_path, "delete_shim"))
+    report = patient.doctor()
+    assert report.bad() == ["broker-clock"] and groups(patient) == [f"g-{patient.name}.doctor"]
+    assert f"group g-{patient.name}.doctor, with one offset, is left behind: " in report["broker-clock"]["found"]
+    del patient.environment["LD_PRELOAD"]
+    patient.shell(report["broker-clock"]["mend"])
+    assert groups(patient) == []
+
+
 def test_broker_that_does_not_know_the_questions(patient):
     """librdkafka 2.0.2 would end the process for a question about a group that its coordinator does not know."""
     with DevBroker(topics={"t": 4}) as broker:
