@@ -7,6 +7,7 @@ import pytest
 from winnow_test.poll import wait_until
 from winnow_test.postgres import Database
 from winnow_test.small_disk import BALLAST, NotPermitted, SmallDisk
+from winnow_test.standby import Standby
 
 from clinic import admin, make_stream
 
@@ -87,6 +88,19 @@ def test_database_read_only(patient):
 def test_login_read_only(patient):
     admin(patient, f'ALTER ROLE "{patient.name}" SET default_transaction_read_only = on')
     patient.heal("writable")
+
+
+def test_standby(patient):
+    """The mend makes no second primary of it: it tells who the primary is."""
+    with Standby(patient.postgres) as standby:
+        standby.wait_until_level()
+        patient.set(database=standby.dsn(patient.name, patient.name))
+        report = patient.doctor()
+        assert "a standby" in report["writable"]["found"]
+        primary = patient.shell(report["writable"]["mend"])
+        assert str(patient.postgres.port) in primary
+    patient.set(database=patient.postgres.dsn(patient.name, patient.name))
+    assert patient.doctor().exit_code == 0
 
 
 def test_no_privileges(patient):

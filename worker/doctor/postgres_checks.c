@@ -236,7 +236,8 @@ void examine_writable(struct examination *examination, struct finding *ret_findi
     if (rows_int(rows, 0, 0) == 1) {
         finding_add(ret_finding, CHECK_FAIL,
                     "a standby, which takes no writes: name the primary, or all hosts, in -d");
-        mend_psql(examination, ret_finding, SUPERUSER, "postgres", "SELECT pg_promote()");
+        mend_psql(examination, ret_finding, SUPERUSER, "postgres",
+                  "SELECT sender_host, sender_port FROM pg_stat_wal_receiver");
     } else if (strcmp(rows_text(rows, 0, 1), "on") != 0) {
         finding_add(ret_finding, CHECK_OK, "takes writes");
     } else {
