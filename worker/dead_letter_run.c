@@ -29,7 +29,8 @@ bool letter_run_begin(struct database *database, const struct letter_scope *scop
                        "SELECT stream_id");
     letter_query_add_value(&query, ", ", actor, "::text");
     letter_query_add_value(&query, ", ", selection, "::text");
-    letter_query_add_value(&query, ", ", array.data, "::int8[] FROM winnow.stream WHERE stream_id = " SQL_STREAM
+    letter_query_add_value(&query, ", ", array.data,
+                           "::int8[] FROM winnow.stream WHERE stream_id = " SQL_STREAM
                            " RETURNING replay_id, token");
     bool done = letter_query_run(database, &query, &rows, ret_fault);
     buffer_done(&array);
