@@ -5,11 +5,6 @@
 #include "instant.h"
 #include "letter_query.h"
 
-#define SQL_IN_DOUBT(letter) \
-    "EXISTS (SELECT FROM winnow.dead_letter_action AS i WHERE i.stream_id = " letter ".stream_id " \
-    "AND i.partition = " letter ".partition AND i.message_offset = " letter ".message_offset " \
-    "AND i.replay_id IS NOT NULL AND i.sent_offset IS NULL AND i.error IS NULL)"
-
 #define SQL_WHOLE \
     "w.partition, w.message_offset, (extract(epoch FROM w.failed_at) * 1000000)::int8, w.state, " \
     "winnow.count_attempts(w.stream_id, w.partition, w.message_offset), " SQL_IN_DOUBT( \

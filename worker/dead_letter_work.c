@@ -200,10 +200,11 @@ bool letter_do(struct database *database, const struct letter_scope *scope, int6
 {
     struct letter_query query;
     const bool undoes = strcmp(deed->action, "undo") == 0;
-    letter_query_begin(
-        &query, scope,
-        "WITH letter AS MATERIALIZED (SELECT w.stream_id, w.partition, w.message_offset, w.state "
-        "FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
+    letter_query_begin(&query, scope,
+                       "WITH letter AS MATERIALIZED (SELECT w.stream_id, w.partition, w.message_offset, "
+                       "CASE WHEN w.state IN ('open', 'retried') AND " SQL_IN_DOUBT(
+                           "w") " THEN 'in doubt' ELSE w.state END AS state "
+                                "FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
     letter_query_add_number(&query, " AND w.partition = ", partition, "::int4");
     letter_query_add_number(&query, " AND w.message_offset = ", offset, "::int8), made AS (" SQL_INSERT);
     add_deed(&query, deed);
@@ -215,7 +216,8 @@ bool letter_do(struct database *database, const struct letter_scope *scope, int6
     return letter_query_run_alone(database, &query, ret_rows, ret_fault);
 }
 
-/* The oldest open letters of a group. */
+/* The oldest open letters of a group, but for those that a run that ended in the middle may have sent: the
+ * next run looks for them in the topic. */
 static void begin_group(struct letter_query *query, const struct letter_scope *scope,
                         const struct letter_filter *filter, size_t limit, const char *columns)
 {
@@ -225,6 +227,7 @@ static void begin_group(struct letter_query *query, const struct letter_scope *s
     letter_query_add(query, columns);
     letter_query_add(query, " FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
     letter_query_add_filter(query, &open);
+    letter_query_add(query, " AND NOT " SQL_IN_DOUBT("w"));
     letter_query_add_number(query, " ORDER BY w.failed_at, w.partition, w.message_offset LIMIT ",
                             (int64_t)limit, "::int8)");
 }
@@ -364,6 +367,7 @@ bool letters_count_open(struct database *database, const struct letter_scope *sc
     letter_query_begin(&query, scope,
                        "SELECT count(*) FROM winnow.dead_letter_work AS w WHERE w.stream_id = " SQL_STREAM);
     letter_query_add_filter(&query, &open);
+    letter_query_add(&query, " AND NOT " SQL_IN_DOUBT("w"));
     if (!letter_query_run(database, &query, &rows, ret_fault)) return false;
     *ret_count = read_count(rows);
     return true;

@@ -131,7 +131,7 @@ struct letter_deed {
 };
 
 enum deed_column {
-    DEED_STATE,     /* the letter's state before */
+    DEED_STATE,     /* the letter's state before; "in doubt": a run of winnow dlq replay may have sent it */
     DEED_ACTION_ID, /* NULL: the state did not allow it, and nothing was done */
     DEED_AT,
     DEED_NAME,
@@ -139,8 +139,9 @@ enum deed_column {
     DEED_NOTE,
 };
 
-/* Writes down what is done about one letter, if its state allows: a retry of one that is open or was retried,
- * a discard of the same, an undo of one that is discarded. One row, or none when there is no such letter. */
+/* Writes down what is done about one letter, if its state allows: a retry of one that is open or was retried
+ * and not in doubt, a discard of the same, an undo of one that is discarded. One row, or none when there is
+ * no such letter. */
 MUST_CHECK bool letter_do(struct database *database, const struct letter_scope *scope, int64_t partition,
                           int64_t offset, const struct letter_deed *deed, struct rows **ret_rows,
                           struct fault *ret_fault);
@@ -203,7 +204,7 @@ struct letter_fate {
 MUST_CHECK bool letters_report(struct database *database, const struct letter_fate *fates, size_t count,
                                struct fault *ret_fault);
 
-/* How many open letters a group has. */
+/* How many open letters a group has that could be discarded or taken. */
 MUST_CHECK bool letters_count_open(struct database *database, const struct letter_scope *scope,
                                    const struct letter_filter *filter, int64_t *ret_count,
                                    struct fault *ret_fault);

@@ -32,6 +32,12 @@
     "coalesce(octet_length(" l ".value), 0) + coalesce(octet_length(" l ".key), 0) + " \
     "coalesce(octet_length(" l ".headers), 0)"
 
+/* A run of `winnow dlq replay` took letter `l` to send it, and it is not known whether it did. */
+#define SQL_IN_DOUBT(l) \
+    "EXISTS (SELECT FROM winnow.dead_letter_action AS i WHERE i.stream_id = " l ".stream_id " \
+    "AND i.partition = " l ".partition AND i.message_offset = " l ".message_offset " \
+    "AND i.replay_id IS NOT NULL AND i.sent_offset IS NULL AND i.error IS NULL)"
+
 /* A statement that grows; its parameters are texts, borrowed until it has run. */
 struct letter_query {
     struct buffer sql;

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from winnow_test import pool
 from winnow_test.poll import wait_until
 from winnow_test.produce import Message
 
@@ -325,6 +326,30 @@ def test_a_retry_of_which_nothing_is_known(failures, console):
     group = {"reason": "amount_invalid", "client_id": "client_A"}
     assert console.post("/api/v1/failed/retry", group).json == {"retried": 1, "failed": 0, "remaining": 0}
     assert item(console, 0, 1)["history"][-1]["sent_to"] is not None
+
+
+def test_what_a_killed_replay_may_have_sent(failures, console):
+    """The next replay looks for it in the topic; until then nobody sends it a second time."""
+    failures.database.run(
+        "WITH run AS (INSERT INTO winnow.dead_letter_replay (stream_id, actor, selection, begin_offsets) "
+        "SELECT stream_id, 'gone', 'all', '{}' FROM winnow.stream RETURNING replay_id) "
+        "INSERT INTO winnow.dead_letter_action (stream_id, partition, message_offset, action, actor, acted_at, replay_id) "
+        "SELECT stream_id, partition, message_offset, 'retry', 'gone', now() - interval '1 hour', replay_id "
+        "FROM winnow.dead_letter, run WHERE message_offset = 1")
+    ends = failures.broker.end_offsets(failures.topic)
+    doubtful = item(console, 0, 1)
+    assert doubtful["state"] == "open"
+    for action, body in (("retry", {}), ("retry", {"value": MENDED}), ("discard", {"note": "n"})):
+        answer = act(console, doubtful, action, body)
+        assert answer.status == 409 and "run that again, it looks in the topic first" in answer.json["detail"], answer
+    assert act(console, doubtful, "undo").status == 409
+    assert failures.broker.end_offsets(failures.topic) == ends
+    group = {"reason": "amount_invalid", "client_id": "client_A"}
+    assert console.post("/api/v1/failed/retry", group).json == {"retried": 1, "failed": 0, "remaining": 0}
+    assert console.post("/api/v1/failed/discard", {**group, "note": "n"}).json["discarded"] == 0
+    with failures.pool():
+        assert pool.run("dlq", "replay", "--yes", "--even-rejected", settings=failures.settings).exit_code in (0, 1)
+    assert [action["sent_to"] is not None for action in item(console, 0, 1)["history"]] == [False, True]
 
 
 def test_what_is_told_of_a_retry_stays(failures, console):

@@ -198,8 +198,11 @@ def test_what_is_no_http(console, text):
 @pytest.mark.parametrize("text, header", [
     (b"GET /livez HTTP/1.1\r\n\r\n", "Host"), (LIVEZ + b"Host: localhost\r\n\r\n", "Host"),
     (SUBMIT + b"Content-Length: 2\r\ncontent-length: 3\r\n\r\n{}", "Content-Length"),
-    (SUBMIT + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "Content-Length")],
-    ids=["no host", "two hosts", "two lengths", "two framings"])
+    (SUBMIT + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "Content-Length"),
+    (SUBMIT + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "Transfer-Encoding"),
+    (SUBMIT + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "Transfer-Encoding"),
+    (LIVEZ + b"Content-Length : 48\r\n\r\n" + LIVEZ + b"\r\n", "a header")],
+    ids=["no host", "two hosts", "two lengths", "two framings", "two codings", "other coding", "space"])
 def test_a_request_that_others_may_read_otherwise(console, text, header):
     """A proxy may see another host in it, or another end."""
     answer, closed = ends(console, text)

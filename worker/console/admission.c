@@ -174,8 +174,8 @@ static bool refuse_header(struct call *call, const char *name, const char *found
     return false;
 }
 
-/* Where a proxy in front may see another host, or another end of the body, than is seen here (RFC 9112, 3.2
- * and 6.3). */
+/* Where a proxy in front may see another host, or another end of the body, than is seen here (RFC 9112, 3.2,
+ * 5.1 and 6.3). */
 static bool check_framing(struct call *call)
 {
     if (call->hosts == 0 && call->needs_host)
@@ -185,6 +185,12 @@ static bool check_framing(struct call *call)
         return refuse_header(call, "Content-Length", "several", "one Content-Length header");
     if (call->lengths > 0 && call->codings > 0)
         return refuse_header(call, "Content-Length", "Content-Length and Transfer-Encoding", "one of both");
+    if (call->codings > 1) return refuse_header(call, "Transfer-Encoding", "several", "one: chunked");
+    if (call->unknown_codings > 0)
+        return refuse_header(call, "Transfer-Encoding", "another coding", "chunked alone");
+    if (call->spaced_names > 0)
+        return refuse_header(call, "a header", "a space in its name",
+                             "a name with the colon right behind it");
     return true;
 }
 

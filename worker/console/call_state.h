@@ -39,6 +39,8 @@ struct call {
     unsigned hosts;                   /* how many headers of that name there are: Host, */
     unsigned lengths;                 /* Content-Length, */
     unsigned codings;                 /* Transfer-Encoding */
+    unsigned unknown_codings;         /* of these, other than "chunked" */
+    unsigned spaced_names;            /* and how many have a space in their names */
     bool needs_host;                  /* HTTP/1.1 */
     const struct route *route;
     char *captures[ROUTE_CAPTURES_MAX]; /* owned, decoded */

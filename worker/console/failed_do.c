@@ -34,12 +34,22 @@
 /* ---- what is written down --------------------------------------------------------------------------------
  */
 
+static const char *advice_about(const char *action, const char *state)
+{
+    if (strcmp(action, "undo") == 0) return ": only a discarded one can be taken back";
+    if (strcmp(state, "discarded") == 0) return "; undo the discard first";
+    if (strcmp(state, "in doubt") == 0)
+        return ": winnow dlq replay is sending it, or was stopped while it did; run that again, it looks in "
+               "the "
+               "topic first";
+    return "";
+}
+
 static bool refuse_state(struct call *call, const char *action, const char *state)
 {
-    char detail[160];
-    const char *advice = strcmp(state, "discarded") == 0 ? "; undo the discard first" : "";
+    char detail[240];
     (void)snprintf(detail, sizeof detail, "the failure is %s, so that %s is not possible%s", state, action,
-                   strcmp(action, "undo") == 0 ? ": only a discarded one can be taken back" : advice);
+                   advice_about(action, state));
     call_refuse(call, &(struct refusal){.problem = PROBLEM_CONFLICT, .detail = detail});
     return false;
 }

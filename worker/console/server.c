@@ -239,11 +239,13 @@ static enum MHD_Result count_header(void *context, enum MHD_ValueKind kind, cons
                                     const char *value)
 {
     (void)kind;
-    (void)value;
     struct call *call = context;
     call->hosts += strcasecmp(name, "Host") == 0;
     call->lengths += strcasecmp(name, "Content-Length") == 0;
-    call->codings += strcasecmp(name, "Transfer-Encoding") == 0;
+    const bool is_coding = strcasecmp(name, "Transfer-Encoding") == 0;
+    call->codings += is_coding;
+    call->unknown_codings += is_coding && (value == NULL || strcasecmp(value, "chunked") != 0);
+    call->spaced_names += name[strcspn(name, " \t")] != '\0';
     return MHD_YES;
 }
 
@@ -289,6 +291,7 @@ static void take_body(struct server *server, struct call *call, const char *data
 static bool is_worth_reading(const struct call *call)
 {
     const char *length = call_header(call, "Content-Length");
+    if (call->unknown_codings > 0) return false; /* nobody knows where it ends */
     return length == NULL || strtoull(length, NULL, 10) <= PASSED_OVER_MAX;
 }
 
