@@ -319,8 +319,10 @@ clean: ## remove build/
 	rm -rf build
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z][a-z -]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | \
-	 sed 's/make unit golden property replay sim broker cli dlq packaging/make unit golden …/'
+	@awk -F ':.*## ' '/^[a-z][a-z -]*:.*## / { sub(/^unit golden .*/, "unit golden …", $$1); \
+	 line = sprintf("  make %-12s", $$1); count = split($$2, words, " "); \
+	 for (i = 1; i <= count; i++) { if (length(line words[i]) > 78) { print line; line = sprintf("%19s", "") } \
+	 line = line " " words[i] } print line }' $(MAKEFILE_LIST)
 
 ifeq ($(filter clean help format deps,$(MAKECMDGOALS)),)
 ifneq ($(strip $(LINKED_SOURCES)),)

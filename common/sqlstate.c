@@ -33,9 +33,9 @@ static const struct rule rules[] = {
     {"58P02", STATUS_FATAL, NULL},
     {"23514", STATUS_STOP, "no partition of the table takes the row: run `winnow migrate`"},
     {"42501", STATUS_STOP,
-     "grant winnow_worker to the user that a pool connects as, winnow_analyst to one that only looks; the "
-     "user of "
-     "`winnow migrate` owns the schema and may create in the database"},
+     "grant winnow_worker to the user that a pool connects as, winnow_operator to one that moves, drops or "
+     "mends, winnow_analyst to one that only looks; the user of `winnow migrate` owns the schema and may "
+     "create in the database"},
     {"42P01", STATUS_STOP, "a table is missing: run `winnow migrate`"},
     {"42", STATUS_STOP, "the schema is not the one this winnow knows: run `winnow migrate status`"},
     {"28", STATUS_STOP, "check user and password (-d, PGUSER, PGPASSFILE) and the server's pg_hba.conf"},

@@ -26,13 +26,23 @@ bool letter_run_begin(struct database *database, const struct letter_scope *scop
     add_ends(&array, ends, count);
     letter_query_begin(&query, scope,
                        "INSERT INTO winnow.dead_letter_replay (stream_id, actor, selection, begin_offsets) "
-                       "SELECT " SQL_STREAM);
+                       "SELECT stream_id");
     letter_query_add_value(&query, ", ", actor, "::text");
     letter_query_add_value(&query, ", ", selection, "::text");
-    letter_query_add_value(&query, ", ", array.data, "::int8[] RETURNING replay_id, token");
+    letter_query_add_value(&query, ", ", array.data,
+                           "::int8[] FROM winnow.stream WHERE stream_id = " SQL_STREAM
+                           " RETURNING replay_id, token");
     bool done = letter_query_run(database, &query, &rows, ret_fault);
     buffer_done(&array);
     if (!done) return false;
+    if (rows_count(rows) == 0) {
+        rows_free(rows);
+        fault_set(ret_fault, STATUS_STOP, LETTER_SITE,
+                  "nothing has been read yet by group %s from topic %s: is a pool running, and are the names "
+                  "right?",
+                  scope->group, scope->topic);
+        return false;
+    }
     ret_run->replay_id = rows_int(rows, 0, 0);
     (void)snprintf(ret_run->token, sizeof ret_run->token, "%s", rows_text(rows, 0, 1));
     rows_free(rows);

@@ -69,3 +69,9 @@ def test_views_and_functions_exist():
     schema = "".join(path.read_text() for path in (ROOT / "migrations").glob("*.up.sql"))
     for name in set(re.findall(r"\b(?:analytics|winnow)\.(?!(?:conf|service|env)\b)[a-z_]+\b", README)):
         assert name in schema, name
+
+
+def test_make_help_fits_a_terminal():
+    shown = subprocess.run(["make", "-s", "-C", ROOT, "help"], capture_output=True, text=True, check=True).stdout
+    assert max(map(len, shown.splitlines())) <= 80, shown
+    assert {"demo", "test", "install", "deb"} <= set(re.findall(r"^  make ([a-z-]+) ", shown, re.M)), shown

@@ -296,4 +296,4 @@ def test_an_address_in_use(console, loopback):
     done = subprocess.run([BINARY, "console", "--listen", f"127.0.0.1:{console.port}"], env=environment(loopback),
                           capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 78
-    assert "Address already in use" in done.stderr
+    assert "Address already in use; choose another with --listen" in done.stderr

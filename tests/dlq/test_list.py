@@ -14,6 +14,7 @@ import pytest
 from winnow_test import letters, pool
 from winnow_test.poll import wait_until
 from winnow_test.produce import Message
+from winnow_test.terminal import Terminal
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"
 
@@ -339,3 +340,15 @@ def test_hostile_content_reaches_no_terminal(bench, client):
                       *(("show", "--json", name) for name in names)):
         lines = bench.dlq(*arguments).out.splitlines()
         assert lines and all(json.loads(line) for line in lines), arguments
+
+
+@pytest.mark.parametrize("key, code", [("C-c", 75), ("Enter", 1)])
+def test_a_question_can_be_left(bench, client, key, code):
+    names = bench.fail(client, 2)
+    argv = [pool.BINARY, "dlq", "discard", "--client", client, "--note", "x"]
+    with Terminal(argv, bench.environment()) as terminal:
+        terminal.wait_for("Discard 2 dead letters of events? [y/N]")
+        terminal.press(key)
+        assert terminal.wait_until_ended() == code
+        assert "winnow dlq discard: nothing was done" in terminal.screen()
+    assert bench.states(names) == ["open", "open"]

@@ -348,6 +348,13 @@ def test_brokers_down(bench, client):
     assert "winnow dlq replay: " in result.error and bench.actions([name]) == []
 
 
+def test_of_a_stream_that_nobody_has_read(bench):
+    result = bench.dlq("replay", group="nobody")
+    assert result.exit_code == 78
+    assert ("nothing has been read yet by group nobody from topic events: is a pool running, and are the names right?"
+            in result.error), result
+
+
 def test_kafka_refuses_one(bench, client):
     (name,) = bench.fail(client, valid_later=True)
     letters.wait_until_published(bench.database)  # so that nobody else sends

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "console/rows_json.h"
 #include "dead_letter_batch.h"
 #include "exit_code.h"
@@ -90,7 +91,6 @@ const char *dlq_actor(const char *asked)
 
 bool dlq_confirm(const char *command, const char *question, bool yes, int *ret_exit_code)
 {
-    char answer[16] = "";
     if (yes) return true;
     if (isatty(STDIN_FILENO) == 0) {
         (void)fprintf(stderr, "winnow %s: %s Nobody can be asked here: add --yes, or look first with %s\n",
@@ -99,10 +99,8 @@ bool dlq_confirm(const char *command, const char *question, bool yes, int *ret_e
         *ret_exit_code = EXIT_BAD_USAGE;
         return false;
     }
-    (void)fprintf(stderr, "%s [y/N] ", question);
-    if (fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y')) return true;
+    if (ask_yes(stderr, question, ret_exit_code)) return true;
     (void)fprintf(stderr, "winnow %s: nothing was done\n", command);
-    *ret_exit_code = EXIT_FINDING;
     return false;
 }
 

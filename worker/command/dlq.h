@@ -95,7 +95,7 @@ int dlq_complain(const char *command, const struct fault *fault);
 const char *dlq_actor(const char *asked);
 
 /* Asks on the terminal. Without one, `yes` must have been given: false after telling so, with EXIT_BAD_USAGE;
- * when the answer is no, with EXIT_FINDING. */
+ * as ask_yes() when the answer is no, or Ctrl-C. */
 MUST_CHECK bool dlq_confirm(const char *command, const char *question, bool yes, int *ret_exit_code);
 
 /* ---- words -----------------------------------------------------------------------------------------------

@@ -36,8 +36,8 @@ static const char *age_text;
 static const struct command_option options[] = {
     {0, "json", NULL, "print one object of JSON", &json_asked},
     {0, "strict", NULL, "exit code 1 for warnings too", &strict_asked},
-    {0, "timeout", "SECONDS", "how long a check may wait for an answer; 5", &timeout_text},
-    {0, "transaction-age", "SECONDS", "how long a transaction may be open; 300", &age_text},
+    {0, "timeout", "SECONDS", "how long a check may wait for an answer [5]", &timeout_text},
+    {0, "transaction-age", "SECONDS", "how long a transaction may be open [300]", &age_text},
     {0},
 };
 

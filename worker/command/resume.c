@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "command.h"
 #include "command/steer.h"
 #include "exit_code.h"
@@ -101,17 +102,15 @@ static int wish(struct steer *steer, bool named, int64_t offset)
 }
 
 /* Only a person can be asked. */
-static bool agrees(void)
+static bool agrees(int *ret_exit_code)
 {
-    char answer[16];
+    *ret_exit_code = EXIT_FINDING;
     if (yes_asked != NULL) return true;
     if (isatty(STDIN_FILENO) == 0) {
         (void)printf("Nothing was changed: add --yes to do it.\n");
         return false;
     }
-    (void)printf("Go on? [y/N] ");
-    (void)fflush(stdout);
-    const bool yes = fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+    const bool yes = ask_yes(stdout, "Go on?", ret_exit_code);
     if (!yes) (void)printf("Nothing was changed.\n");
     return yes;
 }
@@ -121,7 +120,7 @@ static int carry_out(struct steer *steer)
     int exit_code = steer_plan(steer);
     if (exit_code != EXIT_DRAINED || !steer_has_work(steer)) return exit_code;
     steer_print(steer, false);
-    if (!agrees()) return EXIT_FINDING;
+    if (!agrees(&exit_code)) return exit_code;
     exit_code = steer_execute(steer);
     if (exit_code == EXIT_DRAINED) (void)printf("Done: a worker that has them goes on at once.\n");
     return exit_code;

@@ -29,7 +29,7 @@ static const char *drain_text;
 static const struct command_option options[] = {
     {0, "json", NULL, "print one object of JSON; one a line with --watch", &json_asked},
     {0, "watch", NULL, "look again and again, until q or Ctrl-C", &watch_asked},
-    {0, "every", "SECONDS", "how often --watch looks; 2", &every_text},
+    {0, "every", "SECONDS", "how often --watch looks [2]", &every_text},
     {0, "wait-drained", "SECONDS",
      "wait until nothing waits in the topic; exit code 75 when it is not so by then", &drain_text},
     {0},

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command/dlq.h"
 #include "counted.h"
 #include "exit_code.h"
 #include "reject.h"
@@ -231,7 +232,7 @@ static const char *actor(char ret_actor[ACTOR_SIZE])
     char host[64] = "";
     const char *user = getenv("SUDO_USER");
     if (user == NULL || user[0] == '\0') user = getenv("USER");
-    if (user == NULL || user[0] == '\0') user = "somebody";
+    if (user == NULL || user[0] == '\0') user = dlq_actor(NULL);
     (void)gethostname(host, sizeof(host) - 1);
     (void)snprintf(ret_actor, ACTOR_SIZE, "%.40s@%s", user, host);
     return ret_actor;

@@ -417,8 +417,9 @@ bool server_open(struct console *console, const struct listen_address *address, 
 {
     int fd = listen_address_open(address, BACKLOG);
     if (fd < 0) {
-        fault_set(ret_fault, STATUS_STOP, "listen", "cannot listen on %s port %u: %s", address->host,
-                  (unsigned)address->port, strerror(errno));
+        fault_set(ret_fault, STATUS_STOP, "listen",
+                  "cannot listen on %s port %u: %s; choose another with --listen, or port 0 for any free one",
+                  address->host, (unsigned)address->port, strerror(errno));
         return false;
     }
     struct server *server = calloc(1, sizeof *server);
