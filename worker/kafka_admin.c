@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "kafka_client.h"
+#include "kafka_properties.h"
 
 #define SLICE_MS    200
 #define PATIENCE_MS 1000 /* with a broker that cannot be reached: a second address of its name may do */
@@ -18,15 +19,6 @@ struct kafka_admin {
     const char *client_id; /* how members of ours call themselves */
 };
 
-static const char *client_id_of(const struct settings *settings)
-{
-    const char *id = "winnow";
-    for (size_t i = 0; i < settings->kafka_count; i++) {
-        if (strcmp(settings->kafka[i].name, "client.id") == 0) id = settings->kafka[i].value;
-    }
-    return id;
-}
-
 bool kafka_admin_open(const struct settings *settings, struct kafka_admin **ret_admin,
                       struct fault *ret_fault)
 {
@@ -35,7 +27,8 @@ bool kafka_admin_open(const struct settings *settings, struct kafka_admin **ret_
     struct kafka_admin *admin = calloc(1, sizeof *admin);
     if (admin == NULL) abort();
     admin->client = client;
-    admin->client_id = client_id_of(settings);
+    const char *id = kafka_property_value(settings, "client.id");
+    admin->client_id = id != NULL ? id : "winnow";
     *ret_admin = admin;
     return true;
 }
@@ -118,6 +111,30 @@ bool kafka_fault_is_denial(const struct fault *fault)
            fault->code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
 }
 
+/* A broker that has just begun does not know yet what it leads, and a coordinator reads its groups first. */
+static bool is_not_ready(const struct fault *fault)
+{
+    return fault->code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+           fault->code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           fault->code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
+           fault->code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+           fault->code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+}
+
+/* After a question that failed: waits a moment, and tells whether to ask again. */
+static bool may_ask_again(struct kafka_admin *admin, const struct fault *fault, int64_t deadline_ms)
+{
+    if (!is_not_ready(fault) || clock_now_ms() + SLICE_MS >= deadline_ms) return false;
+    (void)rd_kafka_poll(admin->client, SLICE_MS);
+    return true;
+}
+
+static int left_until(int64_t deadline_ms)
+{
+    int64_t left_ms = deadline_ms - clock_now_ms();
+    return left_ms < 1 ? 1 : (int)left_ms;
+}
+
 /* ---- topics ------------------------------------------------------------------------------------------- */
 
 static void view_partition(struct kafka_topic_view *view, const struct rd_kafka_metadata_partition *partition)
@@ -151,7 +168,13 @@ bool kafka_admin_topic(struct kafka_admin *admin, const char *topic, int timeout
 bool kafka_admin_range(struct kafka_admin *admin, const char *topic, int32_t partition, int timeout_ms,
                        int64_t *ret_low, int64_t *ret_high, struct fault *ret_fault)
 {
-    return kafka_watermarks(admin->client, topic, partition, timeout_ms, ret_low, ret_high, ret_fault);
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    do {
+        if (kafka_watermarks(admin->client, topic, partition, left_until(deadline_ms), ret_low, ret_high,
+                             ret_fault))
+            return true;
+    } while (may_ask_again(admin, ret_fault, deadline_ms));
+    return false;
 }
 
 /* ---- answers to the operator's requests --------------------------------------------------------------- */
@@ -325,25 +348,15 @@ static bool ask_group(struct kafka_admin *admin, const char *group, int timeout_
     return told;
 }
 
-/* A coordinator that has just been chosen reads its groups first. */
-static bool is_not_ready(const struct fault *fault)
-{
-    return fault->code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
-           fault->code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
-           fault->code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
-}
-
 bool kafka_admin_group(struct kafka_admin *admin, const char *group, int timeout_ms,
                        struct kafka_group_view *ret_view, struct fault *ret_fault)
 {
     int64_t deadline_ms = clock_now_ms() + timeout_ms;
     if (!knows_groups(admin, group, ret_fault)) return false;
-    for (;;) {
-        int64_t left_ms = deadline_ms - clock_now_ms();
-        if (ask_group(admin, group, left_ms < 1 ? 1 : (int)left_ms, ret_view, ret_fault)) return true;
-        if (!is_not_ready(ret_fault) || clock_now_ms() + SLICE_MS >= deadline_ms) return false;
-        (void)rd_kafka_poll(admin->client, SLICE_MS);
-    }
+    do {
+        if (ask_group(admin, group, left_until(deadline_ms), ret_view, ret_fault)) return true;
+    } while (may_ask_again(admin, ret_fault, deadline_ms));
+    return false;
 }
 
 bool kafka_admin_members(struct kafka_admin *admin, const char *group, int timeout_ms, int64_t *ret_ours)

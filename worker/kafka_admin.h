@@ -1,5 +1,5 @@
-/* What brokers tell an operator: who they are, how topics are set, who is in a group. Joins no group, and but
- * for a group's offsets (kafka_admin_commit()) writes nothing. */
+/* What brokers tell an operator: who they are, how topics are set, who is in a group. Joins no group, and
+ * changes nothing but a group's offsets (kafka_admin_commit(), kafka_admin_forget_group()). */
 #ifndef WINNOW_KAFKA_ADMIN_H
 #define WINNOW_KAFKA_ADMIN_H
 
@@ -78,8 +78,7 @@ MUST_CHECK bool kafka_admin_group(struct kafka_admin *admin, const char *group, 
 MUST_CHECK bool kafka_admin_members(struct kafka_admin *admin, const char *group, int timeout_ms,
                                     int64_t *ret_ours);
 
-/* Commits an offset for a group that nobody is in: the one thing here that writes. STATUS_STOP when it is not
- * ours to do. */
+/* Commits an offset for a group that nobody is in. STATUS_STOP when it is not ours to do. */
 MUST_CHECK bool kafka_admin_commit(struct kafka_admin *admin, const char *group, const char *topic,
                                    int32_t partition, int64_t offset, int timeout_ms,
                                    struct fault *ret_fault);

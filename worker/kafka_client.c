@@ -223,7 +223,10 @@ static bool open_ungrouped(const struct settings *settings, const char *isolatio
     char text[256];
     ungrouped.group = NULL;
     if (!kafka_conf_new(&ungrouped, KAFKA_CONSUMER, &conf, ret_fault)) return false;
-    if (!set_property(conf, "isolation.level", isolation, ret_fault)) {
+    /* Who goes from one partition to the next would wait for a broker that still waits for more of the last.
+     */
+    if (!set_property(conf, "isolation.level", isolation, ret_fault) ||
+        !set_property(conf, "fetch.wait.max.ms", "20", ret_fault)) {
         rd_kafka_conf_destroy(conf);
         return false;
     }

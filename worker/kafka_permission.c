@@ -11,6 +11,7 @@
 
 #define SLICE_MS      100
 #define STATISTICS_MS "100"
+#define QUEUE_KBYTES  "32768" /* more than KAFKA_OVERSIZE_MAX */
 
 struct attempt {
     bool id_given;
@@ -65,7 +66,7 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
     attempt->outcome = message->err;
 }
 
-/* Compression could make the message fit. */
+/* Compression could make the message fit. What the user has set for many messages does not suit this one. */
 static bool prepare(rd_kafka_conf_t *conf, int64_t limit, int timeout_ms, struct fault *ret_fault)
 {
     char size[32];
@@ -75,6 +76,8 @@ static bool prepare(rd_kafka_conf_t *conf, int64_t limit, int timeout_ms, struct
     (void)snprintf(timeout, sizeof timeout, "%d", timeout_ms);
     const char *const properties[][2] = {{"compression.type", "none"},
                                          {"message.max.bytes", size},
+                                         {"queue.buffering.max.kbytes", QUEUE_KBYTES},
+                                         {"linger.ms", "0"},
                                          {"message.timeout.ms", timeout},
                                          {"statistics.interval.ms", STATISTICS_MS}};
     for (size_t i = 0; i < ARRAY_COUNT(properties); i++) {

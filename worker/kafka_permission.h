@@ -13,8 +13,9 @@
 #define KAFKA_OVERSIZE_MAX (INT64_C(16) << 20)
 
 /* Sends one message that is larger than `limit`, the topic's max.message.bytes: a broker looks first whether
- * we may write, then at the size, so that it is refused either way, and how tells whether we may. Nothing is
- * written. True when only its size was in the way.
+ * we may write, then at the size, so that it is refused either way, and how tells whether we may. True when
+ * only its size was in the way. Nothing is written; should the limit have been raised since it was told, so
+ * that the brokers take the message, that is a fault which says so (STATUS_REJECT).
  *
  * With a limit below 0 (not known) or above KAFKA_OVERSIZE_MAX no message is sent. True then when the brokers
  * give us the id that an idempotent producer needs: they do to whoever may write to any topic at all. */

@@ -99,11 +99,17 @@ bool kafka_property_is_secret(const char *name)
     return false;
 }
 
+const char *kafka_property_value(const struct settings *settings, const char *name)
+{
+    for (size_t i = 0; i < settings->kafka_count; i++) {
+        if (strcmp(settings->kafka[i].name, name) == 0) return settings->kafka[i].value;
+    }
+    return NULL;
+}
+
 int64_t kafka_session_timeout_ms(const struct settings *settings)
 {
-    const char *value = KAFKA_SESSION_TIMEOUT_MS_DEFAULT;
-    for (size_t i = 0; i < settings->kafka_count; i++) {
-        if (strcmp(settings->kafka[i].name, "session.timeout.ms") == 0) value = settings->kafka[i].value;
-    }
-    return strtoll(value, NULL, 10); /* what is no number is refused when a worker starts */
+    const char *value = kafka_property_value(settings, "session.timeout.ms");
+    /* what is no number is refused when a worker starts */
+    return strtoll(value != NULL ? value : KAFKA_SESSION_TIMEOUT_MS_DEFAULT, NULL, 10);
 }

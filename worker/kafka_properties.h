@@ -14,6 +14,9 @@
 /* Whether librdkafka takes all properties of the settings, without connecting; STATUS_STOP when not. */
 MUST_CHECK bool kafka_check_properties(const struct settings *settings, struct fault *ret_fault);
 
+/* Of the settings; NULL when it is not given. Borrowed. */
+const char *kafka_property_value(const struct settings *settings, const char *name);
+
 /* How long the group waits for a member that died: session.timeout.ms of the settings, in ms. */
 int64_t kafka_session_timeout_ms(const struct settings *settings);
 

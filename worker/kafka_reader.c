@@ -111,6 +111,13 @@ bool kafka_reader_read(struct kafka_reader *reader, int32_t partition, int64_t o
     return judge(&reading, offset, ret_fault);
 }
 
+bool kafka_reader_range(struct kafka_reader *reader, int32_t partition, int timeout_ms, int64_t *ret_low,
+                        int64_t *ret_high, struct fault *ret_fault)
+{
+    return kafka_watermarks(reader->client, rd_kafka_topic_name(reader->topic), partition, timeout_ms,
+                            ret_low, ret_high, ret_fault);
+}
+
 /* Until the message in front of `end`, or the end that the client tells: a transaction's marker may stand
  * last. */
 static bool look_up_to(struct kafka_reader *searcher, int32_t partition, int64_t end, int timeout_ms,
@@ -143,9 +150,7 @@ bool kafka_searcher_look(struct kafka_reader *searcher, int32_t partition, int64
 {
     int64_t low = 0;
     int64_t high = 0;
-    if (!kafka_watermarks(searcher->client, rd_kafka_topic_name(searcher->topic), partition, timeout_ms, &low,
-                          &high, ret_fault))
-        return false;
+    if (!kafka_reader_range(searcher, partition, timeout_ms, &low, &high, ret_fault)) return false;
     if (offset < low) offset = low;
     if (offset >= high) return true;
     if (rd_kafka_consume_start(searcher->topic, partition, offset) != 0) {

@@ -30,6 +30,10 @@ MUST_CHECK bool kafka_reader_read(struct kafka_reader *reader, int32_t partition
 MUST_CHECK bool kafka_searcher_open(const struct settings *settings, struct kafka_reader **ret_reader,
                                     struct fault *ret_fault);
 
+/* Where the partition begins and ends for this reader: for one that searches, with what is not committed. */
+MUST_CHECK bool kafka_reader_range(struct kafka_reader *reader, int32_t partition, int timeout_ms,
+                                   int64_t *ret_low, int64_t *ret_high, struct fault *ret_fault);
+
 /* Gives the messages from `offset` on to `take`, until that says false or the log ends where it ended when
  * the search began. An offset that the log does not hold any more counts as its beginning. STATUS_RETRY when
  * the brokers are silent for timeout_ms, STATUS_STOP when the partition is not there. */

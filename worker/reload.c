@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "exit_code.h"
+#include "kafka_properties.h"
 #include "settings_load.h"
 
 #define PATH_SIZE 48
@@ -132,20 +133,12 @@ static void add_change(struct buffer *list, const struct setting *setting, const
     setting_print(setting, after, list);
 }
 
-static const char *find_property(const struct settings *settings, const char *name)
-{
-    for (size_t i = 0; i < settings->kafka_count; i++) {
-        if (strcmp(settings->kafka[i].name, name) == 0) return settings->kafka[i].value;
-    }
-    return NULL;
-}
-
 /* Properties of one that are not the same in the other; `both` names those that both have, too. */
 static void add_properties(struct buffer *list, const struct settings *one, const struct settings *other,
                            bool both)
 {
     for (size_t i = 0; i < one->kafka_count; i++) {
-        const char *value = find_property(other, one->kafka[i].name);
+        const char *value = kafka_property_value(other, one->kafka[i].name);
         if (value != NULL && (!both || strcmp(value, one->kafka[i].value) == 0)) continue;
         setting_add(list, "%s%s", list->size > 0 ? ", " : "", one->kafka[i].name);
     }

@@ -76,6 +76,16 @@ void signals_reset(void)
     if (sigprocmask(SIG_SETMASK, &mask_before, NULL) != 0) abort();
 }
 
+void signals_end_at_once(bool at_once)
+{
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGQUIT);
+    if (pthread_sigmask(at_once ? SIG_UNBLOCK : SIG_BLOCK, &mask, NULL) != 0) abort();
+}
+
 void signals_supervised(void)
 {
     supervisor_pid = getppid();

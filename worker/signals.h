@@ -16,6 +16,10 @@ void signals_init(bool children);
 /* Undoes it in a forked child before exec. */
 void signals_reset(void);
 
+/* Whether TERM, INT and QUIT end this process at once, as they do by default, or wait to be read. For one
+ * that looks only: what is true of its thread is true of those it makes. */
+void signals_end_at_once(bool at_once);
+
 /* Call after signals_init() in a process that a pool started. While that parent lives, a second TERM or INT
  * does not end the process at once: Ctrl-C, or an init system that signals every process of a service,
  * reaches pool and workers alike, and the pool forwards it too. The pool ends workers at once by KILL. */

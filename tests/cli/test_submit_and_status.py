@@ -209,7 +209,7 @@ def test_a_pipe_with_a_name_is_waited_for(broker, topic, tmp_path):
                                for fd in os.listdir(f"/proc/{process.pid}/fd")), 20, "it has opened the pipe")
         process.send_signal(signal.SIGTERM)
         out, error = process.communicate(timeout=20)
-    assert process.returncode == 75 and out == "" or out.startswith("sent 0,"), (out, error)
+    assert process.returncode == 75 and (out == "" or out.startswith("sent 0,")), (out, error)
 
 
 # ---- status ----

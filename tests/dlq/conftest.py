@@ -89,8 +89,8 @@ class Bench:
         wait_until(lambda: count() == 0, 20, "the sessions have ended")
 
     def in_doubt(self):
-        """(partition, offset) of the letters of which it is not known whether they were sent."""
-        return self.database.rows("SELECT partition, message_offset FROM winnow.dead_letter_retry WHERE outcome = 'in_doubt'")
+        """The actions of which it is not known whether they sent their letter."""
+        return self.database.rows("SELECT action_id FROM winnow.dead_letter_retry WHERE outcome = 'in_doubt'")
 
     def actions(self, ids):
         return self.database.rows(

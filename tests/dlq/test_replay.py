@@ -243,8 +243,8 @@ ONCE_EACH = ("replay", "--yes", "--even-rejected", "--max-attempts", "1")
 
 def kill_in_the_middle(bench, client, between):
     """Starts a replay and kills it when it has taken letters, and `between` has happened. Returns the letters in doubt."""
-    run = bench.start(*ONCE_EACH, "--client", client, "--rate", "150/s", "--wait", "0")
     known = set(bench.in_doubt())
+    run = bench.start(*ONCE_EACH, "--client", client, "--rate", "150/s", "--wait", "0")
     wait_until(lambda: run.poll() is not None or set(bench.in_doubt()) - known, 20, "it has taken some", interval_s=0)
     between()
     assert run.poll() is None, run.communicate()[0]

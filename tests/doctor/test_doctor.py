@@ -1,10 +1,13 @@
 """Each fault in turn: what winnow doctor says of it, and that its mend, carried out as it is printed, mends it."""
 
 import re
+import signal
+import socket
 import subprocess
+import time
 
 import pytest
-from winnow_test import shim
+from winnow_test import pool, shim
 from winnow_test.devbroker import DevBroker
 from winnow_test.process import ROOT
 
@@ -65,12 +68,22 @@ def test_clock_of_the_broker_is_off(patient, broker_shift):
         set_clock(broker_shift, 0)
 
 
+def test_group_of_its_own_that_stays(patient, tmp_path):
+    patient.environment["LD_PRELOAD"] = str(shim.build(tmp_path, "delete_shim"))
+    report = patient.doctor()
+    assert report.bad() == ["broker-clock"] and groups(patient) == [f"g-{patient.name}.doctor"]
+    assert f"group g-{patient.name}.doctor, with one offset, is left behind: " in report["broker-clock"]["found"]
+    del patient.environment["LD_PRELOAD"]
+    patient.shell(report["broker-clock"]["mend"])
+    assert groups(patient) == []
+
+
 def test_broker_that_does_not_know_the_questions(patient):
     """librdkafka 2.0.2 would end the process for a question about a group that its coordinator does not know."""
     with DevBroker(topics={"t": 4}) as broker:
         patient.set(brokers=broker.brokers, topic="t")
         report = patient.doctor("--timeout", "1")
-    assert report.bad() == ["cluster"] or report.bad() == []
+    assert report.bad() == []
     assert [report[name]["verdict"] for name in ("topic-settings", "group", "broker-clock", "dead-letter-settings")] == ["skip"] * 4
     assert "idempotently" in report["write-permission"]["found"] and report["retention"]["verdict"] == "ok"
 
@@ -99,3 +112,18 @@ def test_library_that_aborts_is_told(patient, tmp_path):
     assert ended.returncode == 75
     assert "\nok    topic " in ended.stdout
     assert "ended by signal 6 (Aborted)" in ended.stderr and "try again" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_ends_it(number):
+    """Also while a broker takes connections and says nothing, and only the process that the shell knows is told."""
+    with socket.create_server(("127.0.0.1", 0), backlog=20) as silent:
+        command = [pool.BINARY, "doctor", "-t", "t", "-b", f"127.0.0.1:{silent.getsockname()[1]}", "--timeout", "60"]
+        with subprocess.Popen(command, env=pool.environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as doctor:
+            assert [doctor.stdout.readline()[6:19] for _ in range(2)] == ["configuration", "libraries    "]
+            begin = time.monotonic()
+            doctor.send_signal(number)
+            out, error = doctor.communicate(timeout=60)
+    assert time.monotonic() - begin < 5
+    assert doctor.returncode == 75 and error == "winnow doctor: stopped before its end\n"
+    assert out == ""

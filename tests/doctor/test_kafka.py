@@ -105,6 +105,13 @@ def test_may_write_to_another_topic_only(patient):
     assert ends(patient) == before
 
 
+def test_permission_to_write_whatever_a_producer_is_set_to(patient):
+    topic = f"{patient.name}.dlq"
+    patient.kafka.alter_topic(topic, {"max.message.bytes": "4194304", "message.timestamp.type": "LogAppendTime"})
+    report = patient.doctor("-X", "queue.buffering.max.kbytes=1024", "-X", "linger.ms=10000")
+    assert report["write-permission"]["found"] == f"may write to topic {topic}" and report.bad() == []
+
+
 def test_clock_of_the_broker_needs_permissions(patient):
     """Without them nothing is asked and nothing is written; the mend gives just these."""
     as_login(patient, "reader")

@@ -1,7 +1,10 @@
 """What winnow's own tables say is wrong with the work."""
 
 import subprocess
+import time
 
+from confluent_kafka import Producer
+from winnow_test.devbroker import DevBroker
 from winnow_test.poll import wait_until
 
 from clinic import make_partition, make_stream
@@ -55,3 +58,22 @@ def test_letters_that_nobody_publishes(patient):
     finally:
         pool.terminate()
         assert pool.wait(20) == 0
+
+
+def test_messages_wait_in_very_many_partitions(patient):
+    """How long they have waited is looked at for as long as a check may take, and it is told where it was not."""
+    with DevBroker(topics={"t": 600}) as broker:
+        producer = Producer({"bootstrap.servers": broker.brokers})
+        for partition in range(600):
+            producer.produce("t", b"{}", partition=partition)
+        producer.flush(20)
+        patient.set(brokers=broker.brokers, topic="t")
+        patient.database.run(
+            "WITH s AS (INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES (%s, 't', 'c') RETURNING stream_id)"
+            " INSERT INTO winnow.processing_log (stream_id, partition, start_offset, next_offset, epoch, owner, state)"
+            " SELECT stream_id, p, 0, 0, 1, 'h/1', 'running' FROM s, generate_series(0, 599) AS p", (f"g-{patient.name}",))
+        begin = time.monotonic()
+        found = patient.doctor("--timeout", "1")["retention"]["found"]
+    assert found.startswith("600 messages wait, the oldest for 0.0 h")
+    assert "more partitions were not looked at in time (--timeout)" in found
+    assert time.monotonic() - begin < 30

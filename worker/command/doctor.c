@@ -235,11 +235,17 @@ static int examine(const struct settings_load *load)
 static int wait_for(pid_t examiner)
 {
     int status = 0;
-    while (waitpid(examiner, &status, 0) < 0) {
-        if (errno != EINTR) return EXIT_TEMPORARY;
-        if (signals_stop_asked()) (void)kill(examiner, SIGTERM);
+    pid_t ended;
+    while ((ended = waitpid(examiner, &status, WNOHANG)) == 0) {
+        (void)!signals_wait(NULL, 0, -1);
+        if (signals_look_for_stop()) (void)kill(examiner, SIGTERM);
     }
+    if (ended < 0) return EXIT_TEMPORARY;
     if (WIFEXITED(status)) return WEXITSTATUS(status);
+    if (signals_look_for_stop()) {
+        (void)fprintf(stderr, "winnow doctor: stopped before its end\n");
+        return EXIT_TEMPORARY;
+    }
     (void)fprintf(
         stderr,
         "winnow doctor: the examination was ended by signal %d (%s). librdkafka 2.0.2 can abort after a "
@@ -257,6 +263,7 @@ static int examine_apart(const struct settings_load *load)
     if (examiner != 0) return examiner < 0 ? examine(load) : wait_for(examiner);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() != parent) _exit(EXIT_TEMPORARY);
     (void)setvbuf(stdout, NULL, _IOLBF, 0); /* what was found before an abort is told */
+    signals_end_at_once(true);              /* librdkafka's waits hear of no signal */
     return examine(load);
 }
 
@@ -265,7 +272,7 @@ int command_doctor(int argc, char **argv)
     struct settings_load load;
     int rest;
     int exit_code;
-    signals_init(false);
+    signals_init(true);
     if (!settings_load_read(&usage_doctor, argc, argv, &load, &rest, &exit_code)) return exit_code;
     if (rest < argc) {
         (void)fprintf(stderr, "winnow doctor: found %s after the options, expected nothing\n", argv[rest]);

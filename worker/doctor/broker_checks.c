@@ -7,6 +7,7 @@
 #include "counted.h"
 #include "doctor/examination.h"
 #include "doctor/mend.h"
+#include "kafka_properties.h"
 
 #define ADDRESS_SIZE  300
 #define PROBE_MS      1500
@@ -40,14 +41,6 @@ static bool next_address(const char **at, char ret_address[ADDRESS_SIZE])
 }
 
 /* ---- what stands in the way of a broker that is there -------------------------------------------------- */
-
-static const char *property(const struct settings *settings, const char *name, const char *fallback)
-{
-    for (size_t i = settings->kafka_count; i > 0; i--) {
-        if (strcmp(settings->kafka[i - 1].name, name) == 0) return settings->kafka[i - 1].value;
-    }
-    return fallback;
-}
 
 static bool is_refused_login(const struct fault *fault)
 {
@@ -92,9 +85,10 @@ static bool speaks(const struct settings *settings, const char *address, const c
 static const char *find_protocol(const struct settings *settings, const char *address)
 {
     static const char *const protocols[] = {"PLAINTEXT", "SASL_PLAINTEXT", "SSL", "SASL_SSL"};
-    const char *ours = property(settings, PROTOCOL, "PLAINTEXT");
+    const char *ours = kafka_property_value(settings, PROTOCOL);
     for (size_t i = 0; i < ARRAY_COUNT(protocols); i++) {
-        if (strcasecmp(protocols[i], ours) != 0 && speaks(settings, address, protocols[i]))
+        if (strcasecmp(protocols[i], ours != NULL ? ours : "PLAINTEXT") != 0 &&
+            speaks(settings, address, protocols[i]))
             return protocols[i];
     }
     return NULL;
@@ -105,7 +99,7 @@ static void mend_protocol(const struct settings *settings, struct finding *findi
     finding_add(finding, CHECK_OK, "what listens there speaks %s", protocol);
     mend_run(finding, "export WINNOW_KAFKA_SECURITY_PROTOCOL=%s   # a %s=… in -X would win", protocol,
              PROTOCOL);
-    if (strncmp(protocol, "SASL", 4) != 0 || property(settings, "sasl.username", NULL) != NULL) return;
+    if (strncmp(protocol, "SASL", 4) != 0 || kafka_property_value(settings, "sasl.username") != NULL) return;
     mend_run(finding, "export WINNOW_KAFKA_SASL_MECHANISM=PLAIN   # or what the brokers ask for");
     mend_run(finding, "read -r WINNOW_KAFKA_SASL_USERNAME && export WINNOW_KAFKA_SASL_USERNAME   # type it");
     mend_run(finding, "read -rs WINNOW_KAFKA_SASL_PASSWORD && export WINNOW_KAFKA_SASL_PASSWORD   # type it");
@@ -114,7 +108,7 @@ static void mend_protocol(const struct settings *settings, struct finding *findi
 static void mend_broker(const struct settings *settings, struct finding *finding, const struct fault *fault,
                         const char *address)
 {
-    const char *user = property(settings, "sasl.username", NULL);
+    const char *user = kafka_property_value(settings, "sasl.username");
     if (is_refused_login(fault) && user != NULL) {
         mend_run(finding,
                  "read -rs WINNOW_KAFKA_SASL_PASSWORD && export WINNOW_KAFKA_SASL_PASSWORD   # type the "

@@ -11,6 +11,7 @@
 #include "doctor/mend.h"
 #include "kafka_reader.h"
 #include "shell_quote.h"
+#include "signals.h"
 
 #define OFFSETS_TOPIC   "__consumer_offsets"
 #define NAME_SIZE       300
@@ -27,6 +28,7 @@ struct stamp {
     int64_t before_ms; /* by the clock of this host */
     int64_t after_ms;
     int64_t stamped_ms; /* by the broker's; 0: not found */
+    bool stays;         /* the group could not be taken away */
 };
 
 /* Kafka puts a group where the hash of its name says, as Java computes it: over UTF-16. A name that is not in
@@ -77,9 +79,7 @@ static bool find_place(struct examination *examination, struct kafka_reader *rea
     int64_t low;
     if (!kafka_admin_topic(examination->kafka, OFFSETS_TOPIC, timeout_ms, &view, ret_fault)) return false;
     stamp->partition = partition_of(stamp->group, view.partitions);
-    if (!kafka_admin_range(examination->kafka, OFFSETS_TOPIC, stamp->partition, timeout_ms, &low, &stamp->end,
-                           ret_fault))
-        return false;
+    if (!kafka_reader_range(reader, stamp->partition, timeout_ms, &low, &stamp->end, ret_fault)) return false;
     return kafka_reader_read(reader, stamp->partition, stamp->end, 1, timeout_ms, ignore, NULL, ret_fault) ||
            ret_fault->status == STATUS_REJECT; /* the log ends there */
 }
@@ -94,11 +94,9 @@ static bool take_stamp(struct examination *examination, struct kafka_reader *rea
     stamp->after_ms = clock_wall_ms();
     taken = taken && kafka_searcher_look(reader, stamp->partition, stamp->end, timeout_ms, look_for_stamp,
                                          stamp, ret_fault);
-    if (!kafka_admin_forget_group(examination->kafka, stamp->group, timeout_ms, &left) && taken) {
-        *ret_fault = left;
-        taken = false;
-    }
-    return taken;
+    stamp->stays = !kafka_admin_forget_group(examination->kafka, stamp->group, timeout_ms, &left);
+    if (stamp->stays && taken) *ret_fault = left;
+    return taken && !stamp->stays;
 }
 
 /* The group is deleted before, too: that tells whether it can be afterwards. */
@@ -112,8 +110,10 @@ static bool ask_broker(struct examination *examination, struct stamp *stamp, str
     (void)snprintf(stamp->group, sizeof stamp->group, "%s.doctor", settings.group);
     bool done = kafka_searcher_open(&settings, &reader, ret_fault) &&
                 kafka_admin_forget_group(examination->kafka, stamp->group, timeout_ms, ret_fault) &&
-                find_place(examination, reader, timeout_ms, stamp, ret_fault) &&
-                take_stamp(examination, reader, timeout_ms, stamp, ret_fault);
+                find_place(examination, reader, timeout_ms, stamp, ret_fault);
+    signals_end_at_once(false); /* what is committed is taken away again first */
+    done = done && take_stamp(examination, reader, timeout_ms, stamp, ret_fault);
+    signals_end_at_once(true);
     kafka_reader_free(reader);
     return done;
 }
@@ -137,11 +137,23 @@ static void tell_not_asked(struct examination *examination, struct finding *find
     (void)mend_denial(examination, finding, fault, "--operation Read --operation Delete", resource);
 }
 
+static void tell_left_behind(struct examination *examination, struct finding *finding, const char *group,
+                             const struct fault *fault)
+{
+    char word[NAME_SIZE];
+    shell_quote(group, word, sizeof word);
+    finding_add(finding, CHECK_WARN, "group %s, with one offset, is left behind: %s", group, fault->text);
+    mend_kafka(examination, finding, "kafka-consumer-groups.sh", "--delete --group %s", word);
+}
+
 void examine_broker_clock(struct examination *examination, struct finding *ret_finding)
 {
     struct fault fault = {0};
     struct stamp stamp = {0};
-    if (!ask_broker(examination, &stamp, &fault))
+    bool asked = ask_broker(examination, &stamp, &fault);
+    if (stamp.stays)
+        tell_left_behind(examination, ret_finding, stamp.group, &fault);
+    else if (!asked)
         tell_not_asked(examination, ret_finding, &stamp, &fault);
     else if (stamp.stamped_ms <= 0)
         finding_add(ret_finding, CHECK_SKIP, "what the group %s committed was not found in " OFFSETS_TOPIC,

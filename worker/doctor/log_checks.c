@@ -23,15 +23,15 @@ static void take_time(void *context, const struct record *record)
 
 /* The message's timestamp; STATUS_REJECT when the log holds none there, which is told only to who may read.
  */
-static bool read_time(struct examination *examination, int32_t partition, int64_t offset, int64_t *ret_ms,
-                      struct fault *ret_fault)
+static bool read_time(struct examination *examination, int32_t partition, int64_t offset, int timeout_ms,
+                      int64_t *ret_ms, struct fault *ret_fault)
 {
     *ret_ms = -1;
     if (examination->reader == NULL &&
         !kafka_reader_open(examination->settings, &examination->reader, ret_fault))
         return false;
-    return kafka_reader_read(examination->reader, partition, offset, 1, examination->timeout_ms, take_time,
-                             ret_ms, ret_fault);
+    return kafka_reader_read(examination->reader, partition, offset, 1, timeout_ms, take_time, ret_ms,
+                             ret_fault);
 }
 
 /* Whether the last message of the first partition that has any can be read, or the end of the first one when
@@ -47,9 +47,10 @@ static bool read_last(struct examination *examination, struct fault *ret_fault)
         if (!kafka_admin_range(examination->kafka, examination->settings->topic, i, examination->timeout_ms,
                                &low, &high, ret_fault))
             return false;
-        if (high > low) return read_time(examination, i, high - 1, &time_ms, ret_fault);
+        if (high > low)
+            return read_time(examination, i, high - 1, examination->timeout_ms, &time_ms, ret_fault);
     }
-    return read_time(examination, last - 1, high, &time_ms, ret_fault);
+    return read_time(examination, last - 1, high, examination->timeout_ms, &time_ms, ret_fault);
 }
 
 void examine_read_permission(struct examination *examination, struct finding *ret_finding)
@@ -100,6 +101,8 @@ struct unread {
     int64_t oldest_ms; /* age of the oldest one that waits; -1: none, or not known */
     int32_t partition; /* of it */
     int64_t waiting;
+    int64_t deadline_ms; /* until then ages are looked at */
+    int64_t not_looked;  /* partitions whose age is not known for that */
 };
 
 static bool look_at(struct examination *examination, int32_t partition, int64_t next, struct unread *unread,
@@ -118,7 +121,12 @@ static bool look_at(struct examination *examination, int32_t partition, int64_t 
     }
     if (next >= high) return true;
     unread->waiting += high - next;
-    if (!read_time(examination, partition, next, &time_ms, &ignored)) return true;
+    int64_t left_ms = unread->deadline_ms - clock_now_ms();
+    if (left_ms <= 0) {
+        unread->not_looked++;
+        return true;
+    }
+    if (!read_time(examination, partition, next, (int)left_ms, &time_ms, &ignored)) return true;
     int64_t age_ms = clock_wall_ms() - time_ms;
     if (age_ms > unread->oldest_ms) {
         unread->oldest_ms = age_ms;
@@ -146,6 +154,9 @@ static void judge_unread(struct examination *examination, const struct unread *u
                     "%" PRId64 " %s, the oldest for %.1f h, in partition %" PRId32, unread->waiting,
                     counted(unread->waiting, "message waits", "messages wait"),
                     (double)unread->oldest_ms / 3600000, unread->partition);
+    if (unread->not_looked > 0)
+        finding_add(finding, CHECK_OK, "ages in %" PRId64 " more %s were not looked at in time (--timeout)",
+                    unread->not_looked, counted(unread->not_looked, "partition", "partitions"));
     if (soon)
         finding_add(finding, CHECK_FAIL,
                     "Kafka deletes them after %.1f h: keep them longer, and find out why they wait",
@@ -159,7 +170,7 @@ void examine_retention(struct examination *examination, struct finding *ret_find
 {
     struct rows *rows = NULL;
     struct fault fault;
-    struct unread unread = {.oldest_ms = -1};
+    struct unread unread = {.oldest_ms = -1, .deadline_ms = clock_now_ms() + examination->timeout_ms};
     if (!ask_stream(examination, ret_finding,
                     "SELECT partition, next_offset FROM analytics.processing_status WHERE consumer_group "
                     "= $1 AND topic = $2",

@@ -7,17 +7,15 @@
 
 #include "database_conninfo.h"
 #include "kafka_admin.h"
+#include "kafka_properties.h"
 #include "shell_quote.h"
 
 #define WORDS_SIZE (MEND_SIZE / 2)
 
 static bool needs_login(const struct settings *settings)
 {
-    for (size_t i = 0; i < settings->kafka_count; i++) {
-        if (strcmp(settings->kafka[i].name, "security.protocol") == 0)
-            return strcasecmp(settings->kafka[i].value, "plaintext") != 0;
-    }
-    return false;
+    const char *protocol = kafka_property_value(settings, "security.protocol");
+    return protocol != NULL && strcasecmp(protocol, "plaintext") != 0;
 }
 
 /* A command that does not fit is left out: half of one could do harm. */
@@ -63,13 +61,9 @@ void mend_config(const struct examination *examination, struct finding *finding,
 static void acl(const struct examination *examination, struct finding *finding, const char *operation,
                 const char *resource)
 {
-    const char *user = "ANONYMOUS";
     char principal[256];
-    const struct settings *settings = examination->settings;
-    for (size_t i = 0; i < settings->kafka_count; i++) {
-        if (strcmp(settings->kafka[i].name, "sasl.username") == 0) user = settings->kafka[i].value;
-    }
-    shell_quote(user, principal, sizeof principal);
+    const char *user = kafka_property_value(examination->settings, "sasl.username");
+    shell_quote(user != NULL ? user : "ANONYMOUS", principal, sizeof principal);
     mend_kafka(examination, finding, "kafka-acls.sh", "--add --allow-principal User:%s %s %s", principal,
                operation, resource);
 }

@@ -85,10 +85,13 @@ def test_killed_between_commit_and_counting(stage):
             stage.send(*mixed(100), partition=0)
             wait_for_statements(stage, 1)
             os.kill(worker, signal.SIGSTOP)
+            offsets = "SELECT sum(next_offset) FROM winnow.processing_log"
+            told = session.value(offsets)
             session.run("COMMIT")
-        stage.wait_until_caught_up()
+        wait_until(lambda: stage.database.value(offsets) > told, 20, "the batch is committed", on_timeout=stage.logs)
         assert value(metrics.scrape(pool), "winnow_events_total") == before, "nobody has told the pool"
         os.kill(worker, signal.SIGKILL)
+        stage.wait_until_caught_up()
         wait_until_equal(pool, stage)
 
 

@@ -48,6 +48,7 @@ def test_the_breaker(stage):
     stage.send(*["no event"] * 30, *new_events(5), partition=0)
     with stage.pool(workers=1, **settings) as pool:
         pool.wait_for_log("event=partition_halted.*circuit_breaker")
+        wait_until(lambda: stage.database.rows(HALTED), 20, "the halt is in the database", on_timeout=pool.log_tail)
         at = next_offset(stage)
         asked = stage.winnow("resume", f"{stage.topic}/0", "--at", "30")
         assert asked.exit_code == 1 and f"{at} -> 30, skips {30 - at} offsets" in asked.out, asked

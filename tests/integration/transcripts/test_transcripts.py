@@ -26,6 +26,7 @@ LOOSE = '{"source":"shop","payload":{"type":"sale","sum":1200.5,"created_at":"20
 BROKEN = '{"client":"shop","metric":"sale","amount":"twelve","time":"2024-01-15"}'
 TODAY = "|".join(f"{datetime.now(timezone.utc).date() + timedelta(days=day)}" for day in (-1, 0, 1))
 MASKS = (
+    (r"^Events from \d{4}-\d\d-01 on", "Events from <MONTH> on"),
     (rf"\b({TODAY})[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "<TIME>"),
     (r"\b(in|up|for|after) +\d+(\.\d+)? (ms|s)\b", r"\1 <DURATION>"),
     (r"[\d.]+ s, \d+/s$", "<DURATION>, <RATE>"),
