@@ -1,6 +1,7 @@
 /* The report as a table, and as JSON. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "attr.h"
 #include "counted.h"
@@ -22,24 +23,82 @@ static const char *number_text(bool known, int64_t number, char text[NUMBER_SIZE
     return known ? text : "-";
 }
 
-static void print_numbers_row(const char *name, const struct partition_status *row, bool has_next)
+/* ---- the table, each column as wide as what it holds, so that it fits 80 columns where that can be
+ * ----------
+ */
+
+enum { NAME, NEXT, LAG, STORED, DUPLICATE, DEAD, GAP, LOST, NUMBER_COLUMNS };
+
+static const char *const heads[NUMBER_COLUMNS] = {"partition", "next", "lag", "stored",
+                                                  "duplicate", "dead", "gap", "lost"};
+
+struct row_text {
+    char cells[NUMBER_COLUMNS][NUMBER_SIZE];
+};
+
+struct widths {
+    size_t numbers[NUMBER_COLUMNS];
+    size_t state;
+};
+
+static struct row_text text_of(const struct partition_status *row, bool is_total)
 {
-    char next[NUMBER_SIZE];
-    char lag[NUMBER_SIZE];
-    (void)printf("%9s %13s %10s %12" PRId64 " %10" PRId64 " %8" PRId64 " %6" PRId64 " %6" PRId64, name,
-                 number_text(has_next, row->next_offset, next),
-                 number_text(row->lag != LAG_UNKNOWN, row->lag, lag), row->stored, row->duplicate, row->dead,
-                 row->gap, row->lost);
+    struct row_text text;
+    const int64_t numbers[NUMBER_COLUMNS] = {row->partition, row->next_offset, row->lag, row->stored,
+                                             row->duplicate, row->dead,        row->gap, row->lost};
+    for (size_t i = 0; i < NUMBER_COLUMNS; i++) {
+        bool known = (i != NEXT || (row->started && !is_total)) && (i != LAG || row->lag != LAG_UNKNOWN);
+        char number[NUMBER_SIZE];
+        (void)snprintf(text.cells[i], NUMBER_SIZE, "%s", number_text(known, numbers[i], number));
+    }
+    if (is_total) (void)snprintf(text.cells[NAME], NUMBER_SIZE, "total");
+    return text;
 }
 
-static void print_partition(const struct partition_status *partition)
+static void widen(size_t *width, const char *text)
 {
-    char name[NUMBER_SIZE];
-    const char *owner = partition->owner == NULL || partition->owner[0] == '\0' ? "-" : partition->owner;
-    (void)snprintf(name, sizeof name, "%" PRId32, partition->partition);
-    print_numbers_row(name, partition, partition->started);
-    (void)printf("  %-11s %s\n", state_name(partition), owner);
+    if (strlen(text) > *width) *width = strlen(text);
 }
+
+static struct widths widths_of(const struct status_report *report)
+{
+    struct widths widths = {.state = strlen("state")};
+    for (size_t i = 0; i < NUMBER_COLUMNS; i++) widths.numbers[i] = strlen(heads[i]);
+    for (size_t row = 0; row <= report->partition_count; row++) {
+        const bool is_total = row == report->partition_count;
+        const struct partition_status *status = is_total ? &report->total : &report->partitions[row];
+        const struct row_text text = text_of(status, is_total);
+        for (size_t i = 0; i < NUMBER_COLUMNS; i++) widen(&widths.numbers[i], text.cells[i]);
+        if (!is_total) widen(&widths.state, state_name(status));
+    }
+    return widths;
+}
+
+static void print_cell(const struct widths *widths, size_t column, const char *text)
+{
+    (void)printf("%s%*s", column > 0 ? "  " : "", (int)widths->numbers[column], text);
+}
+
+static void print_row(const struct widths *widths, const struct partition_status *row, bool is_total)
+{
+    const struct row_text text = text_of(row, is_total);
+    const char *owner = row->owner == NULL || row->owner[0] == '\0' ? "-" : row->owner;
+    for (size_t i = 0; i < NUMBER_COLUMNS; i++) print_cell(widths, i, text.cells[i]);
+    if (!is_total) (void)printf("  %-*s  %s", (int)widths->state, state_name(row), owner);
+    (void)puts("");
+}
+
+static void print_table(const struct status_report *report)
+{
+    const struct widths widths = widths_of(report);
+    for (size_t i = 0; i < NUMBER_COLUMNS; i++) print_cell(&widths, i, heads[i]);
+    (void)printf("  %-*s  owner\n", (int)widths.state, "state");
+    for (size_t i = 0; i < report->partition_count; i++) print_row(&widths, &report->partitions[i], false);
+    print_row(&widths, &report->total, true);
+}
+
+/* ---- the verdict -----------------------------------------------------------------------------------------
+ */
 
 static void print_verdict(const struct status_report *report)
 {
@@ -68,11 +127,7 @@ static void print_verdict(const struct status_report *report)
 void status_report_print(const struct status_report *report, const struct words *words)
 {
     (void)printf("group %s, topic %s\n", report->settings->group, report->settings->topic);
-    (void)printf("%9s %13s %10s %12s %10s %8s %6s %6s  %-11s %s\n", "partition", "next offset", "lag",
-                 "stored", "duplicate", "dead", "gap", "lost", "state", "owner");
-    for (size_t i = 0; i < report->partition_count; i++) print_partition(&report->partitions[i]);
-    print_numbers_row("total", &report->total, false);
-    (void)puts("");
+    print_table(report);
     for (size_t i = 0; i < words->count; i++) (void)puts(words->lines[i]);
     print_verdict(report);
 }
