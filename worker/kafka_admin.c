@@ -71,10 +71,11 @@ bool kafka_broker_answers(const struct settings *settings, const char *address, 
     rd_kafka_t *client = NULL;
     (void)snprintf(brokers, sizeof brokers, "%s", address);
     alone.brokers = brokers;
-    kafka_forget_trouble();
     if (!kafka_reader_client_new(&alone, &client, ret_fault)) return false;
+    kafka_heed_trouble(client); /* others may go on complaining of other brokers */
     bool answers = ask_in_slices(client, timeout_ms, ret_fault);
     rd_kafka_destroy(client);
+    kafka_heed_trouble(NULL);
     return answers;
 }
 

@@ -36,6 +36,8 @@ static struct {
     pthread_mutex_t mutex;
     char text[TROUBLE_SIZE];
     int64_t heard_ms;       /* 0: never */
+    const rd_kafka_t *of;   /* who complained */
+    const rd_kafka_t *heed; /* whose complaints are remembered; NULL: everybody's */
     int64_t printed_ms[16]; /* when a line of this kind, hashed, was last printed as a warning */
 } trouble = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -72,8 +74,10 @@ static void on_log(const rd_kafka_t *client, int severity, const char *kind, con
         if (strstr(text, "brokers are down") != NULL) atomic_store(&lost_ms, now_ms);
         (void)pthread_mutex_lock(&trouble.mutex);
         /* "all brokers are down" says less than what came before it */
-        if (strstr(text, "brokers are down") == NULL || trouble.heard_ms == 0) {
+        bool is_news = strstr(text, "brokers are down") == NULL || trouble.heard_ms == 0;
+        if (is_news && (trouble.heed == NULL || trouble.heed == client)) {
             (void)snprintf(trouble.text, sizeof trouble.text, "%s", text);
+            trouble.of = client;
             trouble.heard_ms = now_ms;
         }
         loud = is_due(kind, now_ms);
@@ -91,10 +95,12 @@ static void recall_trouble(char ret_text[TROUBLE_SIZE])
     (void)pthread_mutex_unlock(&trouble.mutex);
 }
 
-void kafka_forget_trouble(void)
+void kafka_heed_trouble(const rd_kafka_t *client)
 {
     (void)pthread_mutex_lock(&trouble.mutex);
-    trouble.heard_ms = 0;
+    trouble.heed = client;
+    if (client != NULL && trouble.of != client) trouble.heard_ms = 0;
+    if (client == NULL) trouble.of = NULL; /* the next one may be at the same place */
     (void)pthread_mutex_unlock(&trouble.mutex);
 }
 

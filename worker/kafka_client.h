@@ -33,9 +33,9 @@ MUST_CHECK bool kafka_uncommitted_client_new(const struct settings *settings, rd
  */
 void kafka_fault(struct fault *fault, const char *site, rd_kafka_resp_err_t code, const char *detail);
 
-/* Forgets the last trouble, and tells whether any was heard since: for who asks one broker after the other.
- */
-void kafka_forget_trouble(void);
+/* Remembers the troubles of one client alone, and tells whether any was heard: for who asks one broker after
+ * the other. NULL, when that client is gone: everybody's. */
+void kafka_heed_trouble(const rd_kafka_t *client);
 MUST_CHECK bool kafka_has_trouble(void);
 
 /* Questions, each with a deadline of timeout_ms. */

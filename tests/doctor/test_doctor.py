@@ -1,5 +1,6 @@
 """Each fault in turn: what winnow doctor says of it, and that its mend, carried out as it is printed, mends it."""
 
+import json
 import re
 import signal
 import socket
@@ -112,6 +113,20 @@ def test_library_that_aborts_is_told(patient, tmp_path):
     assert ended.returncode == 75
     assert "\nok    topic " in ended.stdout
     assert "ended by signal 6 (Aborted)" in ended.stderr and "try again" in ended.stderr
+
+
+def test_each_broker_is_told_for_itself():
+    """Where the client for all of them goes on complaining of the others meanwhile."""
+    with socket.create_server(("127.0.0.1", 0), backlog=20) as silent:
+        port = silent.getsockname()[1]
+        done = pool.run("doctor", "--json", "-t", "t", "-b", f"127.0.0.1:1,127.0.0.1:{port},127.0.0.1:2", "--timeout", "4",
+                        "-d", "host=/nowhere", timeout_s=60)
+    found = {check["check"]: check["found"] for check in json.loads(done.out)["checks"]}["brokers"]
+    parts = found.split("; 127.0.0.1:")
+    assert len(parts) == 3, found
+    for part, number in zip(parts, (1, port, 2)):
+        assert part.removeprefix("127.0.0.1:").startswith(f"{number}: ")
+        assert set(re.findall(r"127\.0\.0\.1:(\d+)/", part)) <= {str(number)}, found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -105,6 +105,13 @@ static void mend_protocol(const struct settings *settings, struct finding *findi
     mend_run(finding, "read -rs WINNOW_KAFKA_SASL_PASSWORD && export WINNOW_KAFKA_SASL_PASSWORD   # type it");
 }
 
+/* Of "host:port", "[::1]:port" or "host". */
+static size_t host_size(const char *address)
+{
+    const char *port = strrchr(address, ':');
+    return port == NULL || strchr(port, ']') != NULL ? strlen(address) : (size_t)(port - address);
+}
+
 static void mend_broker(const struct settings *settings, struct finding *finding, const struct fault *fault,
                         const char *address)
 {
@@ -123,7 +130,7 @@ static void mend_broker(const struct settings *settings, struct finding *finding
         mend_run(finding,
                  "winnow config print   # security.protocol, sasl.* and ssl.* as the brokers ask for them");
     else
-        mend_run(finding, "sudo systemctl start kafka   # on %.*s", (int)strcspn(address, ":"), address);
+        mend_run(finding, "sudo systemctl start kafka   # on %.*s", (int)host_size(address), address);
 }
 
 /* ---- the checks --------------------------------------------------------------------------------------- */
