@@ -15,7 +15,7 @@
 #define NEEDED "brokers topic"
 
 static const struct command_word words[] = {
-    {"check", "read everything and say ok, or name every mistake (exit code 78)"},
+    {"check", "read everything and say ok, or what is wrong (exit code 78)"},
     {"print", "the values in effect and where each comes from; passwords are masked"},
     {"example", "a file to begin with"},
     {"table", NULL},  /* of the README */
