@@ -3,6 +3,7 @@
 import base64
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from winnow_test import pool
@@ -270,6 +271,20 @@ def test_kafka_away_for_longer_than_is_waited(failures, console):
         failures.broker.command("up")
     assert answer.status == 503 and "may still take it" in answer.json["detail"], answer
     wait_until(lambda: item(console, 0, 0)["history"][0]["sent_to"], 20, "where the retry went is written down")
+
+
+def test_many_retries_while_kafka_is_away(failures, console):
+    """They keep half of the console's threads; the others answer whoever asks."""
+    with ThreadPoolExecutor() as asking:
+        failures.broker.command("down")
+        try:
+            answers = [asking.submit(act, console, letter, "retry", {}) for letter in 2 * items(console)[:4]]
+            wait_until(lambda: 429 in [answer.result().status for answer in answers if answer.done()], 8, "one is refused")
+            assert console.get("/api/v1/events").status == 200
+            assert not all(answer.done() for answer in answers), "Kafka's client still tries"
+        finally:
+            failures.broker.command("up")
+    assert {answer.result().status for answer in answers} <= {202, 429, 503}
 
 
 def test_too_long_for_kafka(failures, make_console):

@@ -190,7 +190,7 @@ def test_undo_takes_back_what_one_discard_did(bench, client):
     assert (result.exit_code, result.out) == (0, "598 taken back\n")
     states = dict(zip(names, bench.states(names)))
     assert {name for name, state in states.items() if state == "discarded"} == {names[-1], later}
-    for bad in ("", "1-", "5-3", "x", "1,", "1;2", "-1"):
+    for bad in ("", "1-", "5-3", "x", "1,", "1;2", "-1", "1-9223372036854775807"):
         refused = bench.dlq("undo", "--actions", bad, "--yes")
         assert refused.exit_code == 64 and "expected numbers of actions, such as 17-300,305" in refused.error, bad
 

@@ -1,6 +1,7 @@
 /* Which dead letters: the filter's options, or ids. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,7 +142,7 @@ static bool read_actions(const char *command, struct dlq_selection *selection)
         errno = 0;
         const long long first = strtoll(at, &end, 10);
         const long long last = *end == '-' ? strtoll(end + 1, &end, 10) : first;
-        good = *at >= '0' && *at <= '9' && errno == 0 && first <= last &&
+        good = *at >= '0' && *at <= '9' && errno == 0 && first <= last && last < LLONG_MAX &&
                (*end == '\0' || (*end == ',' && end[1] != '\0'));
         int size = snprintf(range, sizeof range, "%s[%lld,%lld]", at == text ? "{" : ",", first, last);
         (void)buffer_add(&selection->actions, range, (size_t)size);

@@ -210,7 +210,7 @@ void handle_aggregates(struct call *call)
     struct aggregates_statement statement = {0};
     struct rows *rows = NULL;
     if (!answer_format_choose(call, "json csv", &format) || !read_question(call, format, &question) ||
-        (question.limit > LIMIT_SHORT && !call_reserve_thread(call)))
+        (question.limit > LIMIT_SHORT && !call_reserve_thread(call, 0)))
         return;
     aggregates_sql(&statement, &question);
     (void)buffer_add(&statement.sql, "", 1);

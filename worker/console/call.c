@@ -189,7 +189,7 @@ void call_answer_header(struct call *call, const char *name, const char *value)
     call->header_values[call->header_count++] = value_copy;
 }
 
-static struct timespec deadline_in(int64_t timeout_ms)
+struct timespec call_deadline_in(int64_t timeout_ms)
 {
     int64_t at_ms = clock_now_ms() + timeout_ms;
     return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = (at_ms % 1000) * 1000000};
@@ -198,13 +198,13 @@ static struct timespec deadline_in(int64_t timeout_ms)
 /* With the mutex held. Waits until the client took enough; false when it is too slow or gone. */
 static bool await_room(struct call *call)
 {
-    struct timespec deadline = deadline_in(PATIENCE_MS);
+    struct timespec deadline = call_deadline_in(PATIENCE_MS);
     size_t had = call->bytes.size - call->read_at;
     while (call->bytes.size - call->read_at > CALL_CHUNK && !call->abandoned) {
         if (pthread_cond_timedwait(&call->taken, &call->mutex, &deadline) != ETIMEDOUT) continue;
         if (had - (call->bytes.size - call->read_at) < TAKEN_LEAST) return false;
         had = call->bytes.size - call->read_at;
-        deadline = deadline_in(PATIENCE_MS);
+        deadline = call_deadline_in(PATIENCE_MS);
     }
     return !call->abandoned;
 }
@@ -220,9 +220,9 @@ static bool keep(struct call *call, const void *data, size_t size, bool *ret_muc
     return goes_on;
 }
 
-bool call_reserve_thread(struct call *call)
+bool call_reserve_thread(struct call *call, int64_t wait_ms)
 {
-    if (work_reserve(call->thread)) return true;
+    if (work_reserve(call->thread, wait_ms)) return true;
     forget_headers(call);
     call_answer_header(call, "Retry-After", "5");
     call_refuse(
@@ -230,6 +230,11 @@ bool call_reserve_thread(struct call *call)
                   .problem = PROBLEM_TOO_MANY,
                   .detail = "half of the threads have answers that take long; the others are not for those"});
     return false;
+}
+
+void call_release_thread(struct call *call)
+{
+    work_release(call->thread);
 }
 
 static bool stream(struct call *call)
@@ -247,7 +252,7 @@ bool call_add(struct call *call, const void *data, size_t size)
 {
     bool much;
     if (!keep(call, data, size, &much)) return false;
-    return call->thread == NULL || !much || (call_reserve_thread(call) && stream(call));
+    return call->thread == NULL || !much || (call_reserve_thread(call, 0) && stream(call));
 }
 
 void call_answer_json(struct call *call, int status, const struct buffer *document)

@@ -76,9 +76,11 @@ void call_answer_header(struct call *call, const char *name, const char *value);
 #define CALL_CHUNK ((size_t)128 * 1024)
 MUST_CHECK bool call_add(struct call *call, const void *data, size_t size);
 /* For an answer that may take long, before any of it is made: because others are slow, be it who reads it or
- * Kafka, the thread may be kept. Only half of them may be; false when they are: the call is refused. Only in
- * ROUTE_WORK handlers. */
-MUST_CHECK bool call_reserve_thread(struct call *call);
+ * Kafka, the thread may be kept. Only half of them may be; false when they are, and none is free after
+ * wait_ms (0: at once): the call is refused. Only in ROUTE_WORK handlers. */
+MUST_CHECK bool call_reserve_thread(struct call *call, int64_t wait_ms);
+/* What may take long is over before the answer is. */
+void call_release_thread(struct call *call);
 /* Begins, adds and is done: a JSON document, which does not stream. The buffer stays the caller's. */
 void call_answer_json(struct call *call, int status, const struct buffer *document);
 /* A problem document, in place of an answer that has not begun. */

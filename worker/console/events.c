@@ -130,7 +130,7 @@ static void answer_stream(struct call *call, struct event_reader *reader, enum a
     struct buffer out = {0};
     bool goes_on = true;
     size_t left = limit > 0 ? (size_t)limit : SIZE_MAX;
-    if (!call_reserve_thread(call)) return;
+    if (!call_reserve_thread(call, 0)) return;
     call_answer(call, 200, answer_format_media_type(format));
     call_answer_header(call, "Content-Disposition",
                        format == FORMAT_CSV ? "attachment; filename=\"events.csv\""

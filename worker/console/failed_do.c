@@ -29,6 +29,7 @@
 #define GROUP_AT_ONCE    PARCEL_ITEMS_MAX /* what is before them in the group is looked at each time */
 #define VALUE_LENGTH_MAX 1048576
 #define GROUP_MS         INT64_C(20000) /* of a request; what is left then is told */
+#define RESERVE_MS       500            /* most retries are sent by then */
 #define WAITING_MAX      2              /* retries that wait for their outcome: each keeps a work thread */
 
 /* ---- what is written down --------------------------------------------------------------------------------
@@ -263,6 +264,7 @@ static void send_one(const struct retry *retry, struct parcel *parcel, int64_t a
     struct call *call = retry->call;
     struct parcel_item *item = parcel->items;
     send_parcel(call, parcel);
+    call_release_thread(call);
     const struct letter_fate fate = fate_of(item, action_id);
     if (retry->answered) {
         report_late(call, &fate);
@@ -302,7 +304,7 @@ static void retry_one(struct call *call, const char *value, const char *note, in
     struct rows *done = NULL;
     struct buffer headers = {0};
     const struct letter_deed deed = {value != NULL ? "edited_retry" : "retry", call_actor(call), note};
-    if (!failed_read_path(call, &partition, &offset)) return;
+    if (!failed_read_path(call, &partition, &offset) || !call_reserve_thread(call, RESERVE_MS)) return;
     struct retry retry = {.call = call, .begun_ms = clock_now_ms(), .wait_ms = wait_ms};
     struct parcel *parcel = parcel_new(1);
     parcel->late = on_late;
@@ -474,7 +476,7 @@ static void retry_group(struct call *call, const struct failed_group *group)
     struct buffer out = {0};
     size_t count = 1;
     int64_t left = 0;
-    if (!count_left(call, group, &left)) return;
+    if (!call_reserve_thread(call, RESERVE_MS) || !count_left(call, group, &left)) return;
     const int64_t most = left < group->limit ? left : group->limit;
     const int64_t end_ms = clock_now_ms() + GROUP_MS;
     while (count > 0 && clock_now_ms() < end_ms && tally.failed == 0 && tally.retried < most) {

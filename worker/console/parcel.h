@@ -15,9 +15,8 @@
 #include "status.h"
 
 #define PARCEL_ITEMS_MAX 1000
-#define PARCEL_ACKNOWLEDGE_MS \
-    INT64_C(1000) /* Kafka may take so much longer than is waited for the outcome \
-                   */
+/* Kafka may take so much longer than is waited for the outcome. */
+#define PARCEL_ACKNOWLEDGE_MS INT64_C(1000)
 
 enum message_state { STATE_NOT_SEEN, STATE_PROCESSING, STATE_COMPLETED, STATE_DUPLICATE, STATE_FAILED };
 

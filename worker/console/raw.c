@@ -118,7 +118,7 @@ void handle_raw(struct call *call)
     struct raw *raw = call->console->raw;
     if (!call_path_integer(call, 0, "partition", 0, INT32_MAX, &partition) ||
         !call_path_integer(call, 1, "offset", 0, INT64_MAX, &offset) || !is_known(call, (int32_t)partition) ||
-        !call_reserve_thread(call))
+        !call_reserve_thread(call, 0))
         return;
     if (clock_gettime(CLOCK_REALTIME, &until) != 0) abort();
     until.tv_sec += TURN_TIMEOUT_S;

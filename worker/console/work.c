@@ -1,8 +1,10 @@
 #include "console/work.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "console/call_state.h"
 
@@ -20,10 +22,12 @@ struct work {
     const struct settings *settings;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
+    pthread_cond_t released;           /* there is a reservation again */
     struct call *waiting[WAITING_MAX]; /* a ring */
     size_t first;
     size_t count;
     size_t reserved_count;
+    size_t patient_count; /* threads that wait for a reservation */
     bool ending;
     size_t thread_count;
     struct work_thread *threads;
@@ -43,24 +47,31 @@ static struct call *take(struct work *work)
     return call;
 }
 
-bool work_reserve(struct work_thread *thread)
+bool work_reserve(struct work_thread *thread, int64_t wait_ms)
 {
     struct work *work = thread->work;
+    const size_t most = work->thread_count / 2;
+    const struct timespec deadline = call_deadline_in(wait_ms);
+    if (thread->reserved) return true;
     (void)pthread_mutex_lock(&work->mutex);
-    if (!thread->reserved && work->reserved_count < work->thread_count / 2) {
-        thread->reserved = true;
-        work->reserved_count++;
-    }
+    const bool may_wait = wait_ms > 0 && work->patient_count + 1 < most; /* one thread is left to answer */
+    work->patient_count += may_wait;
+    for (bool in_time = may_wait; work->reserved_count >= most && in_time;)
+        in_time = pthread_cond_timedwait(&work->released, &work->mutex, &deadline) != ETIMEDOUT;
+    work->patient_count -= may_wait;
+    thread->reserved = work->reserved_count < most;
+    work->reserved_count += thread->reserved;
     (void)pthread_mutex_unlock(&work->mutex);
     return thread->reserved;
 }
 
-static void end_reservation(struct work_thread *thread)
+void work_release(struct work_thread *thread)
 {
     if (!thread->reserved) return;
     thread->reserved = false;
     (void)pthread_mutex_lock(&thread->work->mutex);
     thread->work->reserved_count--;
+    (void)pthread_cond_signal(&thread->work->released);
     (void)pthread_mutex_unlock(&thread->work->mutex);
 }
 
@@ -70,7 +81,7 @@ static void *run(void *context)
     for (struct call *call; (call = take(thread->work)) != NULL;) {
         call->thread = thread;
         call->route->handle(call);
-        end_reservation(thread);
+        work_release(thread);
         call->thread = NULL;
         call_done(call);
         call_release(call);
@@ -90,11 +101,15 @@ static void start(struct work_thread *thread)
 struct work *work_new(const struct settings *settings, size_t thread_count)
 {
     struct work *work = calloc(1, sizeof *work);
+    pthread_condattr_t attributes;
     if (work == NULL) abort();
     work->threads = calloc(thread_count, sizeof *work->threads);
     if (work->threads == NULL || pthread_mutex_init(&work->mutex, NULL) != 0 ||
-        pthread_cond_init(&work->changed, NULL) != 0)
+        pthread_cond_init(&work->changed, NULL) != 0 || pthread_condattr_init(&attributes) != 0 ||
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
+        pthread_cond_init(&work->released, &attributes) != 0)
         abort();
+    (void)pthread_condattr_destroy(&attributes);
     work->settings = settings;
     work->thread_count = thread_count;
     for (size_t i = 0; i < thread_count; i++) {
@@ -144,6 +159,7 @@ void work_free(struct work *work)
     refuse_waiting(work);
     (void)pthread_mutex_destroy(&work->mutex);
     (void)pthread_cond_destroy(&work->changed);
+    (void)pthread_cond_destroy(&work->released);
     free(work->threads);
     free(work);
 }

@@ -24,8 +24,10 @@ MUST_CHECK bool work_submit(struct work *work, struct call *call);
 void work_free(struct work *work);
 
 /* For call.c: whether the thread's call may take long (again, when it may). Half of the threads are kept for
- * what answers at once. */
-MUST_CHECK bool work_reserve(struct work_thread *thread);
+ * what answers at once. Waits for that long for another's to end, unless too many wait already. */
+MUST_CHECK bool work_reserve(struct work_thread *thread, int64_t wait_ms);
+/* It does not any more; takes one that may not. */
+void work_release(struct work_thread *thread);
 /* For call.c: the thread's connection, opened when there is none; NULL with the fault. */
 struct database *work_database(struct work_thread *thread, enum session_kind kind, struct fault *ret_fault);
 /* Whether one is open from before. */
