@@ -226,7 +226,8 @@ static void print_commands_page(void)
     print_head("WINNOW", "1");
     (void)puts(
         ".Sh NAME\n.Nm winnow\n.Nd store each JSON event of a Kafka topic exactly once in PostgreSQL\n"
-        ".Sh SYNOPSIS\n.Nm\n.Ar command\n.Op Ar options\n.Nm\n.Cm help\n.Op Ar command | Cm settings\n"
+        ".Sh SYNOPSIS\n.Nm\n.Ar command\n.Op Ar options\n.Nm\n.Cm help\n.Op Ar command | Cm settings | Cm "
+        "events | Ar event\n"
         ".Sh DESCRIPTION\n"
         "A pool of worker processes reads the loose JSON events of many clients from a topic, normalizes "
         "and\n"
