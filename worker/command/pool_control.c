@@ -27,6 +27,7 @@
 #define ANSWER_S         10
 #define ANSWER_BYTES_MAX (1 << 20)
 #define LOOK_AGAIN_MS    50
+#define STOP_MORE_MS     5000 /* behind the time that workers have: those that hang are killed then */
 
 /* What the pool said. Texts are in `texts`. */
 struct answer {
@@ -44,6 +45,7 @@ struct answer {
     char needs_restart[2048];
     struct jsonstring *decoder;
     bool lists_workers; /* print them while reading */
+    bool ended;         /* nobody listens any more */
 };
 
 static int64_t number_of(const struct jsontext_token *value)
@@ -247,17 +249,30 @@ static bool is_done(const char *word, const struct answer *answer)
 {
     if (!answer->ok) return true;
     if (strcmp(word, "quiet") == 0) return rests(answer);
+    if (strcmp(word, "stop") == 0) return answer->ended;
     return strcmp(word, "drain") != 0 || is_drained(answer);
+}
+
+static bool has_ended(const char *path)
+{
+    const int fd = connect_to(path);
+    if (fd < 0) return errno == ECONNREFUSED || errno == ENOENT;
+    (void)close(fd);
+    return false;
 }
 
 /* Until what was asked for is so, or the time is over; the pool itself does not wait. */
 static bool wait_until_done(const char *path, const char *word, struct answer *answer, int64_t timeout_ms)
 {
-    const int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    const bool stops = strcmp(word, "stop") == 0;
+    const int64_t deadline_ms = clock_now_ms() + timeout_ms + (stops ? STOP_MORE_MS : 0);
     while (!is_done(word, answer)) {
         if (clock_now_ms() >= deadline_ms || signals_look_for_stop()) return true;
         (void)!signals_wait(NULL, 0, LOOK_AGAIN_MS);
-        if (!ask(path, "{\"command\":\"status\"}\n", answer)) return false;
+        if (stops)
+            answer->ended = has_ended(path);
+        else if (!ask(path, "{\"command\":\"status\"}\n", answer))
+            return false;
     }
     return true;
 }
@@ -312,7 +327,10 @@ static int tell(const char *word, struct answer *answer)
         return EXIT_FINDING;
     }
     if (answer->told[0] != '\0') (void)printf("%s\n", answer->told);
-    print_state(answer);
+    if (answer->ended)
+        (void)printf("stopped: the pool has ended, pid %" PRId64 "\n", answer->pid);
+    else
+        print_state(answer);
     if (strcmp(word, "status") == 0) {
         answer->lists_workers = true;
         (void)!read_answer(answer);

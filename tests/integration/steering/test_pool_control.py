@@ -68,7 +68,9 @@ def test_the_socket_is_its_owners_alone(stage, control):
     with stage.pool(workers=1, control_socket=control) as pool:
         wait_until(lambda: "event=worker_started" in pool.log_text(), 10, "it starts", on_timeout=pool.log_tail)
         assert status(control)["pid"] == pool.pid
-        assert command(stage, control, "stop").exit_code == 0
+        stopped = command(stage, control, "stop")
+        assert (stopped.exit_code, stopped.out) == (0, f"stopped: the pool has ended, pid {pool.pid}\n")
+        assert "event=pool_stopped" in pool.log_text()
         wait_until(lambda: pool.exit_code == 0, 20, "the pool ends", on_timeout=pool.log_tail)
     assert not os.path.exists(control)
     gone = command(stage, control, "status")
