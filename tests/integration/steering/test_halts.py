@@ -180,6 +180,7 @@ def test_another_cluster(stage, kafka):
     stage.send(*known, partition=0)
     read_all(stage)
     kafka.create_topic(stage.topic, 2)
+    kafka.end_offsets(stage.topic)  # when its leaders know that they are
     for words in (("seek", stage.topic, "--to-earliest", "--execute"), ("resume", stage.topic, "--at", "earliest", "--yes")):
         refused = stage.winnow(*words, brokers=kafka.brokers)
         assert refused.exit_code == 78 and "another group (-g)" in refused.error, refused

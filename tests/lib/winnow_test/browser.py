@@ -144,11 +144,11 @@ class Browser:
         """What the browser logged since it was last asked: errors of scripts, violations of the policy."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")]
 
-    def requests(self):
-        """Addresses that were asked for since this was last called."""
+    def requests(self, header=None):
+        """Addresses that were asked for since this was last called; with a header's name, those only that carried it."""
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        return [event["params"]["request"]["url"] for event in events
-                if event["method"] == "Network.requestWillBeSent"]
+        asked = [event["params"]["request"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return [request["url"] for request in asked if header is None or header in request["headers"]]
 
     def axe(self):
         """(impact, rule, elements) of each violation that axe finds in what is shown."""
