@@ -94,7 +94,8 @@ async function lead(signal) {
 }
 
 export function startLive() {
-  const state = () => ({ type: 'connection', data: connection });
+  // A tab that has only just come resumes from here when it has to lead before it heard an event.
+  const state = () => ({ type: 'connection', data: connection, ...(lastId && { id: lastId }) });
   tabs = contend(new BroadcastChannel('winnow.live'), { begin: lead, deliver, state });
   // A page that is kept for the way back, or frozen, holds no connection.
   const leave = () => tabs.stepDown(RETRY_MS.most);
