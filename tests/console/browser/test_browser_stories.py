@@ -109,10 +109,10 @@ def test_database_cut_off_for_ten_seconds(page, stage):
     page.view("Submit")
     page.click("button", "Cut the database off for 10 s")
     page.wait_for_text("cut off the database", ".toasts")
-    for amount in range(3):
+    send(page, NESTED.replace("1,200.50", "0"))
+    page.wait(lambda: page.all(".sent > li")[0].get_attribute("data-state") == "processing", "it waits", 10)
+    for amount in (1, 2):  # on a busy machine the ten seconds may be over when the last one goes
         send(page, NESTED.replace("1,200.50", str(amount)))
-    page.wait(lambda: [entry.get_attribute("data-state") for entry in page.all(".sent > li")] == ["processing"] * 3,
-              "all wait", 5)
     page.wait(lambda: [entry.get_attribute("data-state") for entry in page.all(".sent > li")] == ["completed"] * 3,
               "all arrive", 40)
     assert stage.dead() == []
