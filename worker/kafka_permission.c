@@ -1,7 +1,6 @@
 #include "kafka_permission.h"
 
 #include <inttypes.h>
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
