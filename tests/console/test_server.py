@@ -319,6 +319,18 @@ def test_a_slow_reader_is_cut(stage, console):
         connection.close()
 
 
+def test_who_asks_alone_has_warm_sessions(stage, console):
+    """One question after the other is answered by the thread that was at work last, not by each of the six in turn."""
+    connection = console.connect()
+    for _ in range(40):
+        connection.request("GET", "/api/v1/events?limit=1")
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+    assert 1 <= stage.database.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                                     "application_name = 'winnow console'") <= 3
+
+
 def test_its_end(stage, console):
     """TERM: who waits is answered, streams end, exit code 0, within seconds."""
     stream = console.connect()
