@@ -10,8 +10,8 @@
 /* From schema_start() to schema_stop(). */
 extern struct database *database;
 
-/* What CUnit runs before a suite and after it. Connects, and makes the schema; the second one with a stream, of
- * group g and topic t. Other than 0: it could not, and has said why. */
+/* What CUnit runs before a suite and after it. Connects, and makes the schema; the second one with a stream,
+ * of group g and topic t. Other than 0: it could not, and has said why. */
 MUST_CHECK int schema_start(void);
 MUST_CHECK int schema_start_with_stream(void);
 int schema_stop(void);
