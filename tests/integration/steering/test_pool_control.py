@@ -44,6 +44,16 @@ def status(path):
     return ask(path, {"command": "status"})
 
 
+def wait_until_it_listens(pool, path):
+    """The socket is there a moment before somebody listens to it."""
+    def answers():
+        try:
+            return status(path)["ok"]
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+    wait_until(answers, 30, "the pool answers", on_timeout=pool.log_tail)
+
+
 def command(stage, path, *words):
     return stage.winnow("pool", *words, control_socket=path)
 
@@ -54,8 +64,9 @@ def total(stage):
 
 def test_the_socket_is_its_owners_alone(stage, control):
     with stage.pool(workers=1, control_socket=control) as pool:
-        wait_until(lambda: os.path.exists(control), 10, "the socket is there", on_timeout=pool.log_tail)
+        wait_until(lambda: os.path.exists(control), interval_s=0, what="the socket is there", on_timeout=pool.log_tail)
         assert stat.S_IMODE(os.stat(control).st_mode) == 0o600
+        wait_until_it_listens(pool, control)
         answer = status(control)
         assert (answer["ok"], answer["pid"], answer["wanted"]) == (True, pool.pid, 1)
         second = stage.pool(workers=1, control_socket=control)
@@ -81,7 +92,7 @@ def test_other_users_are_refused(stage, control):
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")
     with stage.pool(workers=1, control_socket=control) as pool:
-        wait_until(lambda: os.path.exists(control), 10, "the socket is there", on_timeout=pool.log_tail)
+        wait_until_it_listens(pool, control)
         os.chmod(control, 0o666)
         child = os.fork()
         if child == 0:
@@ -98,7 +109,7 @@ def test_other_users_are_refused(stage, control):
 
 def test_clients_hold_up_nobody(stage, control):
     with stage.pool(workers=1, control_socket=control) as pool:
-        wait_until(lambda: os.path.exists(control), 10, "the socket is there", on_timeout=pool.log_tail)
+        wait_until_it_listens(pool, control)
         silent = [socket.socket(socket.AF_UNIX) for _ in range(5)]
         for client in silent:
             client.connect(control)
