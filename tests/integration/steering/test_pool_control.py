@@ -15,6 +15,9 @@ from winnow_test.poll import wait_until
 from winnow_test.process import make_directory, remove_directory
 
 
+DRAIN_TIMEOUT_MS = 60000  # of who asks, too: nobody's time is over because the machine is slow
+
+
 @pytest.fixture
 def control():
     """The path of a socket that no other pool has."""
@@ -55,7 +58,7 @@ def wait_until_it_listens(pool, path):
 
 
 def command(stage, path, *words):
-    return stage.winnow("pool", *words, control_socket=path)
+    return stage.winnow("pool", *words, control_socket=path, drain_timeout_ms=DRAIN_TIMEOUT_MS)
 
 
 def total(stage):
@@ -131,7 +134,8 @@ def test_clients_hold_up_nobody(stage, control):
 
 def test_scale_quiet_drain_and_resume(stage, control):
     stage.send(*new_events(20))
-    with stage.pool(workers=1, control_socket=control, properties={"session.timeout.ms": "3000"}) as pool:
+    with stage.pool(workers=1, control_socket=control, drain_timeout_ms=DRAIN_TIMEOUT_MS,
+                    properties={"session.timeout.ms": "3000"}) as pool:
         stage.wait_until_caught_up()
         assert command(stage, control, "scale", "2").exit_code == 0
         pids = pool.wait_for_workers(2)
@@ -185,7 +189,7 @@ def test_what_is_not_so_in_time_is_no_success(control):
         ends = threading.Event()
         server = threading.Thread(target=answer_draining, args=(listener, ends))
         server.start()
-        late = pools.run("pool", "drain", settings={"control_socket": control, "drain_timeout_ms": 300})
+        late = pools.run("pool", "drain", settings={"control_socket": control, "drain_timeout_ms": 1000})
         ends.set()
         server.join()
     assert late.exit_code == 75 and "not so yet" in late.error, late

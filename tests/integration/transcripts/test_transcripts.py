@@ -159,10 +159,11 @@ def test_status(stage):
 
 def test_pool(stage, directory):
     control = f"{directory}/pool.sock"
-    session = session_of(stage, control_socket=control)
+    session = session_of(stage, control_socket=control, drain_timeout_ms=60000)
     session.names += ((control, "/run/winnow/winnow.sock"),)
     session.run("winnow pool status")
-    with stage.pool(workers=1, control_socket=control, properties={"session.timeout.ms": "6000"}) as pool:
+    with stage.pool(workers=1, control_socket=control, drain_timeout_ms=60000,
+                    properties={"session.timeout.ms": "6000"}) as pool:
         pool.wait_for_log("event=pool_joined")
         for line in ("status", "scale 0", "quiet", "status", "resume", "resume", "scale 2"):
             session.run(f"winnow pool {line}")
