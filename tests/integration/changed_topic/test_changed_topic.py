@@ -7,16 +7,10 @@ import signal
 
 import psycopg2
 
-from scenario import new_events
+from scenario import new_events, read_all
 from winnow_test.poll import wait_until
 
 HALTED = "SELECT partition, halt_reason, next_offset FROM winnow.processing_log WHERE state = 'halted' ORDER BY 1"
-
-
-def read_all(stage):
-    with stage.pool(workers=1) as pool:
-        stage.wait_until_caught_up()
-        assert pool.stop() == 0
 
 
 def recreate(stage):
@@ -157,7 +151,7 @@ def test_what_retention_takes_from_a_running_pool_is_written_down(make_stage):
     """The worker is frozen while it happens: its next fetch is behind what the topic still holds."""
     stage = make_stage(partitions=1)
     stage.exact = False  # the messages were acknowledged and are in nobody's hands any more
-    with stage.pool(workers=1, properties={"session.timeout.ms": "45000"}) as pool:
+    with stage.pool(workers=1, properties={"session.timeout.ms": "300000"}) as pool:
         stage.send(*new_events(5), partition=0)
         stage.wait_until_caught_up()
         worker = pool.kill_worker(number=signal.SIGSTOP)
