@@ -98,6 +98,16 @@ def test_library_with_a_known_fault(patient, tmp_path):
     patient.heal("libraries")
 
 
+def test_library_of_which_there_is_no_newer_one(patient, tmp_path):
+    """What cannot be mended is no warning: it is told what winnow does about it."""
+    version = tmp_path / "version"
+    version.write_text("020002ff")
+    patient.environment |= {"LD_PRELOAD": str(shim.build(tmp_path, "version_shim")), "VERSION_SHIM_FILE": str(version)}
+    line = patient.doctor()["libraries"]
+    assert (line["verdict"], line["mend"]) == ("ok", None)
+    assert "librdkafka 2.0.2, " in line["found"] and "winnow keeps off what goes wrong in it" in line["found"]
+
+
 def test_packages_of_mends_exist():
     """Each that a known fault of a library names, as Debian knows it."""
     text = (ROOT / "worker" / "library_versions.c").read_text()

@@ -3,6 +3,7 @@
 import time
 
 from confluent_kafka import Consumer, Producer
+from winnow_test.certificates import Authority
 from winnow_test.poll import wait_until
 from winnow_test.process import free_port
 
@@ -170,6 +171,45 @@ def test_brokers_speak_tls(patient):
     patient.heal("brokers")
 
 
+def test_brokers_of_an_unknown_authority(patient):
+    """With no file of authorities, and with one that has others: what openssl shows tells whose certificate is asked for."""
+    authority = patient.kafka.authority
+    patient.set(brokers=patient.kafka.sealed, kafka_security_protocol="SSL")
+    report = patient.doctor()
+    assert report.bad() == ["brokers"] and "certificate verify failed" in report["brokers"]["found"]
+    look, ask = report["brokers"]["mend"].splitlines()
+    shown = patient.shell(look)
+    assert "issuer=CN = winnow test ca" in shown and "unable to" in shown
+    assert ask.startswith("read -r WINNOW_KAFKA_SSL_CA_LOCATION && export ")
+    patient.heal("brokers", stdin=f"{authority.path}\n")
+    path = Authority(patient.directory, "another").path
+    patient.set(kafka_ssl_ca_location=path)
+    patient.heal("brokers", stdin=f"{authority.path}\n")
+    assert path.read_text().count("BEGIN CERTIFICATE") == 2
+    assert "Verification: OK" in patient.shell(look.replace(" < ", f" -CAfile {path} < ", 1))
+
+
+def test_brokers_by_another_name_than_their_certificate_has(patient):
+    address = patient.kafka.sealed
+    patient.set(brokers=address.replace("localhost", "127.0.0.1"), kafka_security_protocol="SSL",
+                kafka_ssl_ca_location=patient.kafka.authority.path)
+    report = patient.doctor()
+    assert report.bad() == ["brokers"] and "for other names" in report["brokers"]["found"]
+    assert "DNS:localhost" in patient.shell(report["brokers"]["mend"].splitlines()[0])
+    patient.heal("brokers", stdin=f"{address}\n")
+
+
+def test_login_by_scram(patient):
+    """Kafka 4 refuses this library's: no newer one is to be had from Debian, so that the way in is another one."""
+    as_login(patient, "admin", ADMIN_PASSWORD)
+    patient.set(kafka_sasl_mechanism="SCRAM-SHA-256")
+    report = patient.doctor()
+    assert report["libraries"]["verdict"] == "ok" and report["libraries"]["mend"] is None
+    assert "nonce is sent twice" in report["libraries"]["found"]
+    assert report.bad() == ["brokers"]
+    patient.heal("brokers")
+
+
 def test_brokers_ask_for_a_login(patient):
     patient.set(brokers=patient.kafka.guarded)
     report = patient.doctor()
@@ -193,14 +233,26 @@ def test_one_of_the_brokers_down(patient):
     assert f"127.0.0.1:{port}" in report["brokers"]["found"] and "1 of 2 answer" in report["brokers"]["found"]
 
 
-def test_somebody_else_in_the_group(patient):
+def join(patient):
+    """Somebody else."""
     other = Consumer({"bootstrap.servers": patient.kafka.brokers, "group.id": f"g-{patient.name}",
                       "client.id": "curious", "partition.assignment.strategy": "range"})
     other.subscribe([patient.name])
     wait_until(lambda: other.poll(0.1) or other.assignment(), 30, "the other one has joined", interval_s=0)
+    return other
+
+
+def test_somebody_else_in_the_group(patient):
+    """Either may be done: another group, or an end to the other one where it runs."""
+    other = join(patient)
     report = patient.doctor()
-    assert report.bad() == ["group"] and "curious at 127.0.0.1" in report["group"]["found"]
-    assert "curious" in patient.shell(report["group"]["mend"])  # who it is; to end it is left to a person
+    assert report.bad() == ["group"]
+    assert "curious at 127.0.0.1; end them there, or give winnow another group" in report["group"]["found"]
+    assert report["group"]["mend"].startswith(f"export WINNOW_GROUP=g-{patient.name}-2 ")
+    patient.heal("group")
+    assert "and leave out its flag" in patient.doctor("--group", f"g-{patient.name}")["group"]["mend"]
+    patient.set(group=f"g-{patient.name}")
+    assert patient.doctor().bad() == ["group"]
     other.close()
     assert patient.doctor().bad() == []
 
