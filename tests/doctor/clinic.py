@@ -156,11 +156,11 @@ class Patient:
                 self.kafka.end_offsets(self.environment["WINNOW_TOPIC"])  # when its partitions have their leader again
             (self.directory / "answer").touch()
 
-    def heal(self, *expected, stdin=""):
+    def heal(self, *expected, stdin="", seen=None):
         """Carries out what the doctor says, one mend after the other, until nothing is left. The checks that were bad, in
-        this order, must be those expected, and each must be ok after its mend."""
+        this order, must be those expected, and each must be ok after its mend. seen: what the doctor said just before."""
         healed = []
-        report = self.doctor()
+        report = seen or self.doctor()
         while report.bad():
             name = report.bad()[0]
             assert len(healed) < len(expected), f"expected {expected}, found {name} too\n{report!r}"

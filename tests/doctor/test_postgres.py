@@ -24,7 +24,7 @@ def test_postgresql_down(patient):
     report = patient.doctor()
     assert report.bad() == ["postgresql"]
     assert {check["found"] for name, check in report.checks.items() if check["verdict"] == "skip"} == {"needs postgresql"}
-    patient.heal("postgresql")
+    patient.heal("postgresql", seen=report)
 
 
 def test_postgresql_frozen(patient):
@@ -42,7 +42,7 @@ def test_wrong_password(patient):
     patient.set(database=patient.postgres.tcp_dsn(patient.name, patient.name, "wrong"))
     report = patient.doctor()
     assert report.bad() == ["login"] and "wrong" not in repr(report["login"]["mend"])
-    patient.heal("login", stdin="right\n")
+    patient.heal("login", stdin="right\n", seen=report)
 
 
 def test_wrong_password_in_a_file(patient):
@@ -161,7 +161,7 @@ def test_wrong_encoding(patient):
     patient.set(database=patient.postgres.dsn(f"{patient.name}-old"))
     report = patient.doctor()
     assert "LATIN1, expected UTF8" in report["database"]["found"] and report["schema"]["found"] == "needs database"
-    patient.heal("database")
+    patient.heal("database", seen=report)
     for name in ("old", "old_utf8"):
         patient.postgres.drop_database(f"{patient.name}-{name}")
 
@@ -178,7 +178,7 @@ def test_newer_schema(patient):
     sources, origin, prefix = (patient.directory / name for name in ("sources", "origin", "usr"))
     (prefix / "bin").mkdir(parents=True)
     shutil.copy(winnow_before(), prefix / "bin" / "winnow")
-    git(patient.directory, "init", "--quiet", "--bare", origin)
+    git(patient.directory, "init", "--quiet", "--bare", "--initial-branch=main", origin)
     git(patient.directory, "clone", "--quiet", origin, sources)
     (sources / "Makefile").write_text(f"all: ;\ninstall:\n\tinstall {pool.BINARY} $(PREFIX)/bin/winnow\n")
     commit(sources)
@@ -247,7 +247,7 @@ def test_a_privilege_is_missing(patient):
     patient.database.run("REVOKE INSERT ON winnow.batch_log FROM winnow_worker")
     report = patient.doctor()
     assert "the first is INSERT on winnow.batch_log" in report["privileges"]["found"]
-    patient.heal("privileges")
+    patient.heal("privileges", seen=report)
 
 
 def test_every_privilege_of_a_worker_is_looked_at(patient):
@@ -358,7 +358,7 @@ def test_a_server_for_fewer_connections(patient):
     patient.set(workers=60)
     report = patient.doctor()
     assert "too few are left" in report["connections"]["found"]
-    patient.heal("connections")
+    patient.heal("connections", seen=report)
     admin(patient, "ALTER SYSTEM RESET max_connections")
     patient.postgres.restart()
 
