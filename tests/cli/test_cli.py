@@ -115,18 +115,19 @@ def test_help_of_events():
 @pytest.mark.parametrize("written, meant", [("chek", "check"), ("exmaple", "example")])
 def test_did_you_mean_a_word(written, meant):
     assert said(run("config", written), 64) == \
-        f"winnow config: found {written}, expected check, print or example; did you mean {meant}?\n"
+        f"winnow config: found {written}, expected check, print or example, did you mean {meant}?; see: winnow config --help\n"
 
 
 @pytest.mark.parametrize("written, meant", [("sumbit", "submit"), ("stats", "status"), ("Pool", "pool"),
                                             ("--halp", "--help")])
 def test_did_you_mean_a_command(written, meant):
-    assert said(run(written), 64) == f"winnow: {written} is no command, did you mean {meant}?\n"
+    assert said(run(written), 64) == f"winnow: {written} is no command, did you mean winnow {meant}?\n"
 
 
 def test_unknown_commands():
     assert said(run("frobnicate"), 64) == "winnow: frobnicate is no command; see: winnow --help\n"
-    assert said(run("help", "frobnicate"), 64) == "winnow: frobnicate is no command; see: winnow --help\n"
+    assert said(run("help", "frobnicate"), 64) == \
+        "winnow help: frobnicate is no command and no event of the log; see: winnow --help\n"
     assert said(run("\x1b[31m"), 64) == "winnow: \\x1b[31m is no command; see: winnow --help\n"
 
 

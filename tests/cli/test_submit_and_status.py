@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from winnow_test.devbroker import DevBroker
 from winnow_test.poll import wait_until
+from winnow_test.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("WINNOW", str(ROOT / "build" / "winnow"))
@@ -269,7 +270,7 @@ def test_halted(broker, topic, database):
     result = status(broker, topic, database)
     assert result.returncode == 1
     assert "halted: breaker: breaker in detail" in result.stdout
-    assert "1 of 2 partitions are halted and read nothing" in result.stdout and f"winnow resume {topic} -g " in result.stdout
+    assert "1 of 2 partitions is halted and reads nothing" in result.stdout and f"winnow resume {topic} -g " in result.stdout
 
 
 def test_incomplete(broker, topic, database):
@@ -336,3 +337,14 @@ def test_wait_drained(broker, topic, database):
                  "UPDATE winnow.processing_log SET next_offset = 5")
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 0 and "Complete: 5 offsets read" in out
+
+
+def test_status_fits_a_terminal(broker, topic, database):
+    store(database, topic, 0, 123456789012, 123456789012)
+    store(database, topic, 1, 3, 3, state="halted", reason="breaker")
+    with Terminal([PROGRAM, "status", "-b", broker.brokers, "-t", topic, "-d", database.dsn]) as terminal:
+        terminal.wait_until_ended()
+        lines = terminal.screen().splitlines()
+    assert lines[1].split() == ["partition", "next", "lag", "stored", "dead", "state", "owner"], lines
+    assert lines[-1].endswith(" lost.") and any(line.startswith("  ") and not line.strip()[0].isdigit() for line in lines[5:]), lines
+    assert "  gap  " in status(broker, topic, database).stdout

@@ -53,7 +53,8 @@ static void test_what_is_for_people(void)
         const char *line;
         size_t size;
     } lines[] = {
-        {"b:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)", 69},
+        {"b:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
+         69},
         {"Disconnected (after 12ms in state UP, 30 identical error(s) suppressed)", 12},
         {"Failed to resolve 'kafka (after hours)'", 39},
         {"2/2 brokers are down", 20},
