@@ -156,10 +156,15 @@ static int help_command(int count, char **words)
     return EXIT_DRAINED;
 }
 
+static bool asks_for_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
 static int help(int argc, char **argv)
 {
     const struct log_event *event = argc == 3 ? log_event_find(argv[2]) : NULL;
-    if (argc < 3)
+    if (argc < 3 || asks_for_help(argv[2]))
         print_all();
     else if (strcmp(argv[2], "settings") == 0)
         settings_print_help();
@@ -170,11 +175,6 @@ static int help(int argc, char **argv)
     else
         return help_command(argc - 2, argv + 2);
     return EXIT_DRAINED;
-}
-
-static bool asks_for_help(const char *argument)
-{
-    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
 }
 
 /* argv[0] is the command. */

@@ -10,7 +10,8 @@
  * is no terminal, and lines may be as long as they are. */
 size_t terminal_columns(void);
 
-/* Prints the text as one line on standard output, cut with "…" to the terminal's width. Empties the buffer. */
+/* Prints the text as one line on standard output, cut with "…" to the terminal's width. Empties the buffer.
+ */
 void terminal_print_cut(struct buffer *line);
 
 /* Prints the text on standard output, on a terminal broken between words; further lines are indented. */

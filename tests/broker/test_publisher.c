@@ -1,8 +1,9 @@
 // link: worker/dead_letter_publisher.c worker/dead_letter_lease.c worker/dead_letter_headers.c
-// link: worker/producer.c worker/kafka_client.c worker/kafka_questions.c worker/nearest.c worker/database.c
-// worker/database_fault.c link: worker/socket_wait.c worker/signals.c worker/array.c worker/log.c
-// worker/clock.c link: worker/stuck_sessions.c migrations.c tests/broker/schema.c tests/broker/mock.c link:
-// worker/kafka_trouble.c
+// link: worker/producer.c worker/kafka_client.c worker/kafka_questions.c worker/nearest.c
+// link: worker/database.c worker/database_fault.c
+// link: worker/socket_wait.c worker/signals.c worker/array.c worker/log.c worker/clock.c
+// link: worker/stuck_sessions.c migrations.c tests/broker/schema.c tests/broker/mock.c
+// link: worker/kafka_trouble.c
 /* The publisher, between a real PostgreSQL and the development broker. Without PGHOST it starts itself again
  * below tests/lib/with_postgres.py. Each test has a stream and a dead-letter topic of its own. */
 #include <CUnit/Basic.h>

@@ -1,5 +1,7 @@
 // link: worker/source_kafka.c worker/kafka_client.c worker/kafka_questions.c worker/nearest.c
-// worker/signals.c worker/log.c worker/clock.c link: tests/broker/mock.c link: worker/kafka_trouble.c
+// link: worker/signals.c worker/log.c worker/clock.c
+// link: tests/broker/mock.c
+// link: worker/kafka_trouble.c
 /* Where the logs end, asked of three brokers of which one is in trouble. */
 #include <CUnit/Basic.h>
 #include <stdlib.h>

@@ -53,7 +53,7 @@ def test_first_contact():
     assert fits_a_screen(text)
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("help",)])
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("help",), ("help", "--help")])
 def test_list_of_commands(arguments):
     text = heard(run(*arguments))
     listed = re.findall(r"^  ([a-z]+)  +[a-z]", text, re.MULTILINE)
@@ -231,12 +231,12 @@ def test_mistakes_do_not_tell_secrets(file):
 
 
 @pytest.mark.parametrize("arguments, text", [
-    (("chek",), "winnow config: found chek, expected check, print or example; did you mean check?\n"),
-    ((), "winnow config: found nothing, expected check, print or example\n"),
-    (("print", "check"), "winnow config: found 2 arguments, expected check, print or example\n"),
+    (("chek",), "winnow config: found chek, expected check, print or example, did you mean check?"),
+    ((), "winnow config: found nothing, expected check, print or example"),
+    (("print", "check"), "winnow config: found check behind print, expected nothing"),
 ])
 def test_usage_of_config(arguments, text):
-    assert said(run("config", *arguments), 64) == text
+    assert said(run("config", *arguments), 64) == f"{text}; see: winnow config --help\n"
 
 
 def test_table_has_a_row_for_every_setting():
@@ -314,9 +314,9 @@ def test_explain_does_not_write_control_characters():
 
 def test_usage_of_explain():
     assert said(run("explain", "{", "}"), 64) == \
-        "winnow explain: found 2 arguments, expected one event; is it in quotes?\n"
+        "winnow explain: found 2 arguments, expected one event; is it in quotes?; see: winnow explain --help\n"
     assert said(run("explain", "{}", "--broker-timestamp-ms", "soon"), 64) == \
-        "winnow explain: --broker-timestamp-ms: found soon, expected milliseconds since 1970\n"
+        "winnow explain: --broker-timestamp-ms: found soon, expected milliseconds since 1970; see: winnow explain --help\n"
     assert said(run("explain", "-t", "x", "{}"), 64).startswith("winnow explain: -t is not for this command;")
 
 

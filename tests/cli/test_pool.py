@@ -197,9 +197,9 @@ def test_one_that_begins_is_neither_quiet_nor_drained(around, running):
 
 
 def test_what_scale_takes(around, running):
-    for count, code in (("0", 1), ("257", 1), ("1000", 1), ("99999999999999999999", 1), ("3", 0)):
+    for count, code in (("0", 64), ("257", 64), ("1000", 64), ("99999999999999999999", 64), ("3", 0)):
         told = around.command("scale", count)
-        assert told.exit_code == code and (code == 0 or "expected a count from 1 to 256" in told.error), (count, told)
+        assert told.exit_code == code and (code == 0 or "expected a number of workers from 1 to 256" in told.error), (count, told)
     running.wait_for_log("asked for 3 workers")
     assert around.status()["wanted"] == 3
     assert around.command("drain", drain_timeout_ms=5000).exit_code == 0

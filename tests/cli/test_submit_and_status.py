@@ -345,6 +345,6 @@ def test_status_fits_a_terminal(broker, topic, database):
     with Terminal([PROGRAM, "status", "-b", broker.brokers, "-t", topic, "-d", database.dsn]) as terminal:
         terminal.wait_until_ended()
         lines = terminal.screen().splitlines()
-    assert lines[1].split() == ["partition", "next", "lag", "stored", "dead", "state", "owner"], lines
+    assert lines[1].split() == ["partition", "next", "lag", "stored", "duplicate", "dead", "state", "owner"], lines
     assert lines[-1].endswith(" lost.") and any(line.startswith("  ") and not line.strip()[0].isdigit() for line in lines[5:]), lines
     assert "  gap  " in status(broker, topic, database).stdout

@@ -81,7 +81,7 @@ def test_json(patient):
         wait_until_read(patient)
         wait_until(lambda: json.loads(status(patient, "--json").stdout)["workers"] == 2, 20, "two members of the group")
         found = json.loads(status(patient, "--json").stdout)
-    assert set(found) == {"group", "topic", "complete", "halted", "unpublished_dead_letters", "workers", "lag_error", "words",
+    assert set(found) == {"group", "topic", "complete", "halted", "unpublished_dead_letters", "workers", "pool", "lag_error", "words",
                           "total", "partitions"}
     assert found["words"] == [] and found["total"]["stored"] == 200 and found["total"]["lag_seconds"] == 0
     assert set(found["partitions"][0]) == {
@@ -176,7 +176,7 @@ def test_halted_and_refused(patient):
         "SELECT stream_id, 0, 999, 'empty', 'M-1', 'the topic \x1b[2J refuses it' FROM winnow.stream")
     words = json.loads(status(patient, "--json").stdout)["words"]
     assert words[0] == "Partition 2 is halted: circuit_breaker: more than half"
-    assert words[1].startswith("1 of 4 partitions are halted") and f"run winnow resume {patient.name} -g g-{patient.name} --at next," in words[1]
+    assert words[1].startswith("1 of 4 partitions is halted") and f"run winnow resume {patient.name} -g g-{patient.name} --at next," in words[1]
     assert f"SELECT winnow.resume_partition('{patient.name}', PARTITION, 'g-{patient.name}')" in words[1]
     assert (f"1 dead letter is not in topic {patient.name}.dlq yet: the topic \\x1b[2J refuses it. It is kept and tried again."
             in words)

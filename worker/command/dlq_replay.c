@@ -32,9 +32,9 @@ static const char *json_asked;
 
 static const struct command_option options[] = {
     {0, "dry-run", NULL, "tell what would be sent, and send nothing", &dry_asked},
-    DLQ_FILTER_OPTIONS,
     {0, "edit", NULL, "open the value of one in $EDITOR first", &edit_asked},
     {0, "rate", "N/s", "at most so many a second", &rate_text},
+    DLQ_FILTER_OPTIONS,
     {0, "limit", "NUMBER", "at most so many, the oldest first", &limit_text},
     {0, "edit-with", "FILE", "send the file in its place; - is stdin", &edit_with},
     {0, "even-rejected", NULL, "send also what today's rules refuse again", &even_rejected_asked},

@@ -14,7 +14,7 @@ MUST_CHECK int pool_control(const struct settings *settings, char **words);
 
 /* What a pool of this machine says of itself; state "": none answers, or it is not ours to ask. */
 struct pool_said {
-    char state[32]; /* "running", "quiet", "drained", … */
+    char state[32];  /* "running", "quiet", "drained", … */
     int64_t resting; /* workers that take nothing new; below 0: not told */
 };
 

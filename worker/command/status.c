@@ -45,7 +45,8 @@ const struct command_usage usage_status = {
         "database cannot be reached; 78: schema or topic is missing.",
     .example = "winnow status -b localhost:9092 -t events -d dbname=winnow",
     .options = options,
-    .settings = "database topic group brokers control_socket dead_letter_topic statement_timeout_ms log_level",
+    .settings =
+        "database topic group brokers control_socket dead_letter_topic statement_timeout_ms log_level",
 };
 
 static int complain(const struct fault *fault)

@@ -59,8 +59,8 @@ void status_report_add_lag(struct status_report *report, const struct partition_
 /* Sums up the partitions' lag_seconds. */
 void status_report_add_lag_seconds(struct status_report *report);
 
-/* "running", "quiet", "halted", "no worker", "not started": the database knows of halts, the brokers who is in
- * the group, and a pool of this machine whether it is quiet. */
+/* "running", "quiet", "halted", "no worker", "not started": the database knows of halts, the brokers who is
+ * in the group, and a pool of this machine whether it is quiet. */
 const char *status_state_name(const struct status_report *report, const struct partition_status *partition);
 
 /* Whose it is; "-": nobody's. The database keeps who had it last. */

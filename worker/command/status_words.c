@@ -79,7 +79,8 @@ static void say_pool(const struct status_report *report, struct words *words)
     const char *group = report->settings->group;
     if (strcmp(report->pool.state, "quiet") == 0)
         say(words,
-            "The pool of group %s on this machine is quiet: its workers keep their partitions and take nothing "
+            "The pool of group %s on this machine is quiet: its workers keep their partitions and take "
+            "nothing "
             "new, until winnow pool resume.",
             group);
     else if (strncmp(report->pool.state, "drain", strlen("drain")) == 0)
