@@ -302,7 +302,8 @@ static bool wait_until_done(const char *path, const char *word, struct answer *a
 static void print_state(const struct answer *answer)
 {
     (void)printf("%s: %" PRId64 " of %" PRId64 " %s %s joined", answer->state, answer->joined, answer->wanted,
-                 counted(answer->wanted, "worker", "workers"), counted_of(answer->joined, answer->wanted, "has", "have"));
+                 counted(answer->wanted, "worker", "workers"),
+                 counted_of(answer->joined, answer->wanted, "has", "have"));
     /* After a resume some have not heard of it yet: that concerns nobody. */
     if (answer->resting > 0 && strcmp(answer->state, "quiet") == 0)
         (void)printf(", %" PRId64 " %s nothing new", answer->resting,
