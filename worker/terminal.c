@@ -1,20 +1,17 @@
 #include "terminal.h"
 
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "terminal_size.h"
 #include "utf8.h"
 #include "wrap.h"
 
-#define COLUMNS_USUAL 80
-
 size_t terminal_columns(void)
 {
-    struct winsize size;
     if (isatty(STDOUT_FILENO) == 0) return 0;
-    const bool told = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
-    return (told ? size.ws_col : COLUMNS_USUAL) - (size_t)1;
+    const size_t columns = terminal_size_of(STDOUT_FILENO).columns;
+    return columns > 1 ? columns - 1 : 1;
 }
 
 void terminal_print_cut(struct buffer *line)
@@ -32,11 +29,12 @@ void terminal_print_cut(struct buffer *line)
 void terminal_print_wrapped(const char *text, size_t indent)
 {
     struct buffer wrapped = {0};
-    if (terminal_columns() == 0) {
+    const size_t columns = terminal_columns();
+    if (columns == 0) {
         (void)printf("%s\n", text);
         return;
     }
-    wrap_text(&wrapped, 0, indent, text);
+    wrap_text_to(&wrapped, columns, 0, indent, text);
     (void)printf("%.*s", (int)wrapped.size, wrapped.data);
     buffer_done(&wrapped);
 }
