@@ -148,11 +148,11 @@ def test_broker_frozen(patient):
     patient.kafka.pause()
     begin = time.monotonic()
     try:
-        report = patient.doctor()
+        report = patient.doctor("--timeout", "3")
     finally:
         patient.kafka.resume()
     assert report.bad() == ["brokers"] and report["group"]["found"] == "needs brokers"
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 20
 
 
 def test_wrong_protocol(patient):
@@ -197,7 +197,7 @@ def test_somebody_else_in_the_group(patient):
     other = Consumer({"bootstrap.servers": patient.kafka.brokers, "group.id": f"g-{patient.name}",
                       "client.id": "curious", "partition.assignment.strategy": "range"})
     other.subscribe([patient.name])
-    wait_until(lambda: other.poll(0.1) or other.assignment(), 30, "the other one has joined", interval_s=0)
+    wait_until(lambda: other.poll(0.1) or other.assignment(), 90, "the other one has joined", interval_s=0)
     report = patient.doctor()
     assert report.bad() == ["group"] and "curious at 127.0.0.1" in report["group"]["found"]
     assert "curious" in patient.shell(report["group"]["mend"])  # who it is; to end it is left to a person
@@ -211,7 +211,7 @@ def test_messages_about_to_be_deleted(patient):
     producer = Producer({"bootstrap.servers": patient.kafka.brokers})
     old = wall_ms() - 55 * 60000
     producer.produce(patient.name, b"{}", partition=0, timestamp=old)
-    producer.flush(20)
+    producer.flush(60)
     report = patient.doctor()
     assert report.bad() == ["retention"] and "1 message waits" in report["retention"]["found"]
     patient.heal("retention")
