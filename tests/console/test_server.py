@@ -117,6 +117,20 @@ def test_paths(console, method, path, status):
         assert answer.headers["allow"]
 
 
+@pytest.mark.parametrize("path", ["/", "/api/v1/live", "/api/v1/events?format=csv", "/api/v1/nowhere"])
+def test_head_ends_with_its_header(console, path):
+    """libmicrohttpd 0.9.75 sends the end of a chunked body after it, which the next answer would begin with."""
+    with console.socket() as connection, connection.makefile("rb") as answers:
+        connection.sendall(b"HEAD %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode())
+        header = b"".join(iter(answers.readline, b"\r\n"))
+        assert header.startswith(b"HTTP/1.1 "), header
+        if b"connection: close" not in header.lower():
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert answers.readline().startswith(b"HTTP/1.1 200 ")
+        else:
+            assert answers.read() == b""
+
+
 def test_an_unknown_parameter_gets_a_hint(console):
     told = console.get("/api/v1/events?clinet=a").json
     assert told["parameter"] == "clinet"

@@ -179,7 +179,9 @@ static void add_headers(const struct call *call, struct MHD_Response *response)
     if (!cached) add_header(response, "Cache-Control", "no-store");
 }
 
-/* The answer, finished or streaming. With the mutex held. */
+/* The answer, finished or streaming. With the mutex held. libmicrohttpd 0.9.75 sends the end of a chunked
+ * body after the header of one that has none, as the beginning of the next answer: there the connection is
+ * closed. */
 static struct MHD_Response *make_response(struct call *call)
 {
     struct MHD_Response *response;
@@ -192,6 +194,8 @@ static struct MHD_Response *make_response(struct call *call)
             MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, CALL_CHUNK / 8, read_stream, call, NULL);
     }
     if (response == NULL) abort(); /* out of memory */
+    if (strcmp(call->method, "HEAD") == 0)
+        (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
     return response;
 }
 

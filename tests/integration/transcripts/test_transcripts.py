@@ -220,8 +220,9 @@ def test_retention(make_stage):
     stage.exact = False  # the table no longer holds what the topic does
     session = session_of(stage)
     with stage.pool(workers=1, batch_rows=1):
-        stage.send(SALE, LOOSE.replace("/1/", "/2/"), BROKEN, partition=0)
-        stage.wait_until_caught_up()
+        for message in (SALE, LOOSE.replace("/1/", "/2/"), BROKEN):  # each a batch: a dead letter fills none
+            stage.send(message, partition=0)
+            stage.wait_until_caught_up()
     stage.database.run("UPDATE winnow.batch_log SET committed_at = '2024-01-16'")
     for line in ("--dry-run --keep '1 month'", "--keep '1 month'", "--keep '1 month'", ""):
         session.run(f"winnow retain {line}".rstrip())
