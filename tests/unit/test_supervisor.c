@@ -263,8 +263,7 @@ static void test_second_term_kills_at_once(void)
     close(pool.log_fd);
 }
 
-/* It is the whole pool's; workers end before it if they can. A busy machine may hold up one pool, not each.
- */
+/* It is the whole pool's; workers end before it if they can. A busy machine may hold up one, not each. */
 static void test_deadline_kills(void)
 {
     int64_t took_ms = INT64_MAX;
