@@ -55,7 +55,18 @@ static bool lock(struct control *control, bool *ret_in_use, struct fault *ret_fa
     return locked;
 }
 
-/* Nobody can connect before listen(), so the mode is right from the start. */
+/* The mask gives the file its mode as it is made: to whoever looks it never has another one. There are no
+ * threads yet, whose files it would be for as well. */
+static bool bind_for_owner(int fd, const struct sockaddr_un *address)
+{
+    const mode_t before = umask(0177);
+    const bool bound = bind(fd, (const void *)address, sizeof(*address)) == 0;
+    const int error = errno;
+    (void)umask(before);
+    errno = error;
+    return bound;
+}
+
 static bool listen_there(struct control *control, struct fault *ret_fault)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -74,8 +85,7 @@ static bool listen_there(struct control *control, struct fault *ret_fault)
     if (unlink(control->path) != 0 && errno != ENOENT) return refuse(ret_fault, control->path, "remove");
     control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (control->fd < 0) return refuse(ret_fault, control->path, "make");
-    return (bind(control->fd, (const void *)&address, sizeof(address)) == 0 &&
-            chmod(control->path, 0600) == 0 && listen(control->fd, 16) == 0) ||
+    return (bind_for_owner(control->fd, &address) && listen(control->fd, 16) == 0) ||
            refuse(ret_fault, control->path, "listen at");
 }
 

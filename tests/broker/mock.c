@@ -17,7 +17,7 @@
 #include "headers.h"
 
 #define TOPICS_MAX      20
-#define READ_TIMEOUT_MS INT64_C(20000)
+#define READ_TIMEOUT_MS INT64_C(90000)
 
 struct mock {
     pid_t pid;

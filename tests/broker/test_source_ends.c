@@ -12,7 +12,9 @@
 #include "mock.h"
 #include "source_kafka.h"
 
-#define PARTITIONS 6
+#define PARTITIONS  6
+#define PATIENCE_MS 90000
+#define SILENCE_MS  10000 /* one that is silent is waited for a second, and not as long as its client does */
 
 static const int32_t partitions[PARTITIONS] = {0, 1, 2, 3, 4, 5};
 static struct mock *mock;
@@ -35,7 +37,7 @@ static void check_ends(int silent)
     const struct log_end *ends = NULL;
     int64_t begin_ms = clock_now_ms();
     CU_ASSERT_TRUE_FATAL(source_ends(source, partitions, PARTITIONS, &ends));
-    CU_ASSERT(clock_now_ms() - begin_ms < 1500);
+    CU_ASSERT(clock_now_ms() - begin_ms < SILENCE_MS);
     for (int i = 0; i < PARTITIONS; i++) {
         CU_ASSERT_EQUAL(ends[i].partition, i);
         CU_ASSERT_EQUAL(ends[i].offset, i % 3 + 1 == silent ? -1 : 0);
@@ -54,7 +56,7 @@ static bool answers_all(void *context)
 
 static void test_all_answer(void)
 {
-    CU_ASSERT_TRUE_FATAL(wait_until(answers_all, NULL, 20000));
+    CU_ASSERT_TRUE_FATAL(wait_until(answers_all, NULL, PATIENCE_MS));
     check_ends(0);
 }
 
@@ -64,7 +66,7 @@ static void test_one_leader_is_silent(void)
     check_ends(2);
     check_ends(2);
     mock_command(mock, "up 2");
-    CU_ASSERT_TRUE(wait_until(answers_all, NULL, 20000));
+    CU_ASSERT_TRUE(wait_until(answers_all, NULL, PATIENCE_MS));
 }
 
 static void test_one_leader_refuses(void)
@@ -79,7 +81,7 @@ static void test_nobody_answers(void)
     mock_command(mock, "down");
     int64_t begin_ms = clock_now_ms();
     CU_ASSERT_FALSE(source_ends(source, partitions, PARTITIONS, &ends));
-    CU_ASSERT(clock_now_ms() - begin_ms < 1500);
+    CU_ASSERT(clock_now_ms() - begin_ms < SILENCE_MS);
     mock_command(mock, "up");
 }
 

@@ -11,7 +11,7 @@
 #include "log.h"
 #include "schema.h"
 
-#define PATIENCE_MS INT64_C(20000)
+#define PATIENCE_MS INT64_C(90000)
 #define DAY_US      INT64_C(86400000000)
 
 static struct identity *identity;
@@ -19,7 +19,7 @@ static char text_group[] = "g";
 static char text_database[] = "";
 char text_topic[64];
 struct settings settings = {
-    .group = text_group, .topic = text_topic, .database = text_database, .statement_timeout_ms = 10000};
+    .group = text_group, .topic = text_topic, .database = text_database, .statement_timeout_ms = 60000};
 struct sink *sink;
 struct metrics counted;
 static struct batch batch;

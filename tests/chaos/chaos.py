@@ -42,6 +42,7 @@ TOPIC_CONFIG = {"retention.ms": "-1"}
 BROKER_SETTINGS = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000}
 # A statement on a connection that is stalled without a word is given up after this and 5 s.
 STATEMENT_TIMEOUT_MS = 10000
+DRAIN_TIMEOUT_MS = 30000  # that it takes longer is a fault here, and machines may be slow
 
 
 @dataclass
@@ -80,7 +81,7 @@ def _make_scene(options, server, broker, proxy):
 def _make_nemesis(scene, proxies, log_path):
     settings = {"brokers": scene.broker.proxied_brokers, "topic": TOPIC, "group": GROUP,
                 "database": scene.server.tcp_dsn(scene.database.name, port=proxies[1].port),
-                "statement_timeout_ms": STATEMENT_TIMEOUT_MS, **metrics.LISTEN}
+                "statement_timeout_ms": STATEMENT_TIMEOUT_MS, "drain_timeout_ms": DRAIN_TIMEOUT_MS, **metrics.LISTEN}
     binary = shields.binary_without_fence() if scene.options.shield == shields.NO_FENCE else None
     return Nemesis(scene, settings, log_path, binary, proxies)
 

@@ -17,7 +17,7 @@ from winnow_test import check
 from winnow_test.pool import Pool
 from winnow_test.postgres import Database
 from winnow_test.process import birth_of, is_alive
-from winnow_test.poll import DeadlinePassed, wait_until
+from winnow_test.poll import comes_about, wait_until
 
 SESSION_TIMEOUT_S = 6        # winnow_test.pool.FAST_GROUP
 RECOVERY_TIMEOUT_S = 180
@@ -116,7 +116,7 @@ class Nemesis:
             try:
                 pid = self._stop_owner(database) if self._hold_batches(database) else None
                 database.run("COMMIT")
-            except (psycopg2.Error, DeadlinePassed):
+            except psycopg2.Error:
                 return False
             if pid is None:
                 return False
@@ -132,13 +132,11 @@ class Nemesis:
     def _hold_batches(self, database):
         """Locks the progress rows until every owner's batch waits for them, behind which its next one fills. Whether there
         is one at all."""
-        wait_until(lambda: self._owners(database), OWNED_TIMEOUT_S)
+        if not comes_about(lambda: self._owners(database), OWNED_TIMEOUT_S):
+            return False
         database.run("BEGIN; LOCK TABLE winnow.processing_log IN EXCLUSIVE MODE")
         seen_from_outside = self._scene.database
-        try:
-            wait_until(lambda: check.waiting_count(seen_from_outside) >= len(self._owners(database)), WRITING_TIMEOUT_S)
-        except DeadlinePassed:
-            pass
+        comes_about(lambda: check.waiting_count(seen_from_outside) >= len(self._owners(database)), WRITING_TIMEOUT_S)
         return check.waiting_count(seen_from_outside) > 0
 
     def _stop_owner(self, database):
@@ -153,11 +151,8 @@ class Nemesis:
     @staticmethod
     def _wait_until_replaced(database, pid):
         """Until others have claimed all it had; not for ever, since it may be the only one."""
-        try:
-            wait_until(lambda: database.value("SELECT count(*) FROM winnow.processing_log WHERE owner LIKE %s",
-                                              (f"%/{pid}",)) == 0, REPLACED_TIMEOUT_S)
-        except DeadlinePassed:
-            pass
+        comes_about(lambda: database.value("SELECT count(*) FROM winnow.processing_log WHERE owner LIKE %s",
+                                           (f"%/{pid}",)) == 0, REPLACED_TIMEOUT_S)
 
     def _freeze_worker(self, seconds):
         return self._thaw_after(signal_worker(self._scene.pool, self._random, signal.SIGSTOP), seconds)
@@ -266,7 +261,7 @@ class Nemesis:
         self._scene.broker.start()
         self._scene.server.start()
         pool = self._scene.pool
-        wait_until(pool.is_running, 1, "the pool runs")
+        assert pool.is_running(), pool.log_tail()
         wait_until(lambda: not self._living_orphans(), 30, "the workers of pools that were killed have ended")
 
     def _living_orphans(self):

@@ -118,8 +118,7 @@ class Scene:
         run("migrate", settings={"database": self.database.dsn}, check=True)
         broker.create_topic(TOPIC, PARTITIONS, {"retention.ms": "-1"})
         broker.create_topic(f"{TOPIC}.dlq", 2, {"retention.ms": "-1"})
-        self._settings = {"brokers": broker.brokers, "topic": TOPIC, "group": "recovery", "database": self.database.dsn,
-                          "drain_timeout_ms": DRAIN_TIMEOUT_S * 1000}
+        self._settings = {"brokers": broker.brokers, "topic": TOPIC, "group": "recovery", "database": self.database.dsn}
         self._log_path = log_path
         self._stream_count = 0
         self.acknowledged = []
@@ -127,8 +126,11 @@ class Scene:
 
     # ---- the pool and the stream ----------------------------------------------------------------------------
 
-    def start_pool(self):
-        self.pool = Pool(self._settings, workers=WORKERS, log_path=self._log_path).start()
+    def start_pool(self, drain_timeout_s=None):
+        """Without a time it has as long as the limits give one that does not hang."""
+        drain_timeout_s = drain_timeout_s or LIMITS[BUSY].seconds + self.account.options.slack_s
+        self.pool = Pool({**self._settings, "drain_timeout_ms": round(drain_timeout_s * 1000)}, workers=WORKERS,
+                         log_path=self._log_path).start()
 
     def stream(self, rate):
         """Started; a seed of its own makes its events different from those before."""
@@ -241,8 +243,8 @@ def measure_idle_stop(scene):
     _expect_exit_code(scene, 0)
 
 
-def _storing_pool(scene):
-    scene.start_pool()
+def _storing_pool(scene, drain_timeout_s=None):
+    scene.start_pool(drain_timeout_s)
     before = scene.cursors()
     wait_until(scene.is_whole, GIVE_UP_S, "the pool is whole", on_timeout=scene.pool_log)
     scene.wait_until_first_commit(before)
@@ -266,7 +268,7 @@ def measure_hanging_stop(scene):
     """The database's processes are frozen while it stores: nothing answers. Every other time the connections break, too,
     and the workers hang in opening new ones."""
     stream = scene.stream(BACKLOG_RATE)
-    _storing_pool(scene)
+    _storing_pool(scene, DRAIN_TIMEOUT_S)
     frozen = scene.server.pause()
     try:
         _wait_until_all_hang(scene)

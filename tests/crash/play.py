@@ -14,7 +14,7 @@ from winnow_test.pool import Pool
 # A member that is gone is missed soon. Brokers have a lower limit (group.min.session.timeout.ms).
 # Not so soon that one that waits for a processor is taken for gone.
 IMPATIENT = {"session.timeout.ms": "4000", "heartbeat.interval.ms": "300", "max.poll.interval.ms": "10000"}
-TIMEOUT_S = 90
+TIMEOUT_S = 240
 INTERVAL_S = 0.1
 
 

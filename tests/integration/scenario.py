@@ -46,7 +46,7 @@ def committed(stage):
     consumer = Consumer({"bootstrap.servers": stage.broker.brokers, "group.id": stage.settings["group"]})
     try:
         asked = [TopicPartition(stage.topic, partition) for partition in range(stage.partitions)]
-        return {place.partition: place.offset for place in consumer.committed(asked, timeout=10)}
+        return {place.partition: place.offset for place in consumer.committed(asked, timeout=60)}
     finally:
         consumer.close()
 

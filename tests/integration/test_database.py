@@ -14,7 +14,7 @@ from winnow_test.poll import wait_until
 
 def status(conninfo, **environment):
     return subprocess.run([str(pool.BINARY), "migrate", "status", "-d", conninfo], capture_output=True, text=True,
-                          timeout=60, check=False, env={**pool.environment({}), **environment})
+                          timeout=180, check=False, env={**pool.environment({}), **environment})
 
 
 @pytest.fixture
@@ -97,12 +97,12 @@ def test_a_host_that_does_not_answer_is_given_up(request, port):
     begin = time.monotonic()
     result = status(f"host=127.0.0.1 port={request.getfixturevalue(port)} connect_timeout=1")
     assert (result.returncode, "no answer from 127.0.0.1" in result.stderr) == (69, True), result
-    assert 0.9 < time.monotonic() - begin < 4
+    assert 0.9 < time.monotonic() - begin < 30  # by itself TCP gives up after minutes
 
 
 def test_the_next_host_is_taken(empty_database, postgres, black_hole_port):
     result = status(f"host=127.0.0.1,127.0.0.1,{postgres.socket_directory} port=1,{black_hole_port},{postgres.port} "
-                    f"user=postgres dbname={empty_database.name} connect_timeout=1")
+                    f"user=postgres dbname={empty_database.name} connect_timeout=3")
     assert (result.returncode, result.stderr) == (1, ""), result
 
 
@@ -116,7 +116,7 @@ def test_a_standby_is_passed_over_unless_asked_for(empty_database):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_connecting(number, silent_port):
-    with subprocess.Popen([str(pool.BINARY), "migrate", "-d", f"host=127.0.0.1 port={silent_port} connect_timeout=50"],
+    with subprocess.Popen([str(pool.BINARY), "migrate", "-d", f"host=127.0.0.1 port={silent_port} connect_timeout=100"],
                           env=pool.environment({}), stderr=subprocess.PIPE, text=True) as process:
         def is_connected():
             with open("/proc/net/tcp", encoding="ascii") as table:
@@ -125,9 +125,9 @@ def test_a_signal_ends_connecting(number, silent_port):
         assert process.poll() is None
         process.send_signal(number)
         begin = time.monotonic()
-        error = process.communicate(timeout=20)[1]
+        error = process.communicate(timeout=120)[1]
         assert (process.returncode, "asked to stop" in error) == (69, True)
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 50
 
 
 def test_a_signal_ends_a_wait_without_limit(database):
@@ -137,7 +137,7 @@ def test_a_signal_ends_a_wait_without_limit(database):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert "waiting for it" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        error = process.communicate(timeout=20)[1]
+        error = process.communicate(timeout=120)[1]
         assert (process.returncode, "asked to stop" in error) == (75, True)
 
 
@@ -147,5 +147,5 @@ def test_a_connection_that_is_cut_is_told(database):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert "waiting for it" in process.stdout.readline()
         wait_until(lambda: database.terminate_backends("winnow migrate") == 1, 20, "it has a connection to end")
-        error = process.communicate(timeout=20)[1]
+        error = process.communicate(timeout=120)[1]
         assert (process.returncode, "57P01" in error) == (75, True)

@@ -88,8 +88,10 @@ class Soak:
     """What was seen of each process, and what is wrong."""
 
     def __init__(self, minutes, workers, growth_share=GROWTH_SHARE, growth_mib=GROWTH_MIB,
-                 rests_share=RESTS_SHARE):
+                 rests_share=RESTS_SHARE, messages=0):
+        """Goes on for so long, and until so many messages are read: what a worker holds follows from those."""
         self._minutes = minutes
+        self._messages = messages
         self._workers = workers
         self._growth_share = growth_share
         self._growth_mib = growth_mib
@@ -119,7 +121,7 @@ class Soak:
         begun = time.monotonic()
         read = 0
         rested = 0
-        while time.monotonic() < begun + self._minutes * 60:
+        while time.monotonic() < begun + self._minutes * 60 or read < self._messages:
             read = sum(check.cursors(database, TOPIC).values())
             rested += load.sent - read < LOW
             while load.sent - read < BACKLOG:
@@ -128,7 +130,8 @@ class Soak:
             self._sample("supervisor", pool.pid)
             for number, pid in enumerate(pids):
                 self._sample(f"worker {number}", pid)
-        self.lines.append(f"{read:,} messages in {self._minutes * 60:.0f} s: {read / (time.monotonic() - begun):,.0f} a second; "
+        took_s = time.monotonic() - begun
+        self.lines.append(f"{read:,} messages in {took_s:.0f} s: {read / took_s:,.0f} a second; "
                           f"the backlog ran low {rested} times")
         if rested > self._rests_share * len(self.samples["supervisor"]):
             self.wrong.append("that was no full load")

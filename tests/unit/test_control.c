@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -22,6 +23,15 @@ static struct fault fault;
 static bool in_use;
 static uid_t peer; /* of whoever connects */
 static unsigned asked;
+static mode_t first_mode; /* of the socket's file, as it was made */
+
+int bind(int fd, __CONST_SOCKADDR_ARG address, socklen_t size)
+{
+    struct stat status;
+    const long result = syscall(SYS_bind, fd, address.__sockaddr__, size);
+    first_mode = result == 0 && stat(address.__sockaddr_un__->sun_path, &status) == 0 ? status.st_mode : 0;
+    return (int)result;
+}
 
 /* In the place of the kernel. */
 int getsockopt(int fd, int level, int option, void *restrict value, socklen_t *restrict size)
@@ -100,7 +110,10 @@ static void test_others_are_refused(void)
 static void test_the_file_is_the_owners_alone(void)
 {
     struct stat status;
+    const mode_t before = umask(0);
     begin();
+    CU_ASSERT_EQUAL(first_mode & 0777, 0600);
+    CU_ASSERT_EQUAL(umask(before), 0);
     CU_ASSERT_EQUAL_FATAL(stat(path, &status), 0);
     CU_ASSERT_EQUAL(status.st_mode & 0777, 0600);
     control_close(control);

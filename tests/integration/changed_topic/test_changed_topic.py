@@ -157,7 +157,7 @@ def test_what_retention_takes_from_a_running_pool_is_written_down(make_stage):
     """The worker is frozen while it happens: its next fetch is behind what the topic still holds."""
     stage = make_stage(partitions=1)
     stage.exact = False  # the messages were acknowledged and are in nobody's hands any more
-    with stage.pool(workers=1, properties={"session.timeout.ms": "45000"}) as pool:
+    with stage.pool(workers=1, properties={"session.timeout.ms": "300000"}) as pool:
         stage.send(*new_events(5), partition=0)
         stage.wait_until_caught_up()
         worker = pool.kill_worker(number=signal.SIGSTOP)

@@ -38,7 +38,7 @@ def test_killed_and_exact(running):
     names = fail(stage, [b'{"client":"c%d","metric":"m","amount":%d}' % (i % 7, i) for i in range(COUNT)],
                  key=b"k", timestamp_ms=1700000000000)
     for attempt in range(4):
-        run = subprocess.Popen([pool.BINARY, "dlq", "replay", "--yes", "--rate", "100/s", "--wait", "0"],
+        run = subprocess.Popen([pool.BINARY, "dlq", "replay", "--yes", "--rate", "20/s", "--wait", "0"],
                                env=pool.environment(stage.settings), stdout=subprocess.DEVNULL)
         taken = "SELECT count(*) FROM winnow.dead_letter_action"
         before = stage.database.value(taken)

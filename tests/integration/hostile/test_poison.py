@@ -1,5 +1,6 @@
 """Poison in every place of a partition, and partitions that hold nothing else."""
 
+from scenario import wait_for_owners
 from winnow_test import check, letters
 from winnow_test.poll import wait_until
 
@@ -64,10 +65,11 @@ def _halted(database):
 def test_a_partition_full_of_poison_trips_the_breaker(make_stage):
     """It halts alone; the command in the log resumes it; the pool stays."""
     stage = make_stage(partitions=2)
-    stage.send(*[POISON] * 150, partition=0)
-    stage.send(*_good(1), partition=1)
     with stage.pool(workers=2) as pool:
         pids = pool.wait_for_workers(2)
+        wait_for_owners(stage, pids)  # whoever takes a partition over begins to count anew
+        stage.send(*[POISON] * 150, partition=0)
+        stage.send(*_good(1), partition=1)
         wait_until(lambda: _halted(stage.database) == [(0, "circuit_breaker")], 30, on_timeout=pool.log_tail)
         told = pool.wait_for_log(r"partition_halted.*partition 0 .*circuit_breaker: 101 of the last 200 messages were dead "
                                  r"letters.*(SELECT winnow\.resume_partition\(.*\);)")

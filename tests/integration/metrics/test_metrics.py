@@ -13,7 +13,7 @@ import pytest
 from scenario import new_events, owners, wait_for_owners, wait_for_statements
 from winnow_test import metrics
 from winnow_test.metrics import LISTEN, value
-from winnow_test.poll import wait_until
+from winnow_test.poll import comes_about, wait_until
 from winnow_test.postgres import Database
 from winnow_test.process import ROOT
 from winnow_test.produce import Sender
@@ -289,11 +289,15 @@ def test_address_in_use(stage, asked):
         default = "127.0.0.1:8078"
         address = default
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind(("127.0.0.1", 8078))
-            taken.listen()
-        except OSError:
-            pass  # somebody else has it: as good
+
+        def take():
+            try:
+                taken.bind(("127.0.0.1", 8078))
+                taken.listen()
+                return True
+            except OSError:
+                return False
+        comes_about(take, 30)  # who has it for longer keeps it: as good
         settings = {"metrics_listen": address} if asked else {"metrics_listen": ""}
         with stage.pool(workers=1, **settings) as pool:
             if asked:

@@ -58,7 +58,7 @@ def test_commands_submit_and_status_see_it_through(stage):
     before = stage.winnow("status")
     assert before.exit_code == 1, before
     with stage.pool(workers=1):
-        drained = stage.winnow("status", "--wait-drained", "30")
+        drained = stage.winnow("status", "--wait-drained", "120")
         assert drained.exit_code == 0, drained
     after = stage.winnow("status")
     assert after.exit_code == 0, after

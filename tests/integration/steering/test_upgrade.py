@@ -6,7 +6,7 @@ import os
 import psycopg2
 import pytest
 
-from scenario import new_events
+from scenario import new_events, wait_for_owners
 from winnow_test import check, pool, produce
 from winnow_test.poll import wait_until
 from winnow_test.process import ROOT
@@ -79,6 +79,7 @@ def test_migrate_beside_a_pool_when_nothing_is_to_be_done(devbroker, make_stage)
     stage = make_stage(broker=devbroker, partitions=2)
     with stage.pool(workers=2) as running, produce.Sender(devbroker.brokers, stage.topic) as sender:
         pids = running.wait_for_workers(2)
+        wait_for_owners(stage, pids)  # one that joins later takes partitions from the other, whose batch may be under way
         for _ in range(5):
             for thing in (*new_events(300), "[]"):
                 sender.send(thing)
@@ -133,7 +134,8 @@ def test_the_newest_migration_beside_a_pool(devbroker, make_stage, empty_databas
             # One that is started now says what is the matter; the others go on.
             old.kill_worker()
             old.wait_for_log("newer than this winnow")
-            assert old.is_running() and len(old.worker_pids()) == 1
+            wait_until(lambda: len(old.worker_pids()) == 1, 30, "that one ends", on_timeout=old.log_tail)
+            assert old.is_running()
         with pool.Pool(settings, workers=2, properties=fast) as new:
             wait_until_more(new.log_tail)
             if old.is_running():

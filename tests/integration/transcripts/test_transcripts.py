@@ -88,6 +88,13 @@ def read_all(stage, **settings):
         assert pool.stop() == 0
 
 
+def wait_until_nobody_is_in_the_group(stage):
+    """Kafka hears of a worker's end a moment later."""
+    admin = stage.broker.admin()
+    wait_until(lambda: not any(group.members for group in admin.list_groups(stage.settings["group"], timeout=20)), 30,
+               "the group is empty")
+
+
 def test_first_contact():
     session = Session({}, ())
     for line in ("winnow", "winnow --help", "winnow help operator_needed", "winnow dlq"):
@@ -138,12 +145,13 @@ def test_submit(stage, directory):
 def test_status(stage):
     session = session_of(stage)
     session.run("winnow status")
-    for partition in (0, 1):
-        stage.send(SALE, LOOSE, BROKEN, partition=partition)
     with stage.pool(workers=1):
-        stage.wait_until_caught_up()
+        for partition in (0, 1):  # one after the other: what is stored first is no duplicate
+            stage.send(SALE, LOOSE, BROKEN, partition=partition)
+            stage.wait_until_caught_up()
         letters.wait_until_published(stage.database)
-        session.run("winnow status --wait-drained 5")
+        session.run("winnow status --wait-drained 60")
+    wait_until_nobody_is_in_the_group(stage)
     session.run("winnow status")
     session.run("winnow status --json")
     session.judge("status")
@@ -151,10 +159,11 @@ def test_status(stage):
 
 def test_pool(stage, directory):
     control = f"{directory}/pool.sock"
-    session = session_of(stage, control_socket=control)
+    session = session_of(stage, control_socket=control, drain_timeout_ms=60000)
     session.names += ((control, "/run/winnow/winnow.sock"),)
     session.run("winnow pool status")
-    with stage.pool(workers=1, control_socket=control, properties={"session.timeout.ms": "6000"}) as pool:
+    with stage.pool(workers=1, control_socket=control, drain_timeout_ms=60000,
+                    properties={"session.timeout.ms": "6000"}) as pool:
         pool.wait_for_log("event=pool_joined")
         for line in ("status", "scale 0", "quiet", "status", "resume", "resume", "scale 2"):
             session.run(f"winnow pool {line}")
@@ -207,6 +216,7 @@ def test_steering(make_stage):
         wait_until(lambda: pool.log_text().count("event=partition_halted") == 2, 30, "both halt", on_timeout=pool.log_tail)
         letters.wait_until_published(stage.database)
         assert pool.stop() == 0
+    wait_until_nobody_is_in_the_group(stage)
     session.run("winnow status")
     for line in ("resume --at next", "resume events/1 --at latest", "resume events/1 --at latest --yes", "resume --at next --yes",
                  "resume --at next --yes", "seek events/0 --shift-by -2", "seek events/0 --shift-by -2 --execute",

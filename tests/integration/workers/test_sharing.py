@@ -136,7 +136,7 @@ def test_offsets_in_kafka_follow(stage):
             ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", f"{jars_directory()}/*",
              "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server", stage.broker.brokers,
              "--group", stage.settings["group"], "--describe"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=True).stdout
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300, check=True).stdout
     # GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG …
     rows = [line.split() for line in told.splitlines() if line.split()[1:2] == [stage.topic]]
     assert sorted(row[2:6] for row in rows) == [[str(partition), "300", "300", "0"] for partition in range(4)]

@@ -106,18 +106,24 @@ class Broker:
                    all(partition.leader >= 0 for partition in topic.partitions.values()) for topic in found)
 
     def _metadata(self):
-        """Of all topics, since asking for one by name may create it on some brokers."""
-        try:
-            return self.admin().list_topics(timeout=5).topics
-        except KafkaException:
-            return {}
+        """Of all topics, since asking for one by name may create it on some brokers. A broker that does not answer now is
+        asked again: it is not one without topics."""
+        return self._cluster().topics
+
+    def _cluster(self):
+        def ask():
+            try:
+                return self.admin().list_topics(timeout=ANSWER_TIMEOUT_S)
+            except KafkaException:
+                return None
+        return wait_until(ask, ADMIN_TIMEOUT_S, "the broker tells of its topics")
 
     def partition_count(self, name):
         topic = self._metadata().get(name)
         return len(topic.partitions) if topic is not None else 0
 
     def cluster_id(self):
-        return self.admin().list_topics(timeout=5).cluster_id
+        return self._cluster().cluster_id
 
     def _reader(self):
         return Consumer({
@@ -126,25 +132,20 @@ class Broker:
             "isolation.level": "read_committed", "fetch.wait.max.ms": 20, "check.crcs": False,
             "fetch.message.max.bytes": 4 << 20})
 
-    def watermarks(self, topic, partition, timeout_s=10):
+    def watermarks(self, topic, partition):
         """(first offset kept, offset behind the last)."""
         reader = self._reader()
         try:
-            return reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)
+            return _watermarks(reader, topic, partition)
         finally:
             reader.close()
 
     def end_offsets(self, topic, timeout_s=30):
         """A dict of partition → offset behind the last message. A broker that has just come back may not know yet."""
-        return wait_until(lambda: self._end_offsets(topic), timeout_s, f"the ends of {topic}")
-
-    def _end_offsets(self, topic):
+        partitions = wait_until(lambda: self.partition_count(topic), timeout_s, f"the partitions of {topic}")
         reader = self._reader()
         try:
-            return {partition: reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
-                    for partition in range(self.partition_count(topic))}
-        except KafkaException:
-            return None
+            return {partition: _watermarks(reader, topic, partition)[1] for partition in range(partitions)}
         finally:
             reader.close()
 
@@ -161,13 +162,23 @@ class Broker:
         try:
             wanted = {}
             for partition in range(self.partition_count(topic)):
-                low, high = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+                low, high = _watermarks(reader, topic, partition)
                 if high > low:
                     wanted[partition] = (low, high)
             reader.assign([TopicPartition(topic, partition, low) for partition, (low, _) in wanted.items()])
             yield from _read_until_ends(reader, wanted, timeout_s)
         finally:
             reader.close()
+
+
+def _watermarks(reader, topic, partition):
+    """Also of a broker that does not answer now."""
+    def ask():
+        try:
+            return reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=ANSWER_TIMEOUT_S)
+        except KafkaException:
+            return None
+    return wait_until(ask, ADMIN_TIMEOUT_S, f"the ends of {topic}/{partition}")
 
 
 def _read_until_ends(reader, wanted, timeout_s):

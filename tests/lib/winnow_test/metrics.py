@@ -19,7 +19,7 @@ def url(pool, path, timeout_s=30):
     return re.findall(r"event=metrics_listening .*?(http://\S+?)/metrics", pool.log_text())[-1] + path
 
 
-def get(address, method="GET", timeout_s=10):
+def get(address, method="GET", timeout_s=60):
     """(code, headers, text)."""
     request = urllib.request.Request(address, method=method)
     try:

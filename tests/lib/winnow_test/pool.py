@@ -40,7 +40,7 @@ class Result:
         return f"exit code {self.exit_code}\n--- standard output\n{self.out}--- standard error\n{self.error}"
 
 
-def run(*arguments, stdin=b"", settings=None, timeout_s=60, check=False, binary=None):
+def run(*arguments, stdin=b"", settings=None, timeout_s=180, check=False, binary=None):
     """Runs `winnow ARGUMENTS` to its end. stdin is bytes; output comes as text. check: exit code 0 is demanded."""
     done = subprocess.run(
         [str(binary or BINARY), *map(str, arguments)], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -105,15 +105,17 @@ class Pool:
         return self.worker_pids()
 
     def kill_worker(self, index=0, number=signal.SIGKILL):
-        """Sends a signal to one worker; returns its pid."""
+        """Sends a signal to one worker; returns its pid. One that is killed is gone then, and no longer counts as one."""
         pid = self.worker_pids()[index]
         os.kill(pid, number)
+        if number == signal.SIGKILL:
+            wait_until_gone([pid])
         return pid
 
     def send_signal(self, number):
         self.process.send_signal(number)
 
-    def stop(self, timeout_s=20):
+    def stop(self, timeout_s=90):
         """TERM, and waits. Returns the exit code; after the deadline everything is killed (exit code -9)."""
         workers = self.worker_pids()
         code = self.process.stop(signal.SIGTERM, timeout_s)

@@ -225,7 +225,7 @@ class Database:
     def _cursor(self):
         if self._connection is None or self._connection.closed:
             self._connection = psycopg2.connect(
-                self.dsn, connect_timeout=5, application_name="winnow test", options="-c timezone=UTC")
+                self.dsn, connect_timeout=30, application_name="winnow test", options="-c timezone=UTC")
             self._connection.autocommit = True
         return self._connection.cursor()
 

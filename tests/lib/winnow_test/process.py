@@ -81,7 +81,7 @@ class Process:
             pass
         self._popen.wait()
 
-    def wait(self, timeout_s=30):
+    def wait(self, timeout_s=90):
         """The exit code; kills it and raises DeadlinePassed when it does not end in time."""
         try:
             return self._popen.wait(timeout_s)
@@ -89,7 +89,7 @@ class Process:
             self.kill()
             raise DeadlinePassed(f"{self.argv[0]} did not end within {timeout_s} s\n{self.log_tail()}") from None
 
-    def stop(self, number=signal.SIGTERM, timeout_s=15):
+    def stop(self, number=signal.SIGTERM, timeout_s=90):
         """Asks it to end, insists by SIGKILL at the deadline. Returns the exit code."""
         self.send_signal(number)
         try:
