@@ -47,7 +47,7 @@ MIGRATIONS     := $(sort $(wildcard migrations/*.up.sql))
 TEST_SOURCES   := $(wildcard $(addsuffix /test_*.c,tests/unit tests/golden tests/property tests/sim tests/broker))
 FUZZ_SOURCES   := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH_SOURCES  := $(wildcard tests/bench/bench_*.c tests/bench/peers/bench_*.c tests/differential/answers.c)
-PAGE_SOURCES   := $(wildcard $(addprefix worker/console/web/,*.* src/* src/*/*))
+PAGE_SOURCES   := worker/console/embed.sh $(wildcard $(addprefix worker/console/web/,*.* src/* src/*/*))
 LINKED_SOURCES := $(TEST_SOURCES) $(FUZZ_SOURCES) $(BENCH_SOURCES)
 
 COMMON_OBJECTS := $(COMMON_SOURCES:%.c=$(BUILD)/obj/%.o)

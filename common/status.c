@@ -3,16 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const char *const names[] = {
-    [STATUS_OK] = "ok",     [STATUS_RETRY] = "retry", [STATUS_REJECT] = "reject",
-    [STATUS_STOP] = "stop", [STATUS_FATAL] = "fatal",
-};
-
-const char *status_name(enum status status)
-{
-    return names[status];
-}
-
 void fault_set(struct fault *fault, enum status status, const char *site, const char *format, ...)
 {
     *fault = (struct fault){.status = status, .site = site};

@@ -5,9 +5,6 @@
 /* The caller must look at the returned value. */
 #define MUST_CHECK __attribute__((warn_unused_result))
 
-/* Runs fn(&variable) when the variable leaves its scope. */
-#define CLEANUP(fn) __attribute__((cleanup(fn)))
-
 /* Argument `text` is a printf format, its values begin at `first`. */
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 

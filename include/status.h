@@ -25,9 +25,6 @@ struct fault {
     char text[FAULT_TEXT_SIZE]; /* one line for a person */
 };
 
-/* "ok", "retry", "reject", "stop", "fatal". */
-const char *status_name(enum status status);
-
 /* Fills *fault. The text is cut to its size; line breaks become spaces. */
 void fault_set(struct fault *fault, enum status status, const char *site, const char *format, ...)
     PRINTF_LIKE(4, 5);

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backoff.h"
@@ -385,9 +384,7 @@ bool publisher_stop(struct publisher *publisher, int64_t timeout_ms)
     atomic_store(&publisher->stop_deadline_ms, clock_now_ms() + timeout_ms);
     atomic_store(&publisher->stopping, true);
     publisher_poke(publisher);
-    struct timespec deadline;
-    if (clock_gettime(CLOCK_MONOTONIC, &deadline) != 0) abort();
-    deadline.tv_sec += timeout_ms / 1000 + 1;
+    const struct timespec deadline = clock_timespec(clock_now_ms() + timeout_ms + 1000);
     if (pthread_clockjoin_np(publisher->thread, NULL, CLOCK_MONOTONIC, &deadline) != 0) return false;
     (void)close(publisher->wake_fd);
     buffer_done(&publisher->headers);

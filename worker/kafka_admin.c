@@ -1,6 +1,5 @@
 #include "kafka_admin.h"
 
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,13 +4,13 @@
 
 #include <json-c/json.h>
 #include <libpq-fe.h>
-#include <librdkafka/rdkafka.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "attr.h"
+#include "kafka_client.h"
 
 #define RDKAFKA(major, minor, patch) (((major) << 24) | ((minor) << 16) | ((patch) << 8) | 0xffU)
 #define JSON_C(major, minor)         (((major) << 16) | ((minor) << 8))

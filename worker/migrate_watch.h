@@ -1,6 +1,8 @@
 /* How far a long statement of `winnow migrate` has come: what PostgreSQL tells of it to another session,
  * which is not much. The building of an index is told of (pg_stat_progress_create_index); everything else has
- * no estimate. */
+ * no estimate: up to version 15 what is read and written is counted at the end of the transaction alone.
+ * These statements read a table once (rollup_hour, batch_log, dead_letter), and none rewrites one: 4 s at the
+ * most with 10 million messages. A migration that needs longer has to find a way to tell. */
 #ifndef WINNOW_MIGRATE_WATCH_H
 #define WINNOW_MIGRATE_WATCH_H
 

@@ -24,6 +24,12 @@ static void end_reason(struct report *report, const char *detail)
     metrics_line(report->text, ",\"detail\":\"%s\"}", detail);
 }
 
+static void tell(struct report *report, const char *reason, const char *detail)
+{
+    begin_reason(report, reason);
+    end_reason(report, detail);
+}
+
 static const char *why_not_joined(const struct pool_state *state)
 {
     switch (state->last_exit_code) {
@@ -34,6 +40,18 @@ static const char *why_not_joined(const struct pool_state *state)
     default:
         return "no worker has joined the consumer group yet: the log says what they wait for";
     }
+}
+
+static void tell_pool(struct report *report)
+{
+    static const char asked[] = "an operator asked for it: winnow pool resume goes on";
+    const struct pool_state *state = report->state;
+    if (state->stopping) tell(report, "draining", "the pool was asked to stop");
+    if (state->quiet) tell(report, "quiet", asked);
+    if (state->wanted == 0 && !state->stopping)
+        tell(report, "drained", asked);
+    else if (state->joined == 0)
+        tell(report, "no_worker_joined", why_not_joined(state));
 }
 
 /* The longest outage that a worker knows of; false: none does. */
@@ -103,29 +121,12 @@ bool readiness_print(struct buffer *text, const struct pool_state *state)
     struct report report = {.text = &reasons, .state = state};
     const struct metrics_partition **list = metrics_newest(state->page, &count);
     unsigned held = count_held(list, count);
-    if (state->stopping) {
-        begin_reason(&report, "draining");
-        end_reason(&report, "the pool was asked to stop");
-    }
-    if (state->quiet) {
-        begin_reason(&report, "quiet");
-        end_reason(&report, "an operator asked for it: winnow pool resume goes on");
-    }
-    if (state->wanted == 0 && !state->stopping) {
-        begin_reason(&report, "drained");
-        end_reason(&report, "an operator asked for it: winnow pool resume goes on");
-    } else if (state->joined == 0) {
-        begin_reason(&report, "no_worker_joined");
-        end_reason(&report, why_not_joined(state));
-    }
+    tell_pool(&report);
     tell_servers(&report);
-    if (state->joined > 0 && held == 0) {
-        begin_reason(&report, "no_partitions");
-        end_reason(
-            &report,
-            "no partition is claimed: the group is rebalancing, the database is away, or there are more "
-            "workers than partitions");
-    }
+    if (state->joined > 0 && held == 0)
+        tell(&report, "no_partitions",
+             "no partition is claimed: the group is rebalancing, the database is away, or there are more "
+             "workers than partitions");
     tell_halted(&report, list, count);
     free((void *)list);
     bool ready = report.reasons == 0;

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 
 #define MESSAGE_SIZE 1024
@@ -90,8 +90,5 @@ void service_notify(const char *format, ...)
 
 void service_notify_reloading(void)
 {
-    struct timespec now;
-    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) abort();
-    const int64_t usec = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-    service_notify("RELOADING=1\nMONOTONIC_USEC=%" PRId64, usec);
+    service_notify("RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_now_us());
 }

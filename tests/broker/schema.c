@@ -25,10 +25,18 @@ int schema_start(void)
     return 0;
 }
 
-void schema_stop(void)
+int schema_start_with_stream(void)
+{
+    if (schema_start() != 0) return 1;
+    (void)ask("INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('g', 't', 'c')");
+    return 0;
+}
+
+int schema_stop(void)
 {
     database_close(database);
     database = NULL;
+    return 0;
 }
 
 int64_t ask(const char *format, ...)

@@ -222,23 +222,10 @@ static void test_what_is_kept_holds_while_nothing_is_added(void)
     CU_ASSERT_EQUAL(ask("SELECT event_count FROM winnow.kept_client WHERE day > '-infinity'"), 7);
 }
 
-static int start(void)
-{
-    if (schema_start() != 0) return 1;
-    (void)ask("INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('g', 't', 'c')");
-    return 0;
-}
-
-static int stop(void)
-{
-    schema_stop();
-    return 0;
-}
-
 static int run_tests(void)
 {
     if (CU_initialize_registry() != CUE_SUCCESS) return EXIT_FAILURE;
-    CU_pSuite suite = CU_add_suite("account", start, stop);
+    CU_pSuite suite = CU_add_suite("account", schema_start_with_stream, schema_stop);
     CU_add_test(suite, "a dropped month is written down", test_a_dropped_month_is_written_down);
     CU_add_test(suite, "events without a partition are written down",
                 test_events_without_a_partition_are_written_down);

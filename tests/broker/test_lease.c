@@ -104,23 +104,10 @@ static void test_a_refused_letter_has_to_wait(void)
     end();
 }
 
-static int start(void)
-{
-    if (schema_start() != 0) return 1;
-    (void)ask("INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('g', 't', 'c')");
-    return 0;
-}
-
-static int stop(void)
-{
-    schema_stop();
-    return 0;
-}
-
 static int run_tests(void)
 {
     if (CU_initialize_registry() != CUE_SUCCESS) return EXIT_FAILURE;
-    CU_pSuite suite = CU_add_suite("lease", start, stop);
+    CU_pSuite suite = CU_add_suite("lease", schema_start_with_stream, schema_stop);
     CU_add_test(suite, "what is on lease is not taken", test_what_is_on_lease_is_not_taken);
     CU_add_test(suite, "what was not acknowledged is free again",
                 test_what_was_not_acknowledged_is_free_again);

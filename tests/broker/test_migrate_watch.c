@@ -108,16 +108,10 @@ static void test_an_index_in_the_making(void)
     database_close(builder);
 }
 
-static int stop(void)
-{
-    schema_stop();
-    return 0;
-}
-
 static int run_tests(void)
 {
     if (CU_initialize_registry() != CUE_SUCCESS) return EXIT_FAILURE;
-    CU_pSuite suite = CU_add_suite("migrate watch", schema_start, stop);
+    CU_pSuite suite = CU_add_suite("migrate watch", schema_start, schema_stop);
     CU_add_test(suite, "what is left", test_what_is_left);
     CU_add_test(suite, "a new step begins anew", test_a_new_step_begins_anew);
     CU_add_test(suite, "without numbers there is no estimate", test_without_numbers_there_is_no_estimate);

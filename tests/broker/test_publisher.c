@@ -379,8 +379,7 @@ static int stop(void)
     topic_done(&topic);
     mock_stop(mock);
     free(settings.brokers);
-    schema_stop();
-    return 0;
+    return schema_stop();
 }
 
 static int run_tests(void)

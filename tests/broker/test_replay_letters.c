@@ -232,23 +232,10 @@ static void test_attempts_outlive_a_move_back(void)
     end();
 }
 
-static int start(void)
-{
-    if (schema_start() != 0) return 1;
-    (void)ask("INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('g', 't', 'c')");
-    return 0;
-}
-
-static int stop(void)
-{
-    schema_stop();
-    return 0;
-}
-
 static int run_tests(void)
 {
     if (CU_initialize_registry() != CUE_SUCCESS) return EXIT_FAILURE;
-    CU_pSuite suite = CU_add_suite("replay letters", start, stop);
+    CU_pSuite suite = CU_add_suite("replay letters", schema_start_with_stream, schema_stop);
     CU_add_test(suite, "one takes at a time", test_one_takes_at_a_time);
     CU_add_test(suite, "what is taken is written down", test_what_is_taken_is_written_down);
     CU_add_test(suite, "what is in doubt is not taken", test_what_is_in_doubt_is_not_taken);

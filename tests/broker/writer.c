@@ -162,6 +162,5 @@ int writer_start(void)
 int writer_stop(void)
 {
     identity_free(identity);
-    schema_stop();
-    return 0;
+    return schema_stop();
 }

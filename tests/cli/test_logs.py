@@ -10,6 +10,7 @@ import pytest
 
 from winnow_test import pool
 from winnow_test.check import wait_until_caught_up
+from winnow_test.process import full_pipe
 
 HOSTILE = [b'{"client":"\xff\xfe\x1b[31m","metric":"m","amount":1}', b"\x00\x01\x02", b'"\\u2028', b"{" * 5000]
 
@@ -56,12 +57,7 @@ def test_the_journal_is_known_by_its_stream(log_format, begins):
 
 def test_nobody_reads_the_log(stage):
     """The pipe is full before the first event comes; then its reader goes away. Nothing waits for it."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    with pytest.raises(BlockingIOError):
-        while True:
-            os.write(writing, b"x" * 4096)
-    os.set_blocking(writing, True)
+    reading, writing = full_pipe()
     variables = pool.environment({**stage.settings, "log_level": "debug"})
     stage.send(*events(500))
     with subprocess.Popen([pool.BINARY, "pool", "-n", "2"], stderr=writing, env=variables) as running:

@@ -15,7 +15,7 @@ import pytest
 
 from winnow_test import pool as pools
 from winnow_test.poll import wait_until
-from winnow_test.process import children_of, make_directory, remove_directory
+from winnow_test.process import children_of, full_pipe, make_directory, remove_directory
 
 NOBODY = 65534
 TICK = os.sysconf("SC_CLK_TCK")
@@ -130,12 +130,7 @@ def test_a_pipe_is_no_configuration_to_begin_with(around):
 
 def test_nobody_reads_what_a_reload_finds_wrong(around):
     """The pipe behind standard error is full, and the file has more mistakes than would go into one."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    with pytest.raises(BlockingIOError):
-        while True:
-            os.write(writing, b"x" * 4096)
-    os.set_blocking(writing, True)
+    reading, writing = full_pipe()
     with subprocess.Popen([pools.BINARY, "pool", "-c", around.file], stderr=writing, env=pools.environment({})) as pool:
         try:
             wait_until(lambda: os.path.exists(around.socket) and children_of(pool.pid), 60, "it runs")

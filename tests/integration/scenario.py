@@ -21,6 +21,21 @@ def new_events(count, client="client_L", padding=0):
             for _ in range(count)]
 
 
+def read_all(stage, **settings):
+    """By a pool of one worker, which ends then."""
+    with stage.pool(workers=1, **settings) as pool:
+        stage.wait_until_caught_up()
+        assert pool.stop() == 0
+
+
+def next_offset(stage, partition=0):
+    return stage.database.value("SELECT next_offset FROM winnow.processing_log WHERE partition = %s", (partition,))
+
+
+def violations(stage):
+    return stage.database.rows("SELECT * FROM winnow.invariant_violation()")
+
+
 def batches(stage):
     """(partition, start, end, received, stored, duplicate, dead) in order."""
     return stage.database.rows(

@@ -1,43 +1,9 @@
 /* A pool of another size, or of none for a while. */
+// link: tests/unit/roster_steps.c
 #include <CUnit/Basic.h>
 #include <stdlib.h>
 
-#include "roster.h"
-
-#define DRAIN_MS 11000
-
-static struct roster roster;
-static const struct roster_death drained = {.kind = DEATH_DRAINED};
-
-static void set_up(unsigned count)
-{
-    const struct roster_options options = {.count = count, .drain_ms = DRAIN_MS, .seed = 7};
-    roster_init(&roster, &options);
-}
-
-static void check_step(int64_t now_ms, enum roster_action_kind kind, unsigned slot)
-{
-    const struct roster_action action = roster_step(&roster, now_ms);
-    CU_ASSERT_EQUAL(action.kind, kind);
-    CU_ASSERT_EQUAL(action.slot, slot);
-}
-
-/* Nothing to do now; time alone changes that at `until_ms`. */
-static void check_rest(int64_t now_ms, int64_t until_ms)
-{
-    const struct roster_action action = roster_step(&roster, now_ms);
-    CU_ASSERT_EQUAL(action.kind, ROSTER_WAIT);
-    CU_ASSERT_EQUAL(action.wait_until_ms, until_ms);
-}
-
-static void start_all(unsigned count, int64_t now_ms)
-{
-    for (unsigned slot = 0; slot < count; slot++) {
-        check_step(now_ms, ROSTER_START, slot);
-        roster_joined(&roster, slot);
-    }
-    check_rest(now_ms, INT64_MAX);
-}
+#include "roster_steps.h"
 
 static void test_resize_reaches_the_count(void)
 {

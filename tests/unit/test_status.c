@@ -4,15 +4,6 @@
 
 #include "status.h"
 
-static void test_names(void)
-{
-    CU_ASSERT_STRING_EQUAL(status_name(STATUS_OK), "ok");
-    CU_ASSERT_STRING_EQUAL(status_name(STATUS_RETRY), "retry");
-    CU_ASSERT_STRING_EQUAL(status_name(STATUS_REJECT), "reject");
-    CU_ASSERT_STRING_EQUAL(status_name(STATUS_STOP), "stop");
-    CU_ASSERT_STRING_EQUAL(status_name(STATUS_FATAL), "fatal");
-}
-
 static void test_fault_is_one_line(void)
 {
     struct fault fault;
@@ -39,7 +30,6 @@ int main(void)
 {
     if (CU_initialize_registry() != CUE_SUCCESS) return EXIT_FAILURE;
     CU_pSuite suite = CU_add_suite("status", NULL, NULL);
-    CU_add_test(suite, "names", test_names);
     CU_add_test(suite, "fault is one line", test_fault_is_one_line);
     CU_add_test(suite, "fault is cut", test_fault_is_cut);
     CU_basic_set_mode(CU_BRM_VERBOSE);

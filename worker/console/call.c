@@ -1,10 +1,8 @@
 #include "console/call.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "clock.h"
 #include "console/call_state.h"
@@ -29,13 +27,9 @@ const char *const call_header_names[CALL_HEADER_COUNT] = {
 struct call *call_new(struct console *console, const char *target)
 {
     struct call *call = calloc(1, sizeof *call);
-    pthread_condattr_t attributes;
     if (call == NULL || pthread_mutex_init(&call->mutex, NULL) != 0 ||
-        pthread_condattr_init(&attributes) != 0 ||
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-        pthread_cond_init(&call->taken, &attributes) != 0)
+        pthread_cond_init(&call->taken, NULL) != 0)
         abort();
-    (void)pthread_condattr_destroy(&attributes);
     call->console = console;
     call->references = 1;
     call->begun_ms = clock_now_ms();
@@ -189,22 +183,16 @@ void call_answer_header(struct call *call, const char *name, const char *value)
     call->header_values[call->header_count++] = value_copy;
 }
 
-struct timespec call_deadline_in(int64_t timeout_ms)
-{
-    int64_t at_ms = clock_now_ms() + timeout_ms;
-    return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = (at_ms % 1000) * 1000000};
-}
-
 /* With the mutex held. Waits until the client took enough; false when it is too slow or gone. */
 static bool await_room(struct call *call)
 {
-    struct timespec deadline = call_deadline_in(PATIENCE_MS);
+    int64_t deadline_ms = clock_now_ms() + PATIENCE_MS;
     size_t had = call->bytes.size - call->read_at;
     while (call->bytes.size - call->read_at > CALL_CHUNK && !call->abandoned) {
-        if (pthread_cond_timedwait(&call->taken, &call->mutex, &deadline) != ETIMEDOUT) continue;
+        if (clock_wait(&call->taken, &call->mutex, deadline_ms)) continue;
         if (had - (call->bytes.size - call->read_at) < TAKEN_LEAST) return false;
         had = call->bytes.size - call->read_at;
-        deadline = call_deadline_in(PATIENCE_MS);
+        deadline_ms = clock_now_ms() + PATIENCE_MS;
     }
     return !call->abandoned;
 }

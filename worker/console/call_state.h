@@ -6,7 +6,6 @@
 #define WINNOW_CALL_STATE_H
 
 #include <pthread.h>
-#include <time.h>
 
 #include "console/call.h"
 #include "console/role.h"
@@ -86,9 +85,6 @@ void call_done(struct call *call);
 /* Adds to a stream that goes on by itself. False when the client is gone, or more than `pending_max` bytes
  * wait for it; then the stream is cut. Never waits. For ROUTE_LIVE. Any thread. */
 MUST_CHECK bool call_push(struct call *call, const void *data, size_t size, size_t pending_max);
-
-/* From now on, for conditions that go by CLOCK_MONOTONIC. */
-struct timespec call_deadline_in(int64_t timeout_ms);
 
 /* With the mutex held: the connection stops until call_wake(). */
 void call_sleep(struct call *call);

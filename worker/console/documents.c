@@ -1,6 +1,4 @@
 /* What is the same for everyone: files inside the binary, and who asks. */
-#include "console/documents.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -79,10 +77,10 @@ void handle_document(struct call *call)
 
 void handle_page(struct call *call)
 {
-    const struct page_file *file = find_file(page_files, page_file_count, call->uri.path);
+    const struct page_file *file = find_file(page_files, page_files_count, call->uri.path);
     if (file != NULL) {
         send_file(call, file);
-    } else if (page_file_count == 0 && slice_equals(call->uri.path, slice_of_text("/"))) {
+    } else if (page_files_count == 0 && slice_equals(call->uri.path, slice_of_text("/"))) {
         call_answer(call, 200, "text/html; charset=utf-8");
         if (!call_add(call, no_page, sizeof no_page - 1)) return; /* the client left */
     } else {

@@ -1,4 +1,5 @@
-/* What the routes of /failed share: which letters are meant. */
+/* What the routes of /failed share: which letters are meant, and that something is written down
+ * about one. */
 #ifndef WINNOW_FAILED_ANSWER_H
 #define WINNOW_FAILED_ANSWER_H
 
@@ -19,5 +20,10 @@ MUST_CHECK bool failed_read_path(struct call *call, int64_t *ret_partition, int6
 
 /* Answers that there is no such letter. */
 void failed_refuse_unknown(struct call *call);
+
+/* Writes down what is done about one letter: one row (enum deed_column), which the caller frees. False when
+ * the call is answered, also because the letter's state does not allow it. */
+MUST_CHECK bool failed_do_one(struct call *call, int64_t partition, int64_t offset,
+                              const struct letter_deed *deed, struct rows **ret_rows);
 
 #endif

@@ -41,7 +41,7 @@ static bool check_reason(struct call *call, const char *reason)
     return false;
 }
 
-bool failed_group_read(struct call *call, const char *action, struct buffer *texts,
+static bool read_group(struct call *call, const char *action, struct buffer *texts,
                        struct failed_group *ret_group)
 {
     const bool discards = strcmp(action, "discard") == 0;
@@ -73,4 +73,24 @@ bool failed_group_read(struct call *call, const char *action, struct buffer *tex
         .range = {.first_id = members[MEMBER_FIRST].number, .last_id = members[MEMBER_LAST].number},
     };
     return check_reason(call, ret_group->filter.reason);
+}
+
+void failed_group_do(struct call *call, const char *action,
+                     void (*act)(struct call *call, const struct failed_group *group))
+{
+    struct failed_group group;
+    struct buffer texts = {0};
+    if (read_group(call, action, &texts, &group)) act(call, &group);
+    buffer_done(&texts);
+}
+
+bool failed_group_count(struct call *call, const struct failed_group *group, int64_t *ret_count)
+{
+    struct fault fault;
+    const struct letter_scope scope = failed_scope(call);
+    struct database *database = call_database(call, SESSION_RETRY);
+    if (database == NULL) return false;
+    if (letters_count_open(database, &scope, &group->filter, ret_count, &fault)) return true;
+    call_fail(call, PROBLEM_DATABASE, &fault);
+    return false;
 }

@@ -16,10 +16,13 @@ struct failed_group {
     struct letter_range range; /* of an undo */
 };
 
-/* For the action "retry", "discard" or "undo". False when the call is answered. The group borrows from the
- * texts, which the caller frees. */
-MUST_CHECK bool failed_group_read(struct call *call, const char *action, struct buffer *texts,
-                                  struct failed_group *ret_group);
+/* Reads what the body says for the action "retry", "discard" or "undo", and has `act` do it, unless the call
+ * is answered then. The group is borrowed. */
+void failed_group_do(struct call *call, const char *action,
+                     void (*act)(struct call *call, const struct failed_group *group));
+
+/* How many of the group are open; false when the call is answered. */
+MUST_CHECK bool failed_group_count(struct call *call, const struct failed_group *group, int64_t *ret_count);
 
 /* The text of a note; NULL when there is none. */
 const char *failed_note(const struct body_member *member, const struct buffer *texts);

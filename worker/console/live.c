@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "clock.h"
 #include "console/call_state.h"
@@ -159,10 +158,8 @@ static void tick(struct live *live, struct live_sample *sample, struct buffer te
 /* False at the end. */
 static bool rest(struct live *live, int64_t until_ms)
 {
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000};
     (void)pthread_mutex_lock(&live->mutex);
-    while (!live->ending && clock_now_ms() < until_ms)
-        (void)pthread_cond_timedwait(&live->changed, &live->mutex, &until);
+    while (!live->ending && clock_wait(&live->changed, &live->mutex, until_ms)) continue;
     bool goes_on = !live->ending;
     (void)pthread_mutex_unlock(&live->mutex);
     return goes_on;
@@ -186,13 +183,9 @@ static void *run(void *context)
 struct live *live_new(const struct settings *settings, struct progress *progress)
 {
     struct live *live = calloc(1, sizeof *live);
-    pthread_condattr_t attributes;
     if (live == NULL || pthread_mutex_init(&live->mutex, NULL) != 0 ||
-        pthread_condattr_init(&attributes) != 0 ||
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-        pthread_cond_init(&live->changed, &attributes) != 0)
+        pthread_cond_init(&live->changed, NULL) != 0)
         abort();
-    (void)pthread_condattr_destroy(&attributes);
     live->settings = settings;
     live->progress = progress;
     live->last_id = clock_wall_ms();

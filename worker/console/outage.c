@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "clock.h"
 #include "console/session.h"
@@ -37,13 +36,9 @@ static const char lock_sql[] = "BEGIN; LOCK TABLE winnow.processing_log IN EXCLU
 struct outage *outage_new(const struct settings *settings)
 {
     struct outage *outage = calloc(1, sizeof *outage);
-    pthread_condattr_t attributes;
     if (outage == NULL || pthread_mutex_init(&outage->mutex, NULL) != 0 ||
-        pthread_condattr_init(&attributes) != 0 ||
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-        pthread_cond_init(&outage->changed, &attributes) != 0)
+        pthread_cond_init(&outage->changed, NULL) != 0)
         abort();
-    (void)pthread_condattr_destroy(&attributes);
     outage->settings = settings;
     return outage;
 }
@@ -51,10 +46,8 @@ struct outage *outage_new(const struct settings *settings)
 /* False when it is over. */
 static bool rest(struct outage *outage)
 {
-    int64_t at_ms = clock_now_ms() + CUT_EVERY_MS;
-    struct timespec at = {.tv_sec = at_ms / 1000, .tv_nsec = (at_ms % 1000) * 1000000};
     (void)pthread_mutex_lock(&outage->mutex);
-    (void)pthread_cond_timedwait(&outage->changed, &outage->mutex, &at);
+    (void)clock_wait(&outage->changed, &outage->mutex, clock_now_ms() + CUT_EVERY_MS);
     bool goes_on = !outage->ending && clock_now_ms() < outage->until_ms;
     (void)pthread_mutex_unlock(&outage->mutex);
     return goes_on;

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "backoff.h"
 #include "clock.h"
@@ -92,17 +91,6 @@ static struct parcel *take_done(struct outcomes *outcomes)
     return done;
 }
 
-static struct timespec as_timespec(int64_t at_ms)
-{
-    return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = (at_ms % 1000) * 1000000};
-}
-
-static void wait_until_ms(struct outcomes *outcomes, int64_t at_ms)
-{
-    struct timespec at = as_timespec(at_ms);
-    (void)pthread_cond_timedwait(&outcomes->changed, &outcomes->mutex, &at);
-}
-
 /* INT64_MAX: nothing waits. */
 static int64_t next_deadline_ms(const struct outcomes *outcomes)
 {
@@ -146,7 +134,7 @@ static bool make_question(struct outcomes *outcomes, int64_t next_ms, struct out
     (void)pthread_mutex_lock(&outcomes->mutex);
     while (!outcomes->ending && outcomes->waiting == NULL)
         (void)pthread_cond_wait(&outcomes->changed, &outcomes->mutex);
-    while (!outcomes->ending && clock_now_ms() < next_ms) wait_until_ms(outcomes, next_ms);
+    while (!outcomes->ending && clock_wait(&outcomes->changed, &outcomes->mutex, next_ms)) continue;
     collect(outcomes);
     outcome_question_make(ret_question, outcomes->asked, outcomes->count);
     bool goes_on = !outcomes->ending;
@@ -197,8 +185,8 @@ static void *run_timer(void *context)
         int64_t next_ms = next_deadline_ms(outcomes);
         if (next_ms == INT64_MAX)
             (void)pthread_cond_wait(&outcomes->changed, &outcomes->mutex);
-        else if (clock_now_ms() < next_ms)
-            wait_until_ms(outcomes, next_ms);
+        else
+            (void)clock_wait(&outcomes->changed, &outcomes->mutex, next_ms);
         struct parcel *done = take_done(outcomes);
         if (done == NULL) continue;
         (void)pthread_mutex_unlock(&outcomes->mutex);
@@ -212,13 +200,9 @@ static void *run_timer(void *context)
 struct outcomes *outcomes_new(const struct settings *settings)
 {
     struct outcomes *outcomes = calloc(1, sizeof *outcomes);
-    pthread_condattr_t attributes;
     if (outcomes == NULL || pthread_mutex_init(&outcomes->mutex, NULL) != 0 ||
-        pthread_condattr_init(&attributes) != 0 ||
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-        pthread_cond_init(&outcomes->changed, &attributes) != 0)
+        pthread_cond_init(&outcomes->changed, NULL) != 0)
         abort();
-    (void)pthread_condattr_destroy(&attributes);
     outcomes->settings = settings;
     backoff_init(&outcomes->backoff, BACKOFF_SERVER_FLOOR_MS, BACKOFF_SERVER_CEILING_MS,
                  (uint64_t)clock_wall_ms() | 1);

@@ -1,7 +1,5 @@
-/* The console's page inside the binary: what worker/console/web/embed.sh makes of the files that npm bundled.
- *
- * Each file is there once, gzipped; a client that takes no gzip gets it unpacked. In a build without
- * npm there is no file at all, and page_file_count is 0: the server then says how to build it. */
+/* The files that the console serves out of the binary, as worker/console/embed.sh puts them there. Each is
+ * there once, gzipped; a client that takes no gzip gets it unpacked. */
 #ifndef WINNOW_PAGE_H
 #define WINNOW_PAGE_H
 
@@ -15,8 +13,13 @@ struct page_file {
     size_t length; /* of gzip, in bytes */
 };
 
-/* In the order in which a browser asks for them. */
+/* The page, as npm bundled it, in the order in which a browser asks for it. In a build without npm there is
+ * no file at all, and page_files_count is 0: the server then says how to build it. */
 extern const struct page_file page_files[];
-extern const size_t page_file_count;
+extern const size_t page_files_count;
+
+/* The contract of the API and its reference: openapi.json and docs.*. */
+extern const struct page_file document_files[];
+extern const size_t document_files_count;
 
 #endif

@@ -25,11 +25,6 @@ int problem_status(enum problem problem)
     return kinds[problem].status;
 }
 
-const char *problem_name(enum problem problem)
-{
-    return kinds[problem].name;
-}
-
 static void add_member(struct buffer *out, const char *name, const char *text)
 {
     if (text == NULL) return;

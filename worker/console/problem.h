@@ -48,7 +48,6 @@ struct refusal {
 };
 
 int problem_status(enum problem problem);
-const char *problem_name(enum problem problem);
 
 /* Adds the document. `instance` is the path that was asked for: any bytes. */
 void problem_print(const struct refusal *refusal, struct slice instance, struct buffer *ret_document);

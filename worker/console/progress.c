@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "buffer.h"
 #include "clock.h"
@@ -303,10 +302,8 @@ static void look(struct progress *progress)
 /* False at the end. */
 static bool rest(struct progress *progress, int64_t until_ms)
 {
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000};
     (void)pthread_mutex_lock(&progress->mutex);
-    while (!progress->ending && clock_now_ms() < until_ms)
-        (void)pthread_cond_timedwait(&progress->changed, &progress->mutex, &until);
+    while (!progress->ending && clock_wait(&progress->changed, &progress->mutex, until_ms)) continue;
     bool goes_on = !progress->ending;
     (void)pthread_mutex_unlock(&progress->mutex);
     return goes_on;
@@ -326,13 +323,9 @@ static void *run(void *context)
 struct progress *progress_new(const struct settings *settings)
 {
     struct progress *progress = calloc(1, sizeof *progress);
-    pthread_condattr_t attributes;
     if (progress == NULL || pthread_mutex_init(&progress->mutex, NULL) != 0 ||
-        pthread_condattr_init(&attributes) != 0 ||
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-        pthread_cond_init(&progress->changed, &attributes) != 0)
+        pthread_cond_init(&progress->changed, NULL) != 0)
         abort();
-    (void)pthread_condattr_destroy(&attributes);
     progress->settings = settings;
     if (pthread_create(&progress->thread, NULL, run, progress) != 0) abort();
     return progress;

@@ -21,11 +21,13 @@ void handle_failed_items(struct call *call);
 void handle_failed_actions(struct call *call);
 void handle_failed_item(struct call *call);
 
-/* failed_do.c: what is done about them */
+/* failed_retry.c */
 void handle_failed_retry(struct call *call);
+void handle_failed_group_retry(struct call *call);
+
+/* failed_discard.c */
 void handle_failed_discard(struct call *call);
 void handle_failed_undo(struct call *call);
-void handle_failed_group_retry(struct call *call);
 void handle_failed_group_discard(struct call *call);
 void handle_failed_group_undo(struct call *call);
 

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "clock.h"
 #include "console/session.h"
@@ -47,10 +46,8 @@ static void take_turn(struct upkeep *upkeep)
 /* False at the end. */
 static bool rest(struct upkeep *upkeep, int64_t until_ms)
 {
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000};
     (void)pthread_mutex_lock(&upkeep->mutex);
-    while (!upkeep->ending && clock_now_ms() < until_ms)
-        (void)pthread_cond_timedwait(&upkeep->changed, &upkeep->mutex, &until);
+    while (!upkeep->ending && clock_wait(&upkeep->changed, &upkeep->mutex, until_ms)) continue;
     const bool goes_on = !upkeep->ending;
     (void)pthread_mutex_unlock(&upkeep->mutex);
     return goes_on;
@@ -67,13 +64,9 @@ static void *run(void *context)
 struct upkeep *upkeep_new(const struct settings *settings)
 {
     struct upkeep *upkeep = calloc(1, sizeof *upkeep);
-    pthread_condattr_t attributes;
     if (upkeep == NULL || pthread_mutex_init(&upkeep->mutex, NULL) != 0 ||
-        pthread_condattr_init(&attributes) != 0 ||
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-        pthread_cond_init(&upkeep->changed, &attributes) != 0)
+        pthread_cond_init(&upkeep->changed, NULL) != 0)
         abort();
-    (void)pthread_condattr_destroy(&attributes);
     upkeep->settings = settings;
     if (pthread_create(&upkeep->thread, NULL, run, upkeep) != 0) abort();
     return upkeep;

@@ -1,11 +1,10 @@
 #include "console/work.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "console/call_state.h"
 
 #define WAITING_MAX 1024
@@ -51,13 +50,13 @@ bool work_reserve(struct work_thread *thread, int64_t wait_ms)
 {
     struct work *work = thread->work;
     const size_t most = work->thread_count / 2;
-    const struct timespec deadline = call_deadline_in(wait_ms);
+    const int64_t deadline_ms = clock_now_ms() + wait_ms;
     if (thread->reserved) return true;
     (void)pthread_mutex_lock(&work->mutex);
     const bool may_wait = wait_ms > 0 && work->patient_count + 1 < most; /* one thread is left to answer */
     work->patient_count += may_wait;
     for (bool in_time = may_wait; work->reserved_count >= most && in_time;)
-        in_time = pthread_cond_timedwait(&work->released, &work->mutex, &deadline) != ETIMEDOUT;
+        in_time = clock_wait(&work->released, &work->mutex, deadline_ms);
     work->patient_count -= may_wait;
     thread->reserved = work->reserved_count < most;
     work->reserved_count += thread->reserved;
@@ -101,15 +100,11 @@ static void start(struct work_thread *thread)
 struct work *work_new(const struct settings *settings, size_t thread_count)
 {
     struct work *work = calloc(1, sizeof *work);
-    pthread_condattr_t attributes;
     if (work == NULL) abort();
     work->threads = calloc(thread_count, sizeof *work->threads);
     if (work->threads == NULL || pthread_mutex_init(&work->mutex, NULL) != 0 ||
-        pthread_cond_init(&work->changed, NULL) != 0 || pthread_condattr_init(&attributes) != 0 ||
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-        pthread_cond_init(&work->released, &attributes) != 0)
+        pthread_cond_init(&work->changed, NULL) != 0 || pthread_cond_init(&work->released, NULL) != 0)
         abort();
-    (void)pthread_condattr_destroy(&attributes);
     work->settings = settings;
     work->thread_count = thread_count;
     for (size_t i = 0; i < thread_count; i++) {

@@ -17,7 +17,6 @@
 #define NAME_SIZE       300
 #define KEY_HEAD_SIZE   4 /* version and length of the group's name, two bytes each, the higher one first */
 #define KEY_VERSION_MAX 1 /* above: other things than offsets */
-#define RESOURCES_SIZE  700
 #define STEPS           4 /* that share the time of the check */
 
 /* What is known on the way. */

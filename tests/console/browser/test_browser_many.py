@@ -13,6 +13,14 @@ MESSAGES = 1_100_000  # 5 % of them sent again
 SOON_S = 20  # with other tests beside it; whoever reads all rows for each that is shown takes minutes
 
 
+SECOND_DISCARD_FAILS = """
+const ask = window.fetch.bind(window);
+let asked = 0;
+window.fetch = (address, options) => address.endsWith('/failed/discard') && ++asked === 2
+  ? Promise.reject(new TypeError('the network is away')) : ask(address, options);
+"""
+
+
 @pytest.fixture
 def failing(browser, console, stage):
     """A page behind which all that was sent has failed."""
@@ -33,6 +41,16 @@ def test_ten_thousand_failures(failing, stage):
     page.click("button", "Older →")
     page.wait_for_text("Page 2")
     page.click("link", "Groups")
+    page.driver.execute_script(SECOND_DISCARD_FAILS)
+    page.click("button", "Discard group amount_invalid of client_2")
+    page.fill("Note", "made by a test", within="dialog")
+    page.click("button", "Discard 3,333")
+    page.wait_for_text("No answer", ".toasts", 60)
+    page.wait_for_text("1,000 failures discarded.", ".toasts")
+    page.wait_for_text("9,000", "tfoot")
+    page.click("button", "Undo", within=".toasts")
+    page.wait_for_text("1,000 failures open again.", ".toasts", 60)
+    page.wait_for_text("10,000", "tfoot")
     page.click("button", "Discard group amount_invalid of client_0")
     page.fill("Note", "made by a test", within="dialog")
     with letters.discarded_between(stage.database, "client_0"):

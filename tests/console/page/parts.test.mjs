@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { eventParser } from '../../../worker/console/web/src/event_stream.js';
 import { asCurl, asKcat, eventLines } from '../../../worker/console/web/src/event_text.js';
 import { ago, group, instant, percent, seconds, timeTicks } from '../../../worker/console/web/src/format.js';
+import { inTurns } from '../../../worker/console/web/src/in_turns.js';
 import { contend } from '../../../worker/console/web/src/lead.js';
 import { linesOf, rateNow, ratesOf } from '../../../worker/console/web/src/series.js';
 
@@ -210,4 +211,36 @@ test('tabs that may not read leave it to one that may', () => {
   assert.deepEqual(leaders(), ['c']);
   pass(60000);
   assert.deepEqual(leaders(), ['c'], 'and do not ask again while it is heard');
+});
+
+const turns = async (wanted, answers, asked = []) => {
+  const seen = [];
+  const ask = async (limit) => {
+    asked.push(limit);
+    const answer = answers.shift();
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
+  let problem;
+  try {
+    for await (const did of inTurns(wanted, 'discarded', ask)) seen.push(structuredClone(did));
+  } catch (thrown) {
+    problem = thrown.message;
+  }
+  return { seen, asked, problem };
+};
+const discarded = (count, first) => ({ discarded: count, first_action_id: first, last_action_id: first + count - 1 });
+
+test('what was done to a group before a request failed is known', async () => {
+  const { seen, asked, problem } = await turns(2500, [discarded(1000, 1), discarded(1000, 2001), new Error('no answer')]);
+  assert.deepEqual(asked, [1000, 1000, 500]);
+  assert.equal(problem, 'no answer');
+  assert.deepEqual(seen.at(-1), { sum: 2000,
+    ranges: [{ first_action_id: 1, last_action_id: 1000 }, { first_action_id: 2001, last_action_id: 3000 }] });
+});
+
+test('a group that others have emptied ends, and so does one of which Kafka takes no more', async () => {
+  assert.deepEqual((await turns(5, [discarded(2, 1), { discarded: 0 }])).seen.at(-1).sum, 2);
+  const refused = await turns(5, [{ discarded: 2, failed: 1 }, discarded(2, 1)]);
+  assert.deepEqual([refused.seen.at(-1).sum, refused.problem], [2, '1 message not taken; the others were sent.']);
 });

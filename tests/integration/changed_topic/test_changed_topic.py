@@ -7,16 +7,10 @@ import signal
 
 import psycopg2
 
-from scenario import new_events
+from scenario import new_events, read_all
 from winnow_test.poll import wait_until
 
 HALTED = "SELECT partition, halt_reason, next_offset FROM winnow.processing_log WHERE state = 'halted' ORDER BY 1"
-
-
-def read_all(stage):
-    with stage.pool(workers=1) as pool:
-        stage.wait_until_caught_up()
-        assert pool.stop() == 0
 
 
 def recreate(stage):

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from scenario import new_events
+from scenario import new_events, next_offset, read_all
 from winnow_test import check, produce
 from winnow_test.poll import wait_until
 
@@ -17,16 +17,6 @@ ACCOUNT = ("SELECT partition, start_offset, next_offset, stored, duplicate, dead
 @pytest.fixture
 def stage(devbroker, make_stage):
     return make_stage(broker=devbroker, partitions=2)
-
-
-def next_offset(stage, partition=0):
-    return stage.database.value("SELECT next_offset FROM winnow.processing_log WHERE partition = %s", (partition,))
-
-
-def read_all(stage):
-    with stage.pool(workers=1, batch_rows=10) as pool:
-        stage.wait_until_caught_up()
-        assert pool.stop() == 0
 
 
 def told_command(pool, partition):
@@ -84,7 +74,7 @@ def test_a_recreated_topic_that_is_longer(make_stage):
     known = [new_events(5) for _ in range(4)]
     for partition in range(4):
         stage.send(*known[partition], partition=partition)
-    read_all(stage)
+    read_all(stage, batch_rows=10)
     stage.broker.delete_topic(stage.topic)
     stage.broker.create_topic(stage.topic, 4)
     for partition in range(4):
@@ -111,7 +101,7 @@ def test_a_recreated_topic_from_its_beginning(kafka, make_stage):
     stage = make_stage(partitions=1, broker=kafka)
     known = new_events(5)
     stage.send(*known, "old nonsense", partition=0)
-    read_all(stage)
+    read_all(stage, batch_rows=10)
     stage.broker.delete_topic(stage.topic)
     stage.broker.create_topic(stage.topic, 1)
     stage.sent.clear()
@@ -123,7 +113,7 @@ def test_a_recreated_topic_from_its_beginning(kafka, make_stage):
     refused = stage.winnow("resume", f"{stage.topic}/0", "--at", "next", "--yes")
     assert refused.exit_code == 1 and "only halt again" in refused.error, refused
     assert "its account begins anew" in resume(stage, f"{stage.topic}/0", "--at", "earliest")
-    read_all(stage)
+    read_all(stage, batch_rows=10)
     assert stage.database.rows("SELECT start_offset, next_offset, stored, duplicate, dead, complete "
                                "FROM analytics.completeness") == [(0, 4, 1, 2, 1, True)]
     assert stage.database.rows("SELECT convert_from(value, 'UTF8') FROM winnow.dead_letter") == [("new nonsense",)]
@@ -149,7 +139,7 @@ def test_a_truncated_topic(kafka, make_stage):
     for partition in range(2):
         stage.send(*new_events(4), partition=partition)
         stage.send(*new_events(3), "nonsense", partition=partition)
-    read_all(stage)
+    read_all(stage, batch_rows=10)
     kafka.kill()
     for partition in range(2):
         segment = kafka.directory / "log" / f"{stage.topic}-{partition}" / f"{0:020}.log"
@@ -178,7 +168,7 @@ def test_another_cluster(stage, kafka):
     knows what is stored."""
     known = new_events(3)
     stage.send(*known, partition=0)
-    read_all(stage)
+    read_all(stage, batch_rows=10)
     kafka.create_topic(stage.topic, 2)
     kafka.end_offsets(stage.topic)  # when its leaders know that they are
     for words in (("seek", stage.topic, "--to-earliest", "--execute"), ("resume", stage.topic, "--at", "earliest", "--yes")):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scenario import new_events, wait_for_statements
+from scenario import new_events, violations, wait_for_statements
 from winnow_test import shim
 from winnow_test.poll import wait_until
 from winnow_test.pool import BINARY, environment
@@ -75,10 +75,6 @@ class Mover:
             assert done.returncode == 0 or "nothing was changed there" in done.stderr, done
             self.seen["back"] += len(re.findall(r"reads \d+ offsets? again", done.stdout))
             self.seen["forward"] += len(re.findall(r"skipped \d+ offsets", done.stdout))
-
-
-def violations(stage):
-    return stage.database.rows("SELECT * FROM winnow.invariant_violation()")
 
 
 def load(dice, sender):

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 import psycopg2
 import pytest
 
+from scenario import violations
 from winnow_test.poll import wait_until
 from winnow_test.pool import BINARY, environment
 from winnow_test.process import Process, make_directory, remove_directory
@@ -45,10 +46,6 @@ def fill(stage, *months_ago):
 def totals(stage):
     return stage.database.rows("SELECT client_id, metric, event_count, amount_sum FROM analytics.totals_by_client_metric "
                                "ORDER BY 1, 2")
-
-
-def violations(stage):
-    return stage.database.rows("SELECT * FROM winnow.invariant_violation()")
 
 
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'winnow retain'"

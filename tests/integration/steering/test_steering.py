@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 import psycopg2
 import pytest
 
-from scenario import new_events
+from scenario import new_events, next_offset, read_all, violations
 
 STEERING = ("SELECT action, partition, from_offset, to_offset, skipped, read_again, dead_letters FROM winnow.steering "
             "ORDER BY steering_id")
@@ -17,23 +17,9 @@ def stage(devbroker, make_stage):
     return make_stage(broker=devbroker, partitions=2)
 
 
-def next_offset(stage, partition=0):
-    return stage.database.value("SELECT next_offset FROM winnow.processing_log WHERE partition = %s", (partition,))
-
-
-def read_all(stage):
-    with stage.pool(workers=1, batch_rows=10) as pool:
-        stage.wait_until_caught_up()
-        assert pool.stop() == 0
-
-
-def violations(stage):
-    return stage.database.rows("SELECT * FROM winnow.invariant_violation()")
-
-
 def test_back_reads_again_and_forward_skips(stage):
     stage.send(*new_events(40), "no event", "{}", partition=0)
-    read_all(stage)
+    read_all(stage, batch_rows=10)
     where = f"{stage.topic}/0"
     shown = stage.winnow("seek", where, "--shift-by", "-5")
     assert shown.exit_code == 0 and "add --execute" in shown.out, shown
@@ -67,7 +53,7 @@ def test_back_reads_again_and_forward_skips(stage):
     done = stage.winnow("seek", where, "--to-offset", "60", "--execute")  # into what was skipped
     assert "72 -> 60, reads 12 offsets again" in done.out, done
     assert violations(stage) == []
-    read_all(stage)
+    read_all(stage, batch_rows=10)
     assert len(stage.events()) == 52
 
 
@@ -87,18 +73,18 @@ def test_a_time_leads_to_an_offset(kafka, make_stage):
     now_ms = int(time.time() * 1000)
     stage.send(*new_events(5), partition=0, timestamp_ms=now_ms - 600_000)
     stage.send(*new_events(5), partition=0, timestamp_ms=now_ms)
-    read_all(stage)
+    read_all(stage, batch_rows=10)
     done = stage.winnow("seek", f"{stage.topic}/0", "--to-datetime", "2030-01-01T00:00:00Z", "--execute")
     assert done.out == "partition 0: stays at 10\n", done
     done = stage.winnow("seek", f"{stage.topic}/0", "--to-datetime", datetime.fromtimestamp(now_ms / 1000 - 300, timezone.utc).isoformat(timespec="seconds"), "--execute")
     assert "10 -> 5, reads 5 offsets again" in done.out or "from a batch's beginning" in done.out, done
-    read_all(stage)
+    read_all(stage, batch_rows=10)
 
 
 def test_mistakes(stage):
     stage.send(*new_events(1), partition=0)
     stage.send(*new_events(1), partition=1)
-    read_all(stage)
+    read_all(stage, batch_rows=10)
     for words, code, said in ((("--to-earliest", "--to-latest"), 64, "found 2 targets"), ((), 64, "found 0 targets"),
                               (("--to-offset", "x"), 64, "an offset"), (("--to-datetime", "soon"), 64, "a time"),
                               ((f"{stage.topic}/x", "--to-earliest"), 64, "events/3"),
@@ -118,7 +104,7 @@ def test_a_partition_that_is_gone_is_left_alone(stage):
     """As after a topic was made anew with fewer partitions: where its log is not, there is no beginning."""
     stage.send(*new_events(1), partition=0)
     stage.send(*new_events(1), partition=1)
-    read_all(stage)
+    read_all(stage, batch_rows=10)
     stage.database.run("INSERT INTO winnow.processing_log (stream_id, partition, start_offset, next_offset) "
                        "SELECT stream_id, 7, 3, 3 FROM winnow.stream")
     refused = stage.winnow("seek", f"{stage.topic}/0,7", "--to-earliest", "--execute")
@@ -126,14 +112,14 @@ def test_a_partition_that_is_gone_is_left_alone(stage):
     done = stage.winnow("seek", "--to-earliest", "--execute")
     assert done.exit_code == 0 and "partition 7: not in the topic any more, left alone" in done.out, done
     assert [next_offset(stage, partition) for partition in (0, 1, 7)] == [0, 0, 3]
-    read_all(stage)
+    read_all(stage, batch_rows=10)
     stage.database.run("DELETE FROM winnow.processing_log WHERE partition = 7")
 
 
 def test_only_operators_steer(stage):
     stage.send(*new_events(1), partition=0)
     stage.send(*new_events(1), partition=1)
-    read_all(stage)
+    read_all(stage, batch_rows=10)
     call = "SELECT winnow.steer_partition(%s, 0, %s, 'seek', 0, 0, false, true, NULL, NULL)"
     for role, allowed in (("winnow_operator", True), ("winnow_worker", False), ("winnow_analyst", False),
                           ("winnow_console", False)):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from scenario import read_all
 from winnow_test import letters, pool as pools
 from winnow_test.console import Console
 from winnow_test.poll import wait_until
@@ -80,12 +81,6 @@ def session_of(stage, **settings):
     names = ((f"{stage.topic}", "events"), (stage.broker.brokers, "<BROKERS>"), (stage.settings["database"], "<DATABASE>"),
              (stage.database.name, "<NAME>"))
     return Session({**stage.settings, **settings}, names)
-
-
-def read_all(stage, **settings):
-    with stage.pool(workers=1, **settings) as pool:
-        stage.wait_until_caught_up()
-        assert pool.stop() == 0
 
 
 def wait_until_nobody_is_in_the_group(stage):

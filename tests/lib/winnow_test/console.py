@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 from .poll import wait_until
 from .pool import BINARY, environment
-from .process import Process, make_directory, remove_directory
+from .process import Process, Started, make_directory, remove_directory
 
 
 class Answer:
@@ -35,7 +35,7 @@ class Answer:
         return f"{self.status} {self.headers}\n{self.body[:2000]!r}"
 
 
-class Console:
+class Console(Started):
     """A `winnow console` on a free port, from `with` to its end.
 
     settings: as in WINNOW_…; variables: more of the environment."""
@@ -48,13 +48,6 @@ class Console:
         self._argv = [binary or BINARY, "console", "--listen", f"127.0.0.1:{port}", *arguments]
         self.process = None
         self.port = None
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     def start(self, timeout_s=60):
         begun = len(self.log_text())

@@ -19,17 +19,6 @@ class DevBroker(Broker):
             self._argv += ["--topic", f"{name}:{count}"]
         self._process = None
 
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
     def start(self, timeout_s=60):
         self._process = Process(self._argv, self.log_path, cwd=self.directory, has_input=True)
         self.brokers = wait_until(self._address, timeout_s, "the development broker gives its address",

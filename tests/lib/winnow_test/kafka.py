@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from .poll import wait_until
-from .process import Process, free_port, make_directory, remove_directory
+from .process import Process, Started, free_port, make_directory, remove_directory
 
 VERSION = "4.1.2"
 ADMIN_TIMEOUT_S = 60
@@ -60,7 +60,7 @@ def _order(give, done_already, what):
     wait_until(is_done, ADMIN_TIMEOUT_S, what, interval_s=0.2, on_timeout=lambda: errors[-1])
 
 
-class Broker:
+class Broker(Started):
     """What tests do with topics, whatever serves them."""
 
     brokers = None  # host:port
@@ -219,17 +219,6 @@ class Kafka(Broker):
         self._write_properties({**proxied, **(settings or {})})
         self._format([f"--add-scram=SCRAM-SHA-512=[name={user},password={password}]"
                       for user, password in (scram or {}).items()])
-
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     def _proxied(self, proxy):
         proxy.target = free_port()

@@ -10,7 +10,7 @@ import subprocess
 import psycopg2
 
 from .poll import wait_until
-from .process import (Process, children_of, free_port, is_alive, make_directory, remove_directory,
+from .process import (Process, Started, children_of, free_port, is_alive, make_directory, remove_directory,
                       wait_until_gone)
 
 SUPERUSER = "postgres"
@@ -38,7 +38,7 @@ def _programs():
     return os.path.dirname(found[-1])
 
 
-class Postgres:
+class Postgres(Started):
     """`with Postgres() as server:` starts it, and stops and removes it at the end.
 
     Over the socket everyone who can reach it is trusted (only root and the server's user can); over TCP the
@@ -59,17 +59,6 @@ class Postgres:
         self._process = None
         self._database_count = 0
         self._create()
-
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     def _create(self):
         self.socket_directory.mkdir(mode=0o700)

@@ -23,6 +23,18 @@ _ports_given = set()
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def full_pipe():
+    """(reading, writing): descriptors of a pipe that takes nothing more."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        while True:
+            os.write(writing, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(writing, True)
+    return reading, writing
+
+
 def _end_with_parent(parent_pid, death_signal):
     """Runs in the child after it has become its user: changing credentials clears the setting."""
 
@@ -32,6 +44,21 @@ def _end_with_parent(parent_pid, death_signal):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return prepare
+
+
+class Started:
+    """`with` starts it, and closes it at the end, also when it could not start."""
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 class Process:

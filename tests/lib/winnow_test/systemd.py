@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from .poll import wait_until
-from .process import Process, children_of, make_directory, remove_directory
+from .process import Process, Started, children_of, make_directory, remove_directory
 
 # What a service waits for by default, without what boots a machine.
 TARGETS = {
@@ -43,7 +43,7 @@ exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/syste
 """
 
 
-class Systemd:
+class Systemd(Started):
     """`with Systemd(stage) as systemd:` has the files below the directory `stage` in their places; see TARGETS."""
 
     def __init__(self, stage):
@@ -57,20 +57,12 @@ class Systemd:
         for name, text in TARGETS.items():
             (units / name).write_text(text)
 
-    def __enter__(self):
-        try:
-            self._process = Process(
-                ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "sh", "-euc", BOOT, self._stage,
-                 *self._groups],
-                self._directory / "log")
-            wait_until(self._answers, 30, "systemd answers", on_timeout=self._process.log_tail)
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+    def start(self):
+        self._process = Process(
+            ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "sh", "-euc", BOOT, self._stage,
+             *self._groups],
+            self._directory / "log")
+        wait_until(self._answers, 30, "systemd answers", on_timeout=self._process.log_tail)
 
     def close(self):
         if self._process is not None:

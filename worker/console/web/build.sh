@@ -11,7 +11,7 @@ source=$(dirname "$0")
 without_page() {
     echo "  The console will have no page: $1" >&2
     echo "  Everything else is built. When that is mended:  make page" >&2
-    sh "$source/embed.sh" >"$folder/page.c.new"
+    sh "$source/../embed.sh" page_files "$folder" >"$folder/page.c.new"
     mv "$folder/page.c.new" "$folder/page.c"
     exit 0
 }
@@ -43,5 +43,6 @@ mkdir -p "$folder/files"
 command -v npm >/dev/null || without_page "npm is not installed (Debian: apt-get install npm)."
 packages_are_current || install_packages || without_page "npm could not fetch its packages; its message is above."
 bundle
-sh "$source/embed.sh" "$folder/files" >"$folder/page.c.new"
+sh "$source/../embed.sh" page_files "$folder/files" index.html app.css app.js icon.svg licenses.txt \
+    >"$folder/page.c.new"
 mv "$folder/page.c.new" "$folder/page.c"

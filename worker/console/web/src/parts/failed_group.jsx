@@ -2,13 +2,12 @@
 import { useState } from 'preact/hooks';
 import { post } from '../api.js';
 import { count, plural } from '../format.js';
+import { AT_ONCE, inTurns } from '../in_turns.js';
 import { ProblemNotice } from './bits.jsx';
 import { Dialog } from './dialog.jsx';
 import { say, sayProblem } from './toast.jsx';
 
-const AT_ONCE = 1000;
-
-// Takes back what was discarded just now.
+// Takes back what was discarded just now. Ranges that were taken back already are passed over by the server.
 async function undoAll(body, ranges, onUndone) {
   try {
     let sum = 0;
@@ -16,27 +15,10 @@ async function undoAll(body, ranges, onUndone) {
       sum += (await post('/api/v1/failed/undo', { ...body, ...range, limit: AT_ONCE })).undone;
     }
     say(`${plural(sum, 'failure')} open again.`);
-    onUndone();
   } catch (problem) {
-    sayProblem(problem);
+    sayProblem(problem, { action: { label: 'Undo', run: () => undoAll(body, ranges, onUndone) } });
   }
-}
-
-// Asks again until as many are done as there were. What is retried may fail again and is in the group then, anew:
-// that one is left for a person to look at.
-async function doAll({ count: wanted, path, body, done, progress }) {
-  let sum = 0;
-  const ranges = []; // of actions, one of each request: between two of them others may act
-  while (sum < wanted) {
-    const answer = await post(path, { ...body, limit: Math.min(AT_ONCE, wanted - sum) });
-    sum += answer[done];
-    progress(sum);
-    const { first_action_id, last_action_id } = answer;
-    if (first_action_id) ranges.push({ first_action_id, last_action_id });
-    if (answer.failed > 0) throw new Error(`Kafka did not take ${plural(answer.failed, 'message')}. The others were sent.`);
-    if (answer[done] === 0) break;
-  }
-  return { sum, ranges };
+  onUndone();
 }
 
 function GroupAction({ group, title, path, done, verb, noteRequired, danger, explain, undo, onClose, onUndone }) {
@@ -47,17 +29,25 @@ function GroupAction({ group, title, path, done, verb, noteRequired, danger, exp
     event.preventDefault();
     setProblem(undefined);
     setProgress(0);
+    const which = { reason: group.reason, client_id: group.client_id };
+    const ask = (limit) => post(path, { ...which, ...(note && { note }), limit });
+    let did = { sum: 0, ranges: [] };
+    let failed;
     try {
-      const which = { reason: group.reason, client_id: group.client_id };
-      const body = { ...which, ...(note && { note }) };
-      const { sum, ranges } = await doAll({ count: group.count, path, body, done, progress: setProgress });
-      const action = undo && sum > 0 && { label: 'Undo', run: () => undoAll(which, ranges, onUndone) };
-      say(`${plural(sum, 'failure')} ${done}.`, action ? { action } : {});
-      onClose();
+      for await (did of inTurns(group.count, done, ask)) setProgress(did.sum);
     } catch (thrown) {
-      setProblem(thrown);
-      setProgress(null);
+      failed = thrown;
     }
+    if (failed && did.sum === 0) {
+      setProblem(failed);
+      setProgress(null);
+      return;
+    }
+    // Behind an open dialog nobody could reach the button.
+    onClose();
+    if (failed) sayProblem(failed);
+    const action = undo && did.sum > 0 && { label: 'Undo', run: () => undoAll(which, did.ranges, onUndone) };
+    say(`${plural(did.sum, 'failure')} ${done}.`, action ? { action } : {});
   };
   return (
     <Dialog title={title} onClose={onClose}>

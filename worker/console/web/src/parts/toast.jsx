@@ -10,8 +10,8 @@ export function say(text, { bad = false, action } = {}) {
   add({ number: numbers, text, bad, action });
 }
 
-export function sayProblem(problem) {
-  say(`${problem.title}: ${problem.message}`, { bad: true });
+export function sayProblem(problem, { action } = {}) {
+  say(`${problem.title}: ${problem.message}`, { bad: true, action });
 }
 
 function Toast({ toast, onDone }) {

@@ -1,11 +1,10 @@
-/* POST /api/v1/failed…: send dead letters again, as they are or edited, and put them aside. Each is written
- * down before it is sent, so that nothing is sent that nobody knows of; where it went is added when Kafka has
- * it. What goes wrong in between leaves a letter "retried" that may be retried again, and open after a
- * minute: an event that is sent twice is stored once. */
+/* POST /api/v1/failed…/retry: dead letters are sent again, as they are or edited, one or a group. Each is
+ * written down before it is sent, so that nothing is sent that nobody knows of; where it went is added when
+ * Kafka has it. What goes wrong in between leaves a letter "retried" that may be retried again, and open
+ * after a minute: an event that is sent twice is stored once. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "clock.h"
 #include "console/body.h"
@@ -15,9 +14,7 @@
 #include "console/failed_group.h"
 #include "console/outcomes.h"
 #include "console/parcel.h"
-#include "console/progress_print.h"
 #include "console/routes.h"
-#include "console/rows_json.h"
 #include "console/submitter.h"
 #include "console/work.h"
 #include "dead_letter_work.h"
@@ -31,95 +28,6 @@
 #define GROUP_MS         INT64_C(20000) /* of a request; what is left then is told */
 #define RESERVE_MS       500            /* most retries are sent by then */
 #define WAITING_MAX      2              /* retries that wait for their outcome: each keeps a work thread */
-
-/* ---- what is written down --------------------------------------------------------------------------------
- */
-
-static const char *advice_about(const char *action, const char *state)
-{
-    if (strcmp(action, "undo") == 0) return ": only a discarded one can be taken back";
-    if (strcmp(state, "discarded") == 0) return "; undo the discard first";
-    if (strcmp(state, "in doubt") == 0)
-        return ": winnow dlq replay is sending it, or was stopped while it did; run that again, it looks in "
-               "the "
-               "topic first";
-    return "";
-}
-
-static bool refuse_state(struct call *call, const char *action, const char *state)
-{
-    char detail[240];
-    (void)snprintf(detail, sizeof detail, "the failure is %s, so that %s is not possible%s", state, action,
-                   advice_about(action, state));
-    call_refuse(call, &(struct refusal){.problem = PROBLEM_CONFLICT, .detail = detail});
-    return false;
-}
-
-/* One row with what was written down; false when the call is answered. */
-static bool do_one(struct call *call, int64_t partition, int64_t offset, const struct letter_deed *deed,
-                   struct rows **ret_rows)
-{
-    struct fault fault;
-    const struct letter_scope scope = failed_scope(call);
-    struct database *database = call_database(call, SESSION_RETRY);
-    if (database == NULL) return false;
-    if (!letter_do(database, &scope, partition, offset, deed, ret_rows, &fault)) {
-        call_fail(call, PROBLEM_DATABASE, &fault);
-        return false;
-    }
-    if (rows_count(*ret_rows) > 0 && !rows_is_null(*ret_rows, 0, DEED_ACTION_ID)) return true;
-    if (rows_count(*ret_rows) == 0)
-        failed_refuse_unknown(call);
-    else
-        (void)refuse_state(call, deed->action, rows_text(*ret_rows, 0, DEED_STATE));
-    rows_free(*ret_rows);
-    *ret_rows = NULL;
-    return false;
-}
-
-static void answer_deed(struct call *call, int64_t partition, int64_t offset, const struct rows *rows)
-{
-    struct buffer out = {0};
-    json_open(&out, '{');
-    json_cell_raw(&out, "action_id", (struct cell){rows, 0, DEED_ACTION_ID});
-    json_int(&out, "partition", partition);
-    json_int(&out, "offset", offset);
-    json_cell_text(&out, "action", (struct cell){rows, 0, DEED_NAME});
-    json_cell_time(&out, "at", (struct cell){rows, 0, DEED_AT});
-    json_cell_text(&out, "actor", (struct cell){rows, 0, DEED_ACTOR});
-    json_cell_text(&out, "note", (struct cell){rows, 0, DEED_NOTE});
-    json_null(&out, "sent_to");
-    json_null(&out, "outcome");
-    json_close(&out, '}');
-    call_answer_json(call, 200, &out);
-    buffer_done(&out);
-}
-
-static void do_and_answer(struct call *call, const struct letter_deed *deed)
-{
-    int64_t partition;
-    int64_t offset;
-    struct rows *rows = NULL;
-    if (!failed_read_path(call, &partition, &offset) || !do_one(call, partition, offset, deed, &rows)) return;
-    answer_deed(call, partition, offset, rows);
-    rows_free(rows);
-}
-
-void handle_failed_discard(struct call *call)
-{
-    struct buffer texts = {0};
-    struct body_member members[] = {
-        {.name = "note", .type = BODY_TEXT, .required = true, .min = 1, .max = FAILED_NOTE_LENGTH_MAX}};
-    if (body_read(call, members, ARRAY_COUNT(members), &texts))
-        do_and_answer(call,
-                      &(struct letter_deed){"discard", call_actor(call), body_text(&members[0], &texts)});
-    buffer_done(&texts);
-}
-
-void handle_failed_undo(struct call *call)
-{
-    do_and_answer(call, &(struct letter_deed){"undo", call_actor(call), NULL});
-}
 
 /* ---- sending ---------------------------------------------------------------------------------------------
  */
@@ -310,7 +218,8 @@ static void retry_one(struct call *call, const char *value, const char *note, in
     parcel->late = on_late;
     parcel->late_context = &retry;
     if (wait_ms > 0) parcel->send_by_ms = retry.begun_ms + wait_ms + PARCEL_ACKNOWLEDGE_MS;
-    if (read_letter(call, partition, offset, &letter) && do_one(call, partition, offset, &deed, &done)) {
+    if (read_letter(call, partition, offset, &letter) &&
+        failed_do_one(call, partition, offset, &deed, &done)) {
         fill_item(parcel->items, rows_bytes(letter, 0, TAKEN_KEY),
                   value != NULL ? slice_of_text(value) : rows_bytes(letter, 0, TAKEN_VALUE),
                   rows_int(letter, 0, TAKEN_TIMESTAMP_MS), rows_bytes(letter, 0, TAKEN_HEADERS), &headers);
@@ -335,82 +244,6 @@ void handle_failed_retry(struct call *call)
 
 /* ---- groups ----------------------------------------------------------------------------------------------
  */
-
-static void do_group(struct call *call, const char *action,
-                     void (*act)(struct call *call, const struct failed_group *group))
-{
-    struct failed_group group;
-    struct buffer texts = {0};
-    if (failed_group_read(call, action, &texts, &group)) act(call, &group);
-    buffer_done(&texts);
-}
-
-/* How many are open; false when the call is answered. */
-static bool count_left(struct call *call, const struct failed_group *group, int64_t *ret_count)
-{
-    struct fault fault;
-    const struct letter_scope scope = failed_scope(call);
-    struct database *database = call_database(call, SESSION_RETRY);
-    if (database == NULL) return false;
-    if (letters_count_open(database, &scope, &group->filter, ret_count, &fault)) return true;
-    call_fail(call, PROBLEM_DATABASE, &fault);
-    return false;
-}
-
-static void discard_group(struct call *call, const struct failed_group *group)
-{
-    struct fault fault;
-    struct buffer out = {0};
-    const struct letter_scope scope = failed_scope(call);
-    struct letter_range range;
-    int64_t left = 0;
-    struct database *database = call_database(call, SESSION_RETRY);
-    if (database == NULL) return;
-    if (!letters_discard(database, &scope, &group->filter, (size_t)group->limit, &group->deed, &range,
-                         &fault)) {
-        call_fail(call, PROBLEM_DATABASE, &fault);
-        return;
-    }
-    if (!count_left(call, group, &left)) return;
-    json_open(&out, '{');
-    json_int(&out, "discarded", range.count);
-    json_int(&out, "remaining", left);
-    json_known(&out, "first_action_id", range.count > 0 ? range.first_id : -1);
-    json_known(&out, "last_action_id", range.count > 0 ? range.last_id : -1);
-    json_close(&out, '}');
-    call_answer_json(call, 200, &out);
-    buffer_done(&out);
-}
-
-void handle_failed_group_discard(struct call *call)
-{
-    do_group(call, "discard", discard_group);
-}
-
-static void undo_group(struct call *call, const struct failed_group *group)
-{
-    struct fault fault;
-    struct buffer out = {0};
-    const struct letter_scope scope = failed_scope(call);
-    int64_t count = 0;
-    struct database *database = call_database(call, SESSION_RETRY);
-    if (database == NULL) return;
-    if (!letters_undo(database, &scope, &group->filter, &group->range, (size_t)group->limit, &group->deed,
-                      &count, &fault)) {
-        call_fail(call, PROBLEM_DATABASE, &fault);
-        return;
-    }
-    json_open(&out, '{');
-    json_int(&out, "undone", count);
-    json_close(&out, '}');
-    call_answer_json(call, 200, &out);
-    buffer_done(&out);
-}
-
-void handle_failed_group_undo(struct call *call)
-{
-    do_group(call, "undo", undo_group);
-}
 
 struct tally {
     int64_t retried;
@@ -476,13 +309,13 @@ static void retry_group(struct call *call, const struct failed_group *group)
     struct buffer out = {0};
     size_t count = 1;
     int64_t left = 0;
-    if (!call_reserve_thread(call, RESERVE_MS) || !count_left(call, group, &left)) return;
+    if (!call_reserve_thread(call, RESERVE_MS) || !failed_group_count(call, group, &left)) return;
     const int64_t most = left < group->limit ? left : group->limit;
     const int64_t end_ms = clock_now_ms() + GROUP_MS;
     while (count > 0 && clock_now_ms() < end_ms && tally.failed == 0 && tally.retried < most) {
         if (!retry_some(call, group, most - tally.retried, &tally, &count)) return;
     }
-    if (!count_left(call, group, &left)) return;
+    if (!failed_group_count(call, group, &left)) return;
     json_open(&out, '{');
     json_int(&out, "retried", tally.retried);
     json_int(&out, "failed", tally.failed);
@@ -494,5 +327,5 @@ static void retry_group(struct call *call, const struct failed_group *group)
 
 void handle_failed_group_retry(struct call *call)
 {
-    do_group(call, "retry", retry_group);
+    failed_group_do(call, "retry", retry_group);
 }
