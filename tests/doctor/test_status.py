@@ -212,6 +212,7 @@ def test_terminal(patient, terminal):
         running.wait_for_workers(2)
         terminal.wait_for("2 workers")
         terminal.wait_for("running")
+        terminal.wait_for("/s  lag 0 ")
     terminal.press("q")
     assert terminal.wait_until_ended() == 0
     assert re.search(r"\d\d:\d\d:\d\d  \S+/s  lag 0 ", terminal.screen())
