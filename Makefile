@@ -171,7 +171,7 @@ $(BUILD)/devbroker: $(BUILD)/obj/tests/lib/devbroker.o
 	$(call Q,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARIES)
 
 .PHONY: programs sanitized-programs
-programs: $(BUILD)/winnow $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(BUILD)/devbroker
+programs: $(BUILD)/winnow $(BUILD)/winnow_before $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(BENCH_PROGRAMS) $(BUILD)/devbroker
 sanitized-programs: $(filter-out $(BUILD)/tests/broker/%,$(TEST_PROGRAMS)) $(FUZZ_PROGRAMS)
 
 # ---- to run ------------------------------------------------------------------------------------------------

@@ -32,21 +32,33 @@ static void add_option(struct buffer *out, const char *keyword, const char *valu
     if (quoted) buffer_add_text(out, "'");
 }
 
-static const char *chosen_value(const PQconninfoOption *option, const char *user, const char *database)
+static const char *chosen_value(const PQconninfoOption *option, const char *const *changes)
 {
-    if (user != NULL && strcmp(option->keyword, "user") == 0) return user;
-    if (database != NULL && strcmp(option->keyword, "dbname") == 0) return database;
+    for (; *changes != NULL; changes += 2) {
+        if (strcmp(option->keyword, changes[0]) == 0) return changes[1];
+    }
     return is_secret(option) ? NULL : option->val;
 }
 
-char *conninfo_for(const char *conninfo, const char *user, const char *database)
+/* What a conninfo says, or the name of a database alone. NULL: libpq cannot read it. */
+static PQconninfoOption *parse(const char *conninfo)
+{
+    struct buffer named = {0};
+    if (is_bare(conninfo)) {
+        add_option(&named, "dbname", conninfo);
+        (void)buffer_add(&named, "", 1);
+    }
+    PQconninfoOption *options = PQconninfoParse(named.data != NULL ? named.data : conninfo, NULL);
+    buffer_done(&named);
+    return options;
+}
+
+char *conninfo_with(const char *conninfo, const char *const *changes)
 {
     struct buffer out = {0};
-    bool bare = is_bare(conninfo);
-    PQconninfoOption *options = PQconninfoParse(bare ? "" : conninfo, NULL);
-    if (bare && database == NULL) database = conninfo;
+    PQconninfoOption *options = parse(conninfo);
     for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++) {
-        const char *value = chosen_value(option, user, database);
+        const char *value = chosen_value(option, changes);
         if (value != NULL) add_option(&out, option->keyword, value);
     }
     PQconninfoFree(options);
@@ -54,12 +66,36 @@ char *conninfo_for(const char *conninfo, const char *user, const char *database)
     return out.data;
 }
 
+char *conninfo_for(const char *conninfo, const char *user, const char *database)
+{
+    const char *changes[5] = {0};
+    size_t count = 0;
+    if (user != NULL) {
+        changes[count++] = "user";
+        changes[count++] = user;
+    }
+    if (database != NULL) {
+        changes[count++] = "dbname";
+        changes[count] = database;
+    }
+    return conninfo_with(conninfo, changes);
+}
+
+bool conninfo_has_password(const char *conninfo)
+{
+    bool found = false;
+    PQconninfoOption *options = parse(conninfo);
+    for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
+        found |= option->val != NULL && strcmp(option->keyword, "password") == 0;
+    PQconninfoFree(options);
+    return found;
+}
+
 /* Behind what the conninfo says stand the environment and libpq's defaults. */
 char *conninfo_value(const char *conninfo, const char *keyword)
 {
-    if (is_bare(conninfo) && strcmp(keyword, "dbname") == 0) return strdup(conninfo);
     char *found = NULL;
-    PQconninfoOption *given = PQconninfoParse(conninfo_is(conninfo) ? conninfo : "", NULL);
+    PQconninfoOption *given = parse(conninfo);
     PQconninfoOption *defaults = PQconndefaults();
     const PQconninfoOption *const sources[] = {given, defaults};
     for (size_t i = 0; i < 2 && found == NULL; i++) {

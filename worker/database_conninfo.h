@@ -16,6 +16,12 @@ static inline bool conninfo_is(const char *text)
  * of keywords and values, owned by the caller. What libpq cannot read gives "". */
 char *conninfo_for(const char *conninfo, const char *user, const char *database);
 
+/* The same with other values for any keywords: pairs of a keyword and its value, ended by NULL. */
+char *conninfo_with(const char *conninfo, const char *const *changes);
+
+/* Whether it holds a password. */
+bool conninfo_has_password(const char *conninfo);
+
 /* The value that a connection would take, from the conninfo, the environment or the default; owned by the
  * caller, NULL when there is none. Not for secrets. */
 char *conninfo_value(const char *conninfo, const char *keyword);

@@ -157,7 +157,7 @@ static const struct property producer_properties[] = {
     {"topic.metadata.propagation.max.ms", "5000"},       /* until a missing topic is known to be missing */
 };
 
-static bool set_property(rd_kafka_conf_t *conf, const char *name, const char *value, struct fault *ret_fault)
+bool kafka_set_property(rd_kafka_conf_t *conf, const char *name, const char *value, struct fault *ret_fault)
 {
     char text[CONFIG_ERROR_SIZE];
     if (rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK) return true;
@@ -170,7 +170,7 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct property *propert
                            struct fault *ret_fault)
 {
     for (size_t i = 0; i < count; i++)
-        if (!set_property(conf, properties[i].name, properties[i].value, ret_fault)) return false;
+        if (!kafka_set_property(conf, properties[i].name, properties[i].value, ret_fault)) return false;
     return true;
 }
 
@@ -183,7 +183,7 @@ static bool bound_answers(rd_kafka_conf_t *conf, const struct settings *settings
         bool longer = strtoll(value, NULL, 10) > strtoll(FETCH_BYTES_MAX, NULL, 10);
         if (longer && strcmp(settings->kafka[i].name, "message.max.bytes") == 0) bound = value;
     }
-    return set_property(conf, "fetch.max.bytes", bound, ret_fault);
+    return kafka_set_property(conf, "fetch.max.bytes", bound, ret_fault);
 }
 
 static bool set_role(rd_kafka_conf_t *conf, const struct settings *settings, enum kafka_role role,
@@ -200,7 +200,8 @@ static bool set_role(rd_kafka_conf_t *conf, const struct settings *settings, enu
 static bool set_user(rd_kafka_conf_t *conf, const struct settings *settings, struct fault *ret_fault)
 {
     for (size_t i = 0; i < settings->kafka_count; i++)
-        if (!set_property(conf, settings->kafka[i].name, settings->kafka[i].value, ret_fault)) return false;
+        if (!kafka_set_property(conf, settings->kafka[i].name, settings->kafka[i].value, ret_fault))
+            return false;
     return true;
 }
 
@@ -210,8 +211,8 @@ bool kafka_conf_new(const struct settings *settings, enum kafka_role role, rd_ka
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     bool grouped = role == KAFKA_CONSUMER && settings->group != NULL;
     if (!set_role(conf, settings, role, ret_fault) ||
-        !set_property(conf, "bootstrap.servers", settings->brokers, ret_fault) ||
-        (grouped && !set_property(conf, "group.id", settings->group, ret_fault)) ||
+        !kafka_set_property(conf, "bootstrap.servers", settings->brokers, ret_fault) ||
+        (grouped && !kafka_set_property(conf, "group.id", settings->group, ret_fault)) ||
         !set_user(conf, settings, ret_fault)) {
         rd_kafka_conf_destroy(conf);
         return false;
@@ -231,8 +232,8 @@ static bool open_ungrouped(const struct settings *settings, const char *isolatio
     if (!kafka_conf_new(&ungrouped, KAFKA_CONSUMER, &conf, ret_fault)) return false;
     /* Who goes from one partition to the next would wait for a broker that still waits for more of the last.
      */
-    if (!set_property(conf, "isolation.level", isolation, ret_fault) ||
-        !set_property(conf, "fetch.wait.max.ms", "20", ret_fault)) {
+    if (!kafka_set_property(conf, "isolation.level", isolation, ret_fault) ||
+        !kafka_set_property(conf, "fetch.wait.max.ms", "20", ret_fault)) {
         rd_kafka_conf_destroy(conf);
         return false;
     }

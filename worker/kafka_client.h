@@ -20,6 +20,10 @@ enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER };
 MUST_CHECK bool kafka_conf_new(const struct settings *settings, enum kafka_role role,
                                rd_kafka_conf_t **ret_conf, struct fault *ret_fault);
 
+/* Sets one property on top. STATUS_STOP, with librdkafka's own words, when it takes it not. */
+MUST_CHECK bool kafka_set_property(rd_kafka_conf_t *conf, const char *name, const char *value,
+                                   struct fault *ret_fault);
+
 /* A consumer of no group, to ask brokers and read single messages with; the caller destroys it. It sees what
  * is committed; an uncommitted one sees all, and ends where the log ends. */
 MUST_CHECK bool kafka_reader_client_new(const struct settings *settings, rd_kafka_t **ret_client,

@@ -70,7 +70,6 @@ static bool prepare(rd_kafka_conf_t *conf, int64_t limit, int timeout_ms, struct
 {
     char size[32];
     char timeout[32];
-    char text[256];
     (void)snprintf(size, sizeof size, "%" PRId64, (limit < 0 ? 0 : limit) + INT64_C(1048576));
     (void)snprintf(timeout, sizeof timeout, "%d", timeout_ms);
     const char *const properties[][2] = {{"compression.type", "none"},
@@ -80,11 +79,7 @@ static bool prepare(rd_kafka_conf_t *conf, int64_t limit, int timeout_ms, struct
                                          {"message.timeout.ms", timeout},
                                          {"statistics.interval.ms", STATISTICS_MS}};
     for (size_t i = 0; i < ARRAY_COUNT(properties); i++) {
-        if (rd_kafka_conf_set(conf, properties[i][0], properties[i][1], text, sizeof text) ==
-            RD_KAFKA_CONF_OK)
-            continue;
-        fault_set(ret_fault, STATUS_STOP, "kafka configuration", "%s", text);
-        return false;
+        if (!kafka_set_property(conf, properties[i][0], properties[i][1], ret_fault)) return false;
     }
     rd_kafka_conf_set_stats_cb(conf, on_statistics);
     rd_kafka_conf_set_error_cb(conf, on_error);

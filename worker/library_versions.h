@@ -22,12 +22,15 @@ struct library_versions library_versions_read(void);
 void library_versions_print(const struct library_versions *versions, char *ret_text, size_t size);
 
 struct library_fault {
-    const char *package; /* Debian's name of the library */
+    const char *package; /* Debian's name of the library, where a newer one mends it; NULL: Debian has none */
     const char *text;    /* what is wrong, and the first version in which it is not */
+    const char
+        *mechanism; /* to log in by instead of the one that fails; NULL: it has nothing to do with that */
 };
 
-/* The first known fault that these versions have and that these settings or winnow's own use run into; NULL:
- * none. Faults that winnow works round are no faults. */
+/* The first known fault that these versions have and that these settings run into or that winnow has to keep
+ * off; NULL: none. One without a package is for information: whoever runs into it is refused by the brokers.
+ */
 const struct library_fault *library_fault_find(const struct library_versions *versions,
                                                const struct settings *settings);
 

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "terminal_size.h"
 #include "utf8.h"
 
 #define SILENT_MS   INT64_C(2000)
@@ -15,7 +15,6 @@
 #define LINES_MS    INT64_C(10000)
 #define MARK_MS     INT64_C(1000)
 #define RATE_MIN_MS INT64_C(200) /* a rate over less is noise */
-#define WIDTH_USUAL 80
 
 /* Redrawing takes a terminal that knows how to erase: a "dumb" one (of an editor) does not. */
 static enum progress_style style_of_stderr(void)
@@ -130,13 +129,6 @@ static void print_line(struct progress *progress, int64_t now_ms, char line[PROG
     add(line, "", elapsed, "");
 }
 
-static size_t terminal_width(void)
-{
-    struct winsize size;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return WIDTH_USUAL;
-    return size.ws_col;
-}
-
 /* One write(2), so that it does not mix with what others print. That it cannot be shown hinders nothing. */
 static void put(const char *text)
 {
@@ -148,7 +140,7 @@ static void put(const char *text)
 static void draw(struct progress *progress, char line[PROGRESS_LINE_SIZE])
 {
     char drawn[PROGRESS_LINE_SIZE + 16];
-    size_t width = terminal_width();
+    size_t width = terminal_size_of(STDERR_FILENO).columns;
     line[utf8_fitting(line, width > 1 ? width - 1 : 0)] = '\0';
     (void)snprintf(drawn, sizeof drawn, "\r%s\x1b[K", line);
     put(drawn);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
@@ -15,11 +14,10 @@
 #include "buffer.h"
 #include "clock.h"
 #include "signals.h"
+#include "terminal_size.h"
 #include "utf8.h"
 
 #define LINE_SIZE      1024
-#define WIDTH_USUAL    80
-#define HEIGHT_USUAL   24
 #define TAKE_SCREEN    "\033[?1049h\033[?25l" /* the other screen of the terminal, without a cursor */
 #define GIVE_BACK      "\033[?25h\033[?1049l"
 #define TO_THE_TOP     "\033[H"
@@ -116,10 +114,9 @@ void screen_close(struct screen *screen)
 
 void screen_begin(struct screen *screen)
 {
-    struct winsize size;
-    bool told = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
-    screen->columns = told ? size.ws_col : WIDTH_USUAL;
-    screen->rows = told ? size.ws_row : HEIGHT_USUAL;
+    const struct terminal_size size = terminal_size_of(STDOUT_FILENO);
+    screen->columns = size.columns;
+    screen->rows = size.rows;
     screen->drawn = 0;
     buffer_clear(&screen->out);
     (void)buffer_add(&screen->out, TO_THE_TOP, strlen(TO_THE_TOP));

@@ -23,7 +23,7 @@ static size_t count_lines(const struct buffer *text)
 static void add_line(struct buffer *help, const char *left, const char *meaning)
 {
     size_t width = strlen(left);
-    int gap = width + 2 > LEFT_WIDTH ? 2 : (int)(LEFT_WIDTH - width);
+    int gap = width >= LEFT_WIDTH ? 2 : (int)(LEFT_WIDTH - width);
     setting_add(help, "%s%*s", left, gap, "");
     wrap_text(help, width + (size_t)gap, LEFT_WIDTH, meaning);
 }

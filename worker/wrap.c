@@ -18,20 +18,20 @@ static void begin_line(struct buffer *to, size_t indent)
     for (size_t i = 0; i < indent; i++) (void)buffer_add(to, " ", 1);
 }
 
-void wrap_text(struct buffer *to, size_t column, size_t indent, const char *text)
+void wrap_text_to(struct buffer *to, size_t width, size_t column, size_t indent, const char *text)
 {
     bool first = true; /* word of its line */
     while (*text != '\0') {
         size_t size = strcspn(text, " \n");
-        size_t width = columns_of(text, size);
-        if (!first && column + 1 + width > WRAP_WIDTH) {
+        size_t columns = columns_of(text, size);
+        if (!first && column + 1 + columns > width) {
             begin_line(to, indent);
             column = indent;
             first = true;
         }
         if (!first) (void)buffer_add(to, " ", 1);
         (void)buffer_add(to, text, size);
-        column += width + (first ? 0 : 1);
+        column += columns + (first ? 0 : 1);
         first = false;
         text += size;
         if (*text == '\n') {
@@ -42,4 +42,9 @@ void wrap_text(struct buffer *to, size_t column, size_t indent, const char *text
         if (*text != '\0') text++;
     }
     (void)buffer_add(to, "\n", 1);
+}
+
+void wrap_text(struct buffer *to, size_t column, size_t indent, const char *text)
+{
+    wrap_text_to(to, WRAP_WIDTH, column, indent, text);
 }

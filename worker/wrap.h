@@ -13,4 +13,7 @@
  * each character counts as one column. */
 void wrap_text(struct buffer *to, size_t column, size_t indent, const char *text);
 
+/* The same to another width, of which the last column is used too. */
+void wrap_text_to(struct buffer *to, size_t width, size_t column, size_t indent, const char *text);
+
 #endif

@@ -1,5 +1,6 @@
-// link: worker/migrate_watch.c worker/progress.c worker/database.c worker/database_fault.c
-// link: worker/socket_wait.c worker/signals.c worker/log.c worker/clock.c migrations.c tests/broker/schema.c
+// link: worker/migrate_watch.c worker/progress.c worker/terminal_size.c worker/socket_wait.c
+// link: worker/database.c worker/database_fault.c worker/signals.c worker/log.c worker/clock.c
+// link: migrations.c tests/broker/schema.c
 /* How far a migration's statement is said to be, and that PostgreSQL tells it. */
 #include <CUnit/Basic.h>
 #include <stdio.h>

@@ -49,7 +49,9 @@ class GuardedKafka(Kafka):
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,LOST:PLAINTEXT,SEALED:SSL,CONTROLLER:PLAINTEXT",
             "listener.name.sealed.ssl.keystore.type": "PEM",
             "listener.name.sealed.ssl.keystore.location": both,
-            "sasl.enabled.mechanisms": "PLAIN",
+            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
+            "listener.name.guarded.scram-sha-256.sasl.jaas.config":
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;",
             "listener.name.guarded.plain.sasl.jaas.config":
                 "org.apache.kafka.common.security.plain.PlainLoginModule required "
                 f'user_admin="{ADMIN_PASSWORD}" user_winnow="{PASSWORD}" user_reader="{PASSWORD}";',
@@ -71,6 +73,7 @@ def write_scripts(directory):
     # An operator's editor: puts in the address that is listened at.
     scripts["sudoedit"] = 'sed -i "s|LOST://127.0.0.1:1$|LOST://$LOST|" "$KAFKA_PROPERTIES"'
     scripts["timedatectl"] = 'head -c 8 /dev/zero | dd of="$CLOCK_SHIM_FILE" conv=notrunc status=none'
+    scripts["ssh"] = 'shift; exec "$@"'
     # Of what it would install there must be a candidate; with the new version the old one's fault is gone.
     scripts["apt-get"] = ('[ "$1 $2" = "install --only-upgrade" ] && apt-cache policy "$3" | grep -q "Candidate: [0-9]" && '
                           'rm "$VERSION_SHIM_FILE"')
@@ -112,6 +115,7 @@ class Patient:
         self.kafka = kafka
         self.postgres = postgres
         self.options = ()  # of every winnow doctor
+        self.program = pool.BINARY
         self.starters = {"start kafka": kafka.start, "restart kafka": kafka.restart, "start postgresql": postgres.start,
                          "restart postgresql": postgres.restart}
         self.environment = {**pool.environment(settings), "CLINIC": str(directory), "TERM": "dumb",
@@ -123,7 +127,7 @@ class Patient:
             self.environment[f"WINNOW_{name.upper()}"] = str(value)
 
     def run(self, *arguments):
-        return subprocess.run([pool.BINARY, *map(str, arguments)], env=self.environment, cwd=self.directory,
+        return subprocess.run([self.program, *map(str, arguments)], env=self.environment, cwd=self.directory,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False)
 
     def doctor(self, *arguments):
@@ -153,11 +157,11 @@ class Patient:
                 self.kafka.end_offsets(self.environment["WINNOW_TOPIC"])  # when its partitions have their leader again
             (self.directory / "answer").touch()
 
-    def heal(self, *expected, stdin=""):
+    def heal(self, *expected, stdin="", seen=None):
         """Carries out what the doctor says, one mend after the other, until nothing is left. The checks that were bad, in
-        this order, must be those expected, and each must be ok after its mend."""
+        this order, must be those expected, and each must be ok after its mend. seen: what the doctor said just before."""
         healed = []
-        report = self.doctor()
+        report = seen or self.doctor()
         while report.bad():
             name = report.bad()[0]
             assert len(healed) < len(expected), f"expected {expected}, found {name} too\n{report!r}"

@@ -63,7 +63,7 @@ def test_clock_of_this_host_is_off(patient, tmp_path):
     assert report.bad() == ["broker-clock", "database-clock"]
     for check in report.bad():
         assert seconds_off(report, check, "behind") == pytest.approx(7, abs=0.5)
-    patient.heal("broker-clock")
+    patient.heal("broker-clock", seen=report)
 
 
 def test_clock_of_the_broker_is_off(patient, broker_shift):
@@ -73,7 +73,7 @@ def test_clock_of_the_broker_is_off(patient, broker_shift):
         report = patient.doctor()
         assert report.bad() == ["broker-clock"]
         assert seconds_off(report, "broker-clock", "ahead of") == pytest.approx(7, abs=0.5)
-        patient.heal("broker-clock")
+        patient.heal("broker-clock", seen=report)
     finally:
         set_clock(broker_shift, 0)
 
@@ -104,7 +104,17 @@ def test_library_with_a_known_fault(patient, tmp_path):
     patient.environment |= {"LD_PRELOAD": str(shim.build(tmp_path, "version_shim")), "VERSION_SHIM_FILE": str(version)}
     report = patient.doctor()
     assert report.bad() == ["libraries"] and "librdkafka 2.0.1, " in report["libraries"]["found"]
-    patient.heal("libraries")
+    patient.heal("libraries", seen=report)
+
+
+def test_library_of_which_there_is_no_newer_one(patient, tmp_path):
+    """What cannot be mended is no warning: it is told what winnow does about it."""
+    version = tmp_path / "version"
+    version.write_text("020002ff")
+    patient.environment |= {"LD_PRELOAD": str(shim.build(tmp_path, "version_shim")), "VERSION_SHIM_FILE": str(version)}
+    line = patient.doctor()["libraries"]
+    assert (line["verdict"], line["mend"]) == ("ok", None)
+    assert "librdkafka 2.0.2, " in line["found"] and "winnow keeps off what goes wrong in it" in line["found"]
 
 
 def test_packages_of_mends_exist():

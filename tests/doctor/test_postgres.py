@@ -1,11 +1,18 @@
 """Faults of the server, the login, the database and the schema."""
 
+import contextlib
+import shutil
 import subprocess
 import time
 
+import psycopg2
 import pytest
+from winnow_test import pool
+from winnow_test.certificates import Authority
 from winnow_test.poll import wait_until
 from winnow_test.postgres import Database
+from winnow_test.process import ROOT
+from winnow_test.proxy import Proxy
 from winnow_test.small_disk import BALLAST, NotPermitted, SmallDisk
 from winnow_test.standby import Standby
 
@@ -17,7 +24,7 @@ def test_postgresql_down(patient):
     report = patient.doctor()
     assert report.bad() == ["postgresql"]
     assert {check["found"] for name, check in report.checks.items() if check["verdict"] == "skip"} == {"needs postgresql"}
-    patient.heal("postgresql")
+    patient.heal("postgresql", seen=report)
 
 
 def test_postgresql_frozen(patient):
@@ -35,7 +42,7 @@ def test_wrong_password(patient):
     patient.set(database=patient.postgres.tcp_dsn(patient.name, patient.name, "wrong"))
     report = patient.doctor()
     assert report.bad() == ["login"] and "wrong" not in repr(report["login"]["mend"])
-    patient.heal("login", stdin="right\n")
+    patient.heal("login", stdin="right\n", seen=report)
 
 
 def test_wrong_password_in_a_file(patient):
@@ -47,9 +54,100 @@ def test_wrong_password_in_a_file(patient):
     patient.heal("login", stdin="right\n")
 
 
+@pytest.fixture
+def sealed_postgres(patient):
+    """Its server speaks TLS meanwhile, as localhost. Yields the authority that signed its certificate."""
+    authority = Authority(patient.directory)
+    for name, path in zip(("ssl_key_file", "ssl_cert_file"), authority.issue("postgres", "localhost")):
+        place = patient.postgres.data / path.name
+        shutil.copy(path, place)
+        patient.postgres.give_to_user(place)
+        place.chmod(0o600)
+        admin(patient, f"ALTER SYSTEM SET {name} = '{place}'")
+    admin(patient, "ALTER SYSTEM SET ssl = on")
+    admin(patient, "SELECT pg_reload_conf()")
+    try:
+        yield authority
+    finally:
+        for name in ("ssl", "ssl_key_file", "ssl_cert_file"):
+            admin(patient, f"ALTER SYSTEM RESET {name}")
+        admin(patient, "SELECT pg_reload_conf()")
+
+
+def sealed_dsn(patient, host, more=""):
+    return patient.postgres.tcp_dsn(patient.name, patient.name, "right").replace(
+        "host=127.0.0.1", f"host={host} hostaddr=127.0.0.1 sslmode=verify-full {more}")
+
+
+def test_server_of_an_unknown_authority(patient, sealed_postgres):
+    """With no file of authorities, and with one that has others."""
+    patient.environment["HOME"] = str(patient.directory)
+    patient.set(database=sealed_dsn(patient, "localhost"))
+    wait_until(lambda: "certificate" in patient.doctor()["login"]["found"], 20, "it speaks TLS")
+    report = patient.doctor()
+    assert report.bad() == ["login"] and "CREATE ROLE" not in report["login"]["mend"]
+    look, ask = report["login"]["mend"].splitlines()
+    shown = patient.shell(look)
+    assert "issuer=CN = winnow test ca" in shown and "unable to" in shown
+    assert ask.startswith("read -r PGSSLROOTCERT && export PGSSLROOTCERT ")
+    patient.heal("login", stdin=f"{sealed_postgres.path}\n")
+    del patient.environment["PGSSLROOTCERT"]
+    path = Authority(patient.directory, "another").path
+    patient.set(database=sealed_dsn(patient, "localhost", f"sslrootcert={path}"))
+    patient.heal("login", stdin=f"{sealed_postgres.path}\n")
+
+
+def test_server_by_another_name_than_its_certificate_has(patient, sealed_postgres):
+    patient.set(database=sealed_dsn(patient, "db.example", f"sslrootcert={sealed_postgres.path}"))
+    wait_until(lambda: "match host name" in patient.doctor()["login"]["found"], 20, "it speaks TLS")
+    assert "right" not in patient.doctor()["login"]["mend"]
+    patient.heal("login", stdin="right\n")
+    assert "host=localhost hostaddr=127.0.0.1" in patient.environment["WINNOW_DATABASE"]
+
+
 def test_no_such_role(patient):
     patient.set(database=patient.postgres.dsn(patient.name, f"{patient.name}-new"))
     patient.heal("login")
+
+
+def test_no_entry_for_this_host(patient):
+    """The mend adds one for this login alone."""
+    path = patient.postgres.data / "pg_hba.conf"
+    before = path.read_text()
+    path.write_text("local all all trust\nhost all postgres 127.0.0.1/32 scram-sha-256\n")
+    admin(patient, "SELECT pg_reload_conf()")
+    patient.environment["PGPASSWORD"] = patient.postgres.password  # of the superuser
+    patient.set(database=patient.postgres.tcp_dsn(patient.name, patient.name, "right"))
+    try:
+        wait_until(lambda: "no pg_hba.conf entry" in patient.doctor()["login"]["found"], 20, "we are not let in")
+        patient.shell(patient.doctor()["login"]["mend"])
+        wait_until(lambda: patient.doctor().bad() == [], 20, "we are let in")
+        assert path.read_text().endswith(f'\nhost "{patient.name}" "{patient.name}" 127.0.0.1/32 scram-sha-256\n')
+    finally:
+        path.write_text(before)
+        admin(patient, "SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize("what", ["ROLE", "DATABASE"])
+def test_no_connection_is_left_for_us(patient, what):
+    patient.database.close()
+    admin(patient, f'ALTER {what} "{patient.name}" CONNECTION LIMIT 0')
+    patient.heal("postgresql")
+
+
+def test_no_connection_is_left(patient):
+    """The server keeps some for its superuser, who gives it more; the mend restarts it."""
+    taken = []
+    with contextlib.suppress(psycopg2.OperationalError):
+        while True:
+            taken.append(psycopg2.connect(patient.postgres.dsn(patient.name, patient.name)))
+    try:
+        patient.heal("postgresql")
+    finally:
+        for connection in taken:
+            connection.close()
+    admin(patient, "ALTER SYSTEM RESET max_connections")
+    patient.postgres.restart()
 
 
 def test_no_database(patient):
@@ -63,7 +161,7 @@ def test_wrong_encoding(patient):
     patient.set(database=patient.postgres.dsn(f"{patient.name}-old"))
     report = patient.doctor()
     assert "LATIN1, expected UTF8" in report["database"]["found"] and report["schema"]["found"] == "needs database"
-    patient.heal("database")
+    patient.heal("database", seen=report)
     for name in ("old", "old_utf8"):
         patient.postgres.drop_database(f"{patient.name}-{name}")
 
@@ -75,9 +173,42 @@ def test_no_schema(patient):
 
 
 def test_newer_schema(patient):
-    patient.database.run("INSERT INTO winnow.schema_migration (version, name, sha256, execution_ms) VALUES (999, 'x', 'y', 0)")
+    """A winnow that was installed before the newest migration came: its sources bring, make and install one that knows it."""
+    newest = max((ROOT / "migrations").glob("*.up.sql"))
+    sources, origin, prefix = (patient.directory / name for name in ("sources", "origin", "usr"))
+    (prefix / "bin").mkdir(parents=True)
+    shutil.copy(winnow_before(), prefix / "bin" / "winnow")
+    git(patient.directory, "init", "--quiet", "--bare", "--initial-branch=main", origin)
+    git(patient.directory, "clone", "--quiet", origin, sources)
+    (sources / "Makefile").write_text(f"all: ;\ninstall:\n\tinstall {pool.BINARY} $(PREFIX)/bin/winnow\n")
+    commit(sources)
+    clone = patient.directory / "clone"
+    git(patient.directory, "clone", "--quiet", origin, clone)
+    (sources / "migrations").mkdir()
+    shutil.copy(newest, sources / "migrations")
+    commit(sources)
+    patient.program = prefix / "bin" / "winnow"
     report = patient.doctor()
     assert report.bad() == ["schema"] and "newer than this winnow" in report["schema"]["found"]
+    assert f"{newest.name.removesuffix('.up.sql')} was applied on 20" in report["schema"]["found"]
+    patient.shell(f"cd {clone}; {report['schema']['mend']}")
+    assert patient.doctor().bad() == []
+
+
+def winnow_before():
+    subprocess.run(["make", "CI=1", "build/winnow_before"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return ROOT / "build" / "winnow_before"
+
+
+def git(directory, *arguments):
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *map(str, arguments)], cwd=directory, check=True,
+                   capture_output=True)
+
+
+def commit(directory):
+    git(directory, "add", ".")
+    git(directory, "commit", "--quiet", "-m", "a step")
+    git(directory, "push", "--quiet", "origin", "HEAD:main")
 
 
 def test_database_read_only(patient):
@@ -91,16 +222,20 @@ def test_login_read_only(patient):
 
 
 def test_standby(patient):
-    """The mend makes no second primary of it: it tells who the primary is."""
+    """The mend makes no second primary of it: it leads to the primary, which a superuser is asked for, or which a login
+    that may see it is told of."""
     with Standby(patient.postgres) as standby:
-        standby.wait_until_level()
-        patient.set(database=standby.dsn(patient.name, patient.name))
-        report = patient.doctor()
-        assert "a standby" in report["writable"]["found"]
-        primary = patient.shell(report["writable"]["mend"])
-        assert str(patient.postgres.port) in primary
-    patient.set(database=patient.postgres.dsn(patient.name, patient.name))
-    assert patient.doctor().exit_code == 0
+        for may_see in (False, True):
+            if may_see:
+                admin(patient, f'GRANT pg_read_all_stats TO "{patient.name}"')
+            standby.wait_until_level()
+            patient.set(database=standby.dsn(patient.name, patient.name))
+            report = patient.doctor()
+            assert "a standby" in report["writable"]["found"]
+            assert (f"it follows {patient.postgres.socket_directory} port {patient.postgres.port}" in
+                    report["writable"]["found"]) == may_see
+            patient.heal("writable")
+            assert f"port={patient.postgres.port}" in patient.environment["WINNOW_DATABASE"]
 
 
 def test_no_privileges(patient):
@@ -112,7 +247,7 @@ def test_a_privilege_is_missing(patient):
     patient.database.run("REVOKE INSERT ON winnow.batch_log FROM winnow_worker")
     report = patient.doctor()
     assert "the first is INSERT on winnow.batch_log" in report["privileges"]["found"]
-    patient.heal("privileges")
+    patient.heal("privileges", seen=report)
 
 
 def test_every_privilege_of_a_worker_is_looked_at(patient):
@@ -223,21 +358,50 @@ def test_a_server_for_fewer_connections(patient):
     patient.set(workers=60)
     report = patient.doctor()
     assert "too few are left" in report["connections"]["found"]
-    patient.heal("connections")
+    patient.heal("connections", seen=report)
     admin(patient, "ALTER SYSTEM RESET max_connections")
     patient.postgres.restart()
 
 
 def test_disk(patient):
-    """Whoever may know where the database lies learns how much space is left there."""
-    admin(patient, f'GRANT pg_monitor TO "{patient.name}"')
+    """Whoever may know where the database lies learns how much space is left there; on another machine, how to look."""
+    report = patient.doctor()
+    assert report["disk"]["verdict"] == "skip" and "pg_monitor" in report["disk"]["found"]
+    patient.shell(report["disk"]["mend"])
     assert "of its disk are free" in patient.doctor()["disk"]["found"]
     patient.set(database=patient.postgres.tcp_dsn(patient.name, patient.name, "right"))
     assert "of its disk are free" in patient.doctor()["disk"]["found"]
+    with open(patient.postgres.data / "pg_hba.conf", "a", encoding="utf-8") as file:
+        file.write("host all all 127.0.0.2/32 scram-sha-256\n")
+    admin(patient, "SELECT pg_reload_conf()")
+    with Proxy(patient.postgres.port, source="127.0.0.2") as proxy:
+        patient.set(database=patient.postgres.tcp_dsn(patient.name, patient.name, "right", proxy.port))
+        wait_until(lambda: patient.doctor()["login"]["verdict"] == "ok", 20, "we are let in from there")
+        report = patient.doctor()
+    assert report["disk"]["verdict"] == "skip" and "on its own machine" in report["disk"]["found"]
+    assert report["disk"]["mend"] == f"ssh 127.0.0.1 df -h {patient.postgres.data}"
+    assert "Avail" in patient.shell(report["disk"]["mend"])
+
+
+MONTHS = ("SELECT to_char(date_trunc('month', now() AT TIME ZONE 'UTC') - m * interval '1 month', 'YYYY-MM')"
+          " FROM unnest(ARRAY[1, 2, 3]) AS m")
+
+
+def fill_months(patient):
+    """The three months before this one, the oldest with little in it."""
+    stream = make_stream(patient)
+    for age, events in ((1, 20000), (2, 60000), (3, 100)):
+        patient.database.run(
+            "SELECT winnow.ensure_event_month((date_trunc('month', now() AT TIME ZONE 'UTC') - %s * interval '1 month')::date)",
+            (age,))
+        patient.database.run(
+            "INSERT INTO winnow.event (bucket, event_time, origin_offset, event_hash, origin_partition, stream_id, client_id,"
+            " metric, amount) SELECT t, t, i, gen_random_uuid(), 0, %s, 'c', 'm', 1 FROM generate_series(1, %s) AS i,"
+            " (SELECT date_trunc('month', now()) - %s * interval '1 month' + interval '2 days') AS at (t)", (stream, events, age))
 
 
 def test_disk_full(patient):
-    """What takes the space is for a person to judge: the mend shows it."""
+    """The mend shows what takes the space, and drops as many of the oldest months as are needed, and no more."""
     try:
         disk = SmallDisk(64, patient.postgres.user)
     except NotPermitted as error:
@@ -246,12 +410,16 @@ def test_disk_full(patient):
         admin(patient, f"CREATE TABLESPACE small LOCATION '{disk.path}'")
         patient.database.close()
         admin(patient, f'ALTER DATABASE "{patient.name}" SET TABLESPACE small')
+        fill_months(patient)
+        last, kept, _ = (row[0] for row in patient.database.rows(MONTHS))
         assert patient.doctor()["disk"]["verdict"] == "ok"
-        disk.fill()
+        disk.fill(but_for=1 << 20)
         report = patient.doctor()
         assert report.bad() == ["disk"] and report["disk"]["verdict"] == "fail"
-        assert BALLAST in patient.shell(report["disk"]["mend"])
-        disk.free()
-        assert patient.doctor().bad() == []
+        assert BALLAST in patient.shell(report["disk"]["mend"].splitlines()[0])
+        assert f"--keep '1 months'   # drops what is before {last}: " in report["disk"]["mend"] and kept not in report["disk"]["mend"]
+        patient.heal("disk")
+        assert patient.database.value("SELECT count(*) FROM winnow.event") == 20000
+        patient.database.close()
         admin(patient, f'ALTER DATABASE "{patient.name}" SET TABLESPACE pg_default')
         admin(patient, "DROP TABLESPACE small")

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from winnow_test import pool
+from winnow_test.terminal import Terminal
 
 TRANSCRIPTS = Path(__file__).with_name("transcripts")
 
@@ -54,6 +56,26 @@ def test_doctor_servers_down(patient):
     done = patient.run("doctor", "--timeout", "2")
     assert cluster and "secret" not in done.stdout
     judge(patient, "doctor-down", done)
+
+
+def test_doctor_on_a_terminal(patient):
+    """What is found is broken to its width, below its beginning; a command stays one line, which the terminal breaks."""
+    command = [pool.BINARY, "doctor", "-b", "127.0.0.1:1", "-d", "host=127.0.0.1 port=1 user=u", "--timeout", "1"]
+    with Terminal(command, patient.environment, columns=80, lines=100) as terminal:
+        assert terminal.wait_until_ended() == 1
+        lines = terminal.screen().splitlines()
+    place = next(i for i, line in enumerate(lines) if line.startswith("fail  brokers"))
+    assert lines[place + 1].startswith(28 * " ") and not lines[place + 1].startswith(29 * " ")
+    assert "      $ sudo systemctl start kafka   # on 127.0.0.1" in lines
+    with Terminal(command, patient.environment, columns=200, lines=100) as terminal:
+        terminal.wait_until_ended()
+        assert any(line.startswith("fail  brokers") and line.endswith("refused") for line in terminal.screen().splitlines())
+
+
+def test_help_is_in_columns(patient):
+    lines = patient.run("help", "doctor").stdout.splitlines()
+    meanings = [line[32:] for line in lines if line.startswith("      --")]
+    assert len(meanings) == 4 and all(re.match("[a-z]", meaning) for meaning in meanings)
 
 
 def test_doctor_without_settings(patient):

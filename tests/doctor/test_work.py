@@ -20,7 +20,7 @@ def test_halted(patient):
     report = patient.doctor()
     assert "the first is 0: circuit_breaker: more than half" in report["halted"]["found"]
     assert "winnow resume" in report["halted"]["mend"] and "/0 --at next --yes" in report["halted"]["mend"]
-    patient.heal("halted")
+    patient.heal("halted", seen=report)
 
 
 def test_halted_for_several_reasons(patient):

@@ -10,7 +10,8 @@
 #define GOOD_JSON_C 0x001000
 #define GOOD_LIBPQ  150018
 
-/* A version of librdkafka with one property, and a word of the fault; NULL: none. */
+/* A version of librdkafka with one property, a word of the fault (NULL: none), and whether Debian has a newer
+ * one. */
 static void test_faults_of_librdkafka(void)
 {
     static const struct {
@@ -18,21 +19,23 @@ static void test_faults_of_librdkafka(void)
         const char *name;
         const char *value;
         const char *word;
+        bool newer;
     } rows[] = {
-        {0x020002ff, "client.id", "winnow", NULL},
-        {0x010900ff, "client.id", "winnow", "never tried"},
-        {0x020002ff, "sasl.mechanism", "SCRAM-SHA-512", "SCRAM"},
-        {0x020002ff, "sasl.mechanisms", "scram-sha-256", "SCRAM"},
-        {0x020601ff, "sasl.mechanisms", "SCRAM-SHA-256", NULL},
-        {0x020002ff, "sasl.mechanisms", "PLAIN", NULL},
-        {0x020002ff, "ssl.certificate.location", "/c.pem", "chain"},
-        {0x020800ff, "ssl.certificate.location", "/c.pem", NULL},
-        {0x020a00ff, "client.id", "winnow", "5088"},
-        {0x020a01ff, "client.id", "winnow", NULL},
-        {0x020002ff, "security.protocol", "SASL_SSL", "Kerberos"},
-        {0x020b00ff, "security.protocol", "sasl_ssl", NULL},
-        {0x020002ff, "security.protocol", "ssl", NULL},
-        {0x030000ff, "sasl.mechanism", "SCRAM-SHA-512", NULL},
+        {0x020002ff, "client.id", "winnow", "keeps off", false},
+        {0x020900ff, "client.id", "winnow", "keeps off", false},
+        {0x010900ff, "client.id", "winnow", "never tried", true},
+        {0x020002ff, "sasl.mechanism", "SCRAM-SHA-512", "SCRAM", false},
+        {0x020002ff, "sasl.mechanisms", "scram-sha-256", "SCRAM", false},
+        {0x020601ff, "sasl.mechanisms", "SCRAM-SHA-256", "keeps off", false},
+        {0x020002ff, "sasl.mechanisms", "PLAIN", "keeps off", false},
+        {0x020002ff, "ssl.certificate.location", "/c.pem", "chain", false},
+        {0x020800ff, "ssl.certificate.location", "/c.pem", "keeps off", false},
+        {0x020a00ff, "client.id", "winnow", "5088", true},
+        {0x020a01ff, "client.id", "winnow", NULL, false},
+        {0x020002ff, "security.protocol", "SASL_SSL", "Kerberos", false},
+        {0x020b00ff, "security.protocol", "sasl_ssl", NULL, false},
+        {0x020002ff, "security.protocol", "ssl", "keeps off", false},
+        {0x030000ff, "sasl.mechanism", "SCRAM-SHA-512", NULL, false},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         char name[64];
@@ -46,7 +49,8 @@ static void test_faults_of_librdkafka(void)
         CU_ASSERT_EQUAL(fault == NULL, rows[i].word == NULL);
         if (fault == NULL || rows[i].word == NULL) continue;
         CU_ASSERT_PTR_NOT_NULL(strstr(fault->text, rows[i].word));
-        CU_ASSERT_STRING_EQUAL(fault->package, "librdkafka1");
+        CU_ASSERT_EQUAL(fault->package != NULL, rows[i].newer);
+        CU_ASSERT_EQUAL(fault->mechanism != NULL, strcmp(rows[i].word, "SCRAM") == 0);
     }
 }
 

@@ -1,4 +1,4 @@
-// link: worker/progress.c
+// link: worker/progress.c worker/terminal_size.c
 #include <CUnit/Basic.h>
 #include <fcntl.h>
 #include <stdint.h>

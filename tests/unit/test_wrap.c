@@ -1,5 +1,6 @@
 // link: worker/wrap.c
 #include <CUnit/Basic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,11 +29,22 @@ static void test_breaks_between_words(void)
     CU_ASSERT_STRING_EQUAL(wrapped(0, 2, "one\ntwo"), "one\n  two\n");
 }
 
+static void test_breaks_at_another_width(void)
+{
+    struct buffer to = {0};
+    wrap_text_to(&to, 12, 4, 6, "one two three");
+    wrap_text_to(&to, SIZE_MAX, 4, 6, "one two three");
+    CU_ASSERT_EQUAL(to.size, strlen("one two\n      three\none two three\n"));
+    CU_ASSERT_EQUAL(strncmp(to.data, "one two\n      three\none two three\n", to.size), 0);
+    buffer_done(&to);
+}
+
 int main(void)
 {
     if (CU_initialize_registry() != CUE_SUCCESS) return EXIT_FAILURE;
     CU_pSuite suite = CU_add_suite("wrap", NULL, NULL);
     CU_add_test(suite, "breaks between words", test_breaks_between_words);
+    CU_add_test(suite, "breaks at another width", test_breaks_at_another_width);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     (void)CU_basic_run_tests();
     unsigned failures = CU_get_number_of_failures();

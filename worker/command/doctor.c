@@ -22,11 +22,16 @@
 #include "settings_load.h"
 #include "shell_quote.h"
 #include "signals.h"
+#include "terminal_size.h"
+#include "wrap.h"
 
 #define TIMEOUT_S     5
 #define TIMEOUT_S_MAX 60
 #define AGE_S         300
 #define AGE_S_MAX     86400
+#define FOUND_INDENT  28 /* columns of verdict and check */
+#define MEND_INDENT   6
+#define NARROW        60 /* columns of a terminal in which nothing would be left beside FOUND_INDENT */
 
 static const char *json_asked;
 static const char *strict_asked;
@@ -60,21 +65,31 @@ struct report {
     bool configuration_failed;
 };
 
-/* Control characters are shown and not sent to the terminal. */
-static void print_text(const char *before, const char *text)
+/* Control characters are shown and not sent to the terminal. On a terminal, what is found is broken between
+ * words; elsewhere a line stays a line, for grep and awk. */
+static void print_found(const char *found)
 {
-    char shown[2 * MEND_SIZE];
-    (void)reject_escape(slice_of_text(text), shown, sizeof shown);
-    (void)printf("%s%s\n", before, shown);
+    char shown[2 * FOUND_SIZE];
+    struct buffer out = {0};
+    (void)reject_escape(slice_of_text(found), shown, sizeof shown);
+    size_t width = isatty(STDOUT_FILENO) != 0 ? terminal_size_of(STDOUT_FILENO).columns : SIZE_MAX;
+    size_t indent = width < NARROW ? MEND_INDENT : FOUND_INDENT;
+    wrap_text_to(&out, width, FOUND_INDENT, indent, shown);
+    (void)printf("%.*s", (int)out.size, out.data);
+    buffer_done(&out);
 }
 
+/* Commands are never broken: a terminal goes on in its next line by itself, and gives them back in one piece
+ * when they are copied. */
 static void print_mend(const char *mend)
 {
     char line[MEND_SIZE];
+    char shown[2 * MEND_SIZE];
     for (size_t size; *mend != '\0'; mend += size + (mend[size] != '\0')) {
         size = strcspn(mend, "\n");
         (void)snprintf(line, sizeof line, "%.*s", (int)size, mend);
-        print_text("      $ ", line);
+        (void)reject_escape(slice_of_text(line), shown, sizeof shown);
+        (void)printf("%*s$ %s\n", MEND_INDENT, "", shown);
     }
 }
 
@@ -84,10 +99,9 @@ static void print_finding(const struct check *check, const struct finding *findi
                                           [CHECK_WARN] = COLOUR_YELLOW,
                                           [CHECK_FAIL] = COLOUR_RED,
                                           [CHECK_SKIP] = COLOUR_DIM};
-    char head[60];
-    (void)snprintf(head, sizeof head, "%s%-5s%s %-20s  ", colour_on(STDOUT_FILENO, colours[finding->verdict]),
-                   verdict_name(finding->verdict), colour_on(STDOUT_FILENO, COLOUR_NONE), check->name);
-    print_text(head, finding->found);
+    (void)printf("%s%-5s%s %-20s  ", colour_on(STDOUT_FILENO, colours[finding->verdict]),
+                 verdict_name(finding->verdict), colour_on(STDOUT_FILENO, COLOUR_NONE), check->name);
+    print_found(finding->found);
     print_mend(finding->mend);
     (void)fflush(stdout); /* errors are told at the end of the process */
 }
@@ -207,7 +221,7 @@ static bool read_seconds(const char *option, const char *text, long most, long *
 static int examine(const struct settings_load *load)
 {
     struct report report = {0};
-    struct examination examination = {.settings = &load->settings};
+    struct examination examination = {.settings = &load->settings, .load = load};
     long timeout_s = TIMEOUT_S;
     long age_s = AGE_S;
     if (!read_seconds("timeout", timeout_text, TIMEOUT_S_MAX, &timeout_s) ||

@@ -8,6 +8,7 @@
 #include "doctor/examination.h"
 #include "doctor/mend.h"
 #include "kafka_properties.h"
+#include "library_versions.h"
 
 #define ADDRESS_SIZE  300
 #define PROBE_MS      1500
@@ -48,6 +49,11 @@ static bool is_refused_login(const struct fault *fault)
            strcasestr(fault->text, "unsupported sasl mechanism") != NULL;
 }
 
+static bool is_distrusted(const struct fault *fault)
+{
+    return strstr(fault->text, "certificate verify failed") != NULL;
+}
+
 /* Whether somebody took the connection and then ended it, as who does not speak our protocol does. Of that
  * librdkafka says least. */
 static bool is_misunderstood(const struct fault *fault)
@@ -59,26 +65,46 @@ static bool is_misunderstood(const struct fault *fault)
     return true;
 }
 
+/* Asks it with these properties in the place of ours; of ours only those that do not begin with `without`. */
+static bool answers_with(const struct settings *settings, const char *address, const char *without,
+                         const struct kafka_property *own, size_t count, struct fault *ret_fault)
+{
+    struct settings probe = *settings;
+    probe.kafka = calloc(settings->kafka_count + count, sizeof *probe.kafka);
+    if (probe.kafka == NULL) abort();
+    probe.kafka_count = 0;
+    for (size_t i = 0; i < settings->kafka_count; i++) {
+        if (strncmp(settings->kafka[i].name, without, strlen(without)) != 0)
+            probe.kafka[probe.kafka_count++] = settings->kafka[i];
+    }
+    for (size_t i = 0; i < count; i++) probe.kafka[probe.kafka_count++] = own[i];
+    bool answers = kafka_broker_answers(&probe, address, PROBE_MS, ret_fault);
+    free(probe.kafka);
+    return answers;
+}
+
 /* Tries the protocol with the login of nobody: ours is shown to no listener that it is not meant for. */
 static bool speaks(const struct settings *settings, const char *address, const char *protocol)
 {
     struct fault fault;
-    struct settings probe = *settings;
     const struct kafka_property own[] = {{PROTOCOL, (char *)(uintptr_t)protocol},
                                          {"sasl.mechanism", "PLAIN"},
                                          {"sasl.username", NOBODY},
                                          {SASL_PASSWORD, NOBODY}};
-    probe.kafka = calloc(settings->kafka_count + ARRAY_COUNT(own), sizeof *probe.kafka);
-    if (probe.kafka == NULL) abort();
-    probe.kafka_count = 0;
-    for (size_t i = 0; i < settings->kafka_count; i++) {
-        if (strncmp(settings->kafka[i].name, "sasl.", 5) != 0)
-            probe.kafka[probe.kafka_count++] = settings->kafka[i];
-    }
-    for (size_t i = 0; i < ARRAY_COUNT(own); i++) probe.kafka[probe.kafka_count++] = own[i];
-    bool answers = kafka_broker_answers(&probe, address, PROBE_MS, &fault);
-    free(probe.kafka);
-    return answers || is_refused_login(&fault) || strstr(fault.text, "certificate verify failed") != NULL;
+    return answers_with(settings, address, "sasl.", own, ARRAY_COUNT(own), &fault) ||
+           is_refused_login(&fault) || is_distrusted(&fault);
+}
+
+/* Whether we know who has signed its certificate, which is for another name. */
+static bool is_misnamed(const struct settings *settings, const char *address)
+{
+    struct fault fault;
+    const struct kafka_property own[] = {{"ssl.endpoint.identification.algorithm", "none"},
+                                         {"sasl.mechanism", "PLAIN"},
+                                         {"sasl.username", NOBODY},
+                                         {SASL_PASSWORD, NOBODY}};
+    return answers_with(settings, address, "sasl.", own, ARRAY_COUNT(own), &fault) ||
+           is_refused_login(&fault);
 }
 
 /* The protocol that the listener speaks instead of ours; NULL: not found. */
@@ -112,15 +138,39 @@ static size_t host_size(const char *address)
     return port == NULL || strchr(port, ']') != NULL ? strlen(address) : (size_t)(port - address);
 }
 
-static void mend_broker(const struct settings *settings, struct finding *finding, const struct fault *fault,
-                        const char *address)
+/* False: nothing of ours can be wrong with it. */
+static bool mend_login(const struct settings *settings, struct finding *finding)
 {
     const char *user = kafka_property_value(settings, "sasl.username");
-    if (is_refused_login(fault) && user != NULL) {
+    bool aliased = kafka_property_value(settings, "sasl.mechanisms") != NULL;
+    const struct library_versions versions = library_versions_read();
+    const struct library_fault *known = library_fault_find(&versions, settings);
+    if (known != NULL && known->mechanism != NULL) {
+        finding_add(finding, CHECK_OK, "%s", known->text);
+        mend_run(
+            finding,
+            "export WINNOW_KAFKA_SASL_MECHANISM%s=%s   # over TLS, since it shows brokers the password; a "
+            "sasl.mechanism=… in -X would win",
+            aliased ? "S" : "", known->mechanism);
+    } else if (user != NULL) {
         mend_run(finding,
                  "read -rs WINNOW_KAFKA_SASL_PASSWORD && export WINNOW_KAFKA_SASL_PASSWORD   # type the "
                  "password of %s; a %s=… in -X would win",
                  user, SASL_PASSWORD);
+    }
+    return user != NULL || (known != NULL && known->mechanism != NULL);
+}
+
+static void mend_broker(const struct examination *examination, struct finding *finding,
+                        const struct fault *fault, const char *address)
+{
+    const struct settings *settings = examination->settings;
+    if (is_refused_login(fault) && mend_login(settings, finding)) return;
+    if (is_distrusted(fault)) {
+        if (is_misnamed(settings, address))
+            mend_broker_name(examination, finding, address);
+        else
+            mend_broker_certificate(settings, finding, address);
         return;
     }
     const char *protocol = is_misunderstood(fault) ? find_protocol(settings, address) : NULL;
@@ -149,7 +199,7 @@ void examine_brokers(struct examination *examination, struct finding *ret_findin
             continue;
         }
         tell_broker(&bad, CHECK_WARN, address, &fault);
-        mend_broker(examination->settings, &bad, &fault, address);
+        mend_broker(examination, &bad, &fault, address);
     }
     if (answering > 0 &&
         !kafka_admin_cluster(examination->kafka, examination->timeout_ms, &examination->cluster, &fault)) {

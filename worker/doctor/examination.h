@@ -13,6 +13,7 @@
 #include "kafka_admin.h"
 #include "kafka_reader.h"
 #include "settings.h"
+#include "settings_load.h"
 #include "status.h"
 
 enum verdict { CHECK_OK, CHECK_WARN, CHECK_FAIL, CHECK_SKIP };
@@ -30,6 +31,7 @@ struct finding {
 /* What checks leave for those behind them. */
 struct examination {
     const struct settings *settings;
+    const struct settings_load *load; /* which tells where they came from */
     const char *flags_migrate; /* the flags that were given, as they have to be given to `winnow migrate` */
     const char *flags_pool;    /* the same for `winnow pool` */
     const char *flags_resume;  /* the same for `winnow resume`, but for the database */

@@ -45,8 +45,9 @@ void examine_libraries(struct examination *examination, struct finding *ret_find
     library_versions_print(&versions, text, sizeof text);
     finding_add(ret_finding, CHECK_OK, "%s", text);
     if (fault == NULL) return;
-    finding_add(ret_finding, CHECK_WARN, "%s", fault->text);
-    mend_run(ret_finding, "sudo apt-get install --only-upgrade %s", fault->package);
+    finding_add(ret_finding, fault->package == NULL ? CHECK_OK : CHECK_WARN, "%s", fault->text);
+    if (fault->package != NULL)
+        mend_run(ret_finding, "sudo apt-get install --only-upgrade %s", fault->package);
 }
 
 /* ---- topics ------------------------------------------------------------------------------------------- */
@@ -113,7 +114,9 @@ void examine_workers(struct examination *examination, struct finding *ret_findin
                 "%" PRId64 " workers for %" PRId32 " %s: %" PRId64 " of them %s nothing to do", workers,
                 partitions, counted(partitions, "partition", "partitions"), workers - partitions,
                 counted(workers - partitions, "has", "have"));
-    mend_run(ret_finding, "export WINNOW_WORKERS=%" PRId32, partitions);
+    char number[16];
+    (void)snprintf(number, sizeof number, "%" PRId32, partitions);
+    mend_setting(examination, ret_finding, "workers", number, "");
 }
 
 /* ---- how topics are set ------------------------------------------------------------------------------- */
@@ -209,6 +212,16 @@ void examine_dead_letter_settings(struct examination *examination, struct findin
 
 /* ---- permissions -------------------------------------------------------------------------------------- */
 
+/* Who is in a group can be put out of it only where he runs. */
+static void mend_group(struct examination *examination, struct finding *finding)
+{
+    char other[ADDRESS_SIZE];
+    (void)snprintf(other, sizeof other, "%s-2", examination->settings->group);
+    finding_add(finding, CHECK_OK, "end them there, or give winnow another group");
+    mend_setting(examination, finding, "group", other,
+                 "reads all there is; what is stored already ends as duplicates");
+}
+
 static void tell_members(struct examination *examination, const struct kafka_group_view *view,
                          struct finding *ret_finding)
 {
@@ -224,13 +237,11 @@ static void tell_members(struct examination *examination, const struct kafka_gro
                     counted((int64_t)view->foreign_count, "is no worker of winnow and takes",
                             "are no workers of winnow and take"),
                     view->foreign);
-        char option[ADDRESS_SIZE];
-        option_of("--group", group, option);
-        mend_kafka(examination, ret_finding, "kafka-consumer-groups.sh", "--describe --members %s", option);
     }
     if (!suits)
         finding_add(ret_finding, CHECK_FAIL, "workers cannot join a group that shares out by %s",
                     view->assignor);
+    if (view->foreign_count > 0 || !suits) mend_group(examination, ret_finding);
 }
 
 void examine_group(struct examination *examination, struct finding *ret_finding)

@@ -8,6 +8,7 @@
 #include "database_conninfo.h"
 #include "kafka_admin.h"
 #include "kafka_properties.h"
+#include "settings_table.h"
 #include "shell_quote.h"
 
 #define WORDS_SIZE (MEND_SIZE / 2)
@@ -18,10 +19,21 @@ static bool needs_login(const struct settings *settings)
     return protocol != NULL && strcasecmp(protocol, "plaintext") != 0;
 }
 
-/* A command that does not fit is left out: half of one could do harm. */
+static bool has_line(const char *text, const char *line)
+{
+    size_t size = strlen(line);
+    for (const char *at = text; at != NULL; at = strchr(at, '\n')) {
+        at += *at == '\n' ? 1 : 0;
+        if (strncmp(at, line, size) == 0 && (at[size] == '\0' || at[size] == '\n')) return true;
+    }
+    return false;
+}
+
+/* Once. A command that does not fit is left out: half of one could do harm. */
 static void add_line(struct finding *finding, const char *line)
 {
     size_t size = strlen(finding->mend);
+    if (has_line(finding->mend, line)) return;
     if (size + strlen(line) + 2 > sizeof finding->mend) return;
     (void)snprintf(finding->mend + size, sizeof finding->mend - size, "%s%s", size > 0 ? "\n" : "", line);
 }
@@ -99,6 +111,61 @@ void mend_psql_also(struct finding *finding, const char *sql)
     size_t size = strlen(finding->mend);
     shell_quote(sql, word, sizeof word);
     (void)snprintf(finding->mend + size, sizeof finding->mend - size, " -c %s", word);
+}
+
+static const struct setting *known_setting(const char *name)
+{
+    const struct setting *setting = setting_find(name, strlen(name));
+    if (setting == NULL) abort(); /* the check is wrong */
+    return setting;
+}
+
+const char *mend_flag_hint(const struct examination *examination, const char *name)
+{
+    bool given = examination->load->origins[known_setting(name) - setting_table].kind == ORIGIN_FLAG;
+    return given ? "   # and leave out its flag, which would win" : "";
+}
+
+void mend_setting(const struct examination *examination, struct finding *finding, const char *name,
+                  const char *value, const char *why)
+{
+    char word[WORDS_SIZE];
+    char variable[SETTING_TEXT_SIZE];
+    shell_quote(value, word, sizeof word);
+    setting_print_variable(known_setting(name), variable);
+    mend_run(finding, "export %s=%s%s%s%s", variable, word, why[0] != '\0' ? "   # " : "", why,
+             mend_flag_hint(examination, name));
+}
+
+void mend_conninfo(const struct examination *examination, struct finding *finding, const char *why,
+                   const char *const *changes)
+{
+    char *conninfo = conninfo_with(examination->settings->database, changes);
+    mend_setting(examination, finding, "database", conninfo, why);
+    free(conninfo);
+    mend_lost_password(examination, finding);
+}
+
+void mend_lost_password(const struct examination *examination, struct finding *finding)
+{
+    if (!conninfo_has_password(examination->settings->database)) return;
+    mend_password(examination, finding);
+}
+
+void mend_password(const struct examination *examination, struct finding *finding)
+{
+    char word[1024];
+    const struct settings *settings = examination->settings;
+    char *user = conninfo_value(settings->database, "user");
+    const char *whose = user == NULL ? "" : user;
+    if (settings->database_password_file != NULL) {
+        shell_quote(settings->database_password_file, word, sizeof word);
+        mend_run(finding, "read -rs PASSWORD && printf %%s \"$PASSWORD\" > %s   # type the password of %s",
+                 word, whose);
+    } else {
+        mend_run(finding, "read -rs PGPASSWORD && export PGPASSWORD   # type the password of %s", whose);
+    }
+    free(user);
 }
 
 void mend_server_setting(const struct examination *examination, struct finding *finding, const char *name,

@@ -22,6 +22,33 @@ void mend_config(const struct examination *examination, struct finding *finding,
 bool mend_denial(const struct examination *examination, struct finding *finding, const struct fault *fault,
                  const char *operation, const char *resource);
 
+/* "   # and leave out its flag, …" where a setting, by its name, was given by one; else "". */
+const char *mend_flag_hint(const struct examination *examination, const char *name);
+
+/* "export WINNOW_GROUP=g-2   # why": gives a setting, by its name, another value. */
+void mend_setting(const struct examination *examination, struct finding *finding, const char *name,
+                  const char *value, const char *why);
+
+/* The same for -d, with other values for some of its keywords (pairs of a keyword and a value, ended by
+ * NULL; a value of NULL takes the keyword out). A password that stood in it is asked for, and not shown. */
+void mend_conninfo(const struct examination *examination, struct finding *finding, const char *why,
+                   const char *const *changes);
+
+/* Asks for the password of the database's user, to be typed; the other one only where one stood in -d. */
+void mend_password(const struct examination *examination, struct finding *finding);
+void mend_lost_password(const struct examination *examination, struct finding *finding);
+
+/* Shows what certificate the broker at the address, host:port, has and what is wrong with it, then asks for
+ * the one of who has signed it. */
+void mend_broker_certificate(const struct settings *settings, struct finding *finding, const char *address);
+
+/* Where it is good but for other names: shows them, and asks for the brokers by one of these. */
+void mend_broker_name(const struct examination *examination, struct finding *finding, const char *address);
+
+/* The same for PostgreSQL; where it is good but for another host, by that name instead. */
+void mend_database_certificate(const struct examination *examination, struct finding *finding,
+                               const struct fault *fault);
+
 /* psql -d '…' -c '…' as the user given (NULL: as the one of the settings), in the database given (NULL: the
  * same). */
 void mend_psql(const struct examination *examination, struct finding *finding, const char *user,

@@ -1,4 +1,4 @@
-/* The server, the login, the database, the schema. */
+/* The server, the login, the database. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +88,34 @@ bool ask_stream(struct examination *examination, struct finding *finding, const 
     return ask_with(examination, finding, sql, parameters, ARRAY_COUNT(parameters), ret_rows);
 }
 
+/* Connections are used up: those of the role, of the database, or of the server, where some are kept for its
+ * superuser. */
+static void mend_full(const struct examination *examination, struct finding *finding)
+{
+    char word[1024];
+    const char *text = examination->database_fault.text;
+    char *user = conninfo_value(examination->settings->database, "user");
+    char *name = conninfo_value(examination->settings->database, "dbname");
+    char *superuser = conninfo_for(examination->settings->database, SUPERUSER, "postgres");
+    shell_quote(superuser, word, sizeof word);
+    if (strstr(text, "for role") != NULL) {
+        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER ROLE \"%s\" CONNECTION LIMIT -1",
+                  user == NULL ? "" : user);
+    } else if (strstr(text, "for database") != NULL) {
+        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER DATABASE \"%s\" CONNECTION LIMIT -1",
+                  name == NULL ? "" : name);
+    } else {
+        mend_run(finding,
+                 "psql -d %s -Atc \"SELECT format('ALTER SYSTEM SET max_connections = %%s', "
+                 "current_setting('max_connections')::int + 50)\" | psql -d %s",
+                 word, word);
+        mend_run(finding, "sudo systemctl restart postgresql");
+    }
+    free(user);
+    free(name);
+    free(superuser);
+}
+
 void examine_postgresql(struct examination *examination, struct finding *ret_finding)
 {
     char address[512];
@@ -97,9 +125,7 @@ void examine_postgresql(struct examination *examination, struct finding *ret_fin
     if (examination->database == NULL && !has_answered(fault)) {
         finding_add(ret_finding, CHECK_FAIL, "%s", fault->text);
         if (sqlstate_is(fault, "53"))
-            mend_psql(examination, ret_finding, SUPERUSER, NULL,
-                      "SELECT pid, usename, application_name, state, state_change FROM pg_stat_activity "
-                      "ORDER BY 5");
+            mend_full(examination, ret_finding);
         else
             mend_run(ret_finding, "sudo systemctl start postgresql   # on %s", address);
         return;
@@ -113,35 +139,50 @@ void examine_postgresql(struct examination *examination, struct finding *ret_fin
     }
 }
 
-/* One that stands in the conninfo would win. */
-static void mend_password(struct examination *examination, struct finding *finding, const char *user)
+/* Of: no pg_hba.conf entry for host "192.0.2.7", … False: it says something else. */
+static bool mend_missing_entry(struct examination *examination, struct finding *finding, const char *user)
 {
-    char word[1024];
-    if (examination->settings->database_password_file != NULL) {
-        shell_quote(examination->settings->database_password_file, word, sizeof word);
-        mend_run(finding, "read -rs PASSWORD && printf %%s \"$PASSWORD\" > %s   # type the password of %s",
-                 word, user);
-        return;
-    }
-    char *address = conninfo_for(examination->settings->database, NULL, NULL);
-    bool holds_one = strstr(examination->settings->database, "password") != NULL ||
-                     strstr(examination->settings->database, "://") != NULL;
-    shell_quote(address, word, sizeof word);
-    free(address);
-    mend_run(finding, "read -rs PGPASSWORD && export PGPASSWORD%s%s   # type the password of %s",
-             holds_one ? " WINNOW_DATABASE=" : "", holds_one ? word : "", user);
+    static const char words[] = "no pg_hba.conf entry for host \"";
+    char line[512];
+    char line_word[600];
+    char address_word[1024];
+    const char *host = strstr(examination->database_fault.text, words);
+    if (host == NULL) return false;
+    host += sizeof words - 1;
+    int size = (int)strcspn(host, "\"");
+    char *name = conninfo_value(examination->settings->database, "dbname");
+    char *superuser = conninfo_for(examination->settings->database, SUPERUSER, "postgres");
+    (void)snprintf(line, sizeof line, "host \"%s\" \"%s\" %.*s/%d scram-sha-256", name == NULL ? "" : name,
+                   user, size, host, memchr(host, ':', (size_t)size) != NULL ? 128 : 32);
+    shell_quote(line, line_word, sizeof line_word);
+    shell_quote(superuser, address_word, sizeof address_word);
+    free(name);
+    free(superuser);
+    mend_run(finding,
+             "echo %s | sudo tee -a \"$(psql -d %s -Atc 'SHOW hba_file')\"   # where PostgreSQL runs",
+             line_word, address_word);
+    mend_psql(examination, finding, SUPERUSER, "postgres", "SELECT pg_reload_conf()");
+    return true;
 }
 
 static void mend_login(struct examination *examination, struct finding *finding, const char *user)
 {
+    const char *const unchanged[] = {NULL}; /* but for the password, which would win */
+    const char *conninfo = examination->settings->database;
     const struct fault *fault = &examination->database_fault;
-    if (strstr(fault->text, "does not exist") != NULL)
+    if (fault->sqlstate[0] == '\0' && strstr(fault->text, "certificate") != NULL)
+        mend_database_certificate(examination, finding, fault);
+    else if (mend_missing_entry(examination, finding, user))
+        return;
+    else if (strstr(fault->text, "does not exist") != NULL)
         mend_psql(examination, finding, SUPERUSER, "postgres",
                   "CREATE ROLE \"%s\" LOGIN IN ROLE winnow_worker", user);
     else if (strstr(fault->text, "not permitted to log in") != NULL)
         mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER ROLE \"%s\" LOGIN", user);
+    else if (strstr(fault->text, "password") != NULL && conninfo_has_password(conninfo))
+        mend_conninfo(examination, finding, "", unchanged);
     else if (strstr(fault->text, "password") != NULL)
-        mend_password(examination, finding, user);
+        mend_password(examination, finding);
     else
         mend_psql(examination, finding, SUPERUSER, "postgres", "SELECT * FROM pg_hba_file_rules");
 }
@@ -189,19 +230,15 @@ static void mend_encoding(const struct examination *examination, struct finding 
     char word[256];
     char other[128];
     char address[512];
-    char other_address[512];
     (void)snprintf(other, sizeof other, "%s_utf8", name);
+    const char *const changes[] = {"dbname", other, NULL};
     char *superuser = conninfo_for(examination->settings->database, SUPERUSER, "postgres");
-    char *ours = conninfo_for(examination->settings->database, NULL, other);
     shell_quote(superuser, address, sizeof address);
     shell_quote(other, word, sizeof word);
-    shell_quote(ours, other_address, sizeof other_address);
-    mend_run(finding,
-             "createdb --maintenance-db=%s -E UTF8 -T template0 %s && winnow migrate -d %s && export "
-             "WINNOW_DATABASE=%s",
-             address, word, other_address, other_address);
     free(superuser);
-    free(ours);
+    mend_run(finding, "createdb --maintenance-db=%s -E UTF8 -T template0 %s", address, word);
+    mend_conninfo(examination, finding, "", changes);
+    mend_run(finding, "winnow migrate");
 }
 
 void examine_database(struct examination *examination, struct finding *ret_finding)
@@ -225,6 +262,51 @@ void examine_database(struct examination *examination, struct finding *ret_findi
     rows_free(rows);
 }
 
+/* A superuser asks the standby. */
+static void mend_to_primary(const struct examination *examination, struct finding *finding)
+{
+    char superuser_word[1024];
+    char word[1024];
+    const char *const changes[] = {"host", NULL, "hostaddr", NULL, "port", NULL, NULL};
+    char *superuser = conninfo_for(examination->settings->database, SUPERUSER, "postgres");
+    char *rest = conninfo_with(examination->settings->database, changes);
+    shell_quote(superuser, superuser_word, sizeof superuser_word);
+    shell_quote(rest, word, sizeof word);
+    free(superuser);
+    free(rest);
+    mend_run(finding,
+             "PRIMARY=$(psql -d %s -Atc \"SELECT format('host=%%s port=%%s', sender_host, sender_port) FROM "
+             "pg_stat_wal_receiver\" | grep .) && export WINNOW_DATABASE=\"$PRIMARY \"%s%s",
+             superuser_word, word, mend_flag_hint(examination, "database"));
+    mend_lost_password(examination, finding);
+}
+
+/* Where the primary is, is told to members of pg_read_all_stats, which can be granted there alone: so a
+ * superuser asks. The mend makes no second primary. */
+static void tell_standby(struct examination *examination, struct finding *finding)
+{
+    static const char sql[] = "SELECT coalesce(sender_host, ''), coalesce(sender_port, 5432) FROM "
+                              "pg_catalog.pg_stat_wal_receiver";
+    struct rows *rows = NULL;
+    if (!ask_database(examination, finding, sql, &rows)) return;
+    finding_add(finding, CHECK_FAIL, "a standby, which takes no writes");
+    if (rows_count(rows) == 1 && rows_text(rows, 0, 0)[0] != '\0') {
+        const char *const changes[] = {
+            "host", rows_text(rows, 0, 0), "port", rows_text(rows, 0, 1), "hostaddr", NULL, NULL};
+        finding_add(finding, CHECK_FAIL, "it follows %s port %s", rows_text(rows, 0, 0),
+                    rows_text(rows, 0, 1));
+        mend_conninfo(examination, finding, "as the standby reaches it", changes);
+    } else if (rows_count(rows) == 1) {
+        mend_to_primary(examination, finding);
+    } else {
+        finding_add(
+            finding, CHECK_FAIL,
+            "it follows nobody at the moment: let it follow, or promote it, or name another server in -d");
+        mend_psql(examination, finding, SUPERUSER, "postgres", "SELECT current_setting('primary_conninfo')");
+    }
+    rows_free(rows);
+}
+
 void examine_writable(struct examination *examination, struct finding *ret_finding)
 {
     struct rows *rows = NULL;
@@ -234,10 +316,7 @@ void examine_writable(struct examination *examination, struct finding *ret_findi
                               "'default_transaction_read_only'";
     if (!ask_database(examination, ret_finding, sql, &rows)) return;
     if (rows_int(rows, 0, 0) == 1) {
-        finding_add(ret_finding, CHECK_FAIL,
-                    "a standby, which takes no writes: name the primary, or all hosts, in -d");
-        mend_psql(examination, ret_finding, SUPERUSER, "postgres",
-                  "SELECT sender_host, sender_port FROM pg_stat_wal_receiver");
+        tell_standby(examination, ret_finding);
     } else if (strcmp(rows_text(rows, 0, 1), "on") != 0) {
         finding_add(ret_finding, CHECK_OK, "takes writes");
     } else {
@@ -247,111 +326,4 @@ void examine_writable(struct examination *examination, struct finding *ret_findi
                             rows_text(rows, 0, 2));
     }
     rows_free(rows);
-}
-
-static void read_owner(struct examination *examination, struct finding *ret_finding)
-{
-    struct rows *rows = NULL;
-    if (!ask_database(examination, ret_finding,
-                      "SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname "
-                      "= 'winnow'",
-                      &rows))
-        return;
-    if (rows_count(rows) == 1)
-        (void)snprintf(examination->owner, sizeof examination->owner, "%s", rows_text(rows, 0, 0));
-    rows_free(rows);
-}
-
-void examine_schema(struct examination *examination, struct finding *ret_finding)
-{
-    struct fault fault = {0};
-    struct migration_plan plan = {0};
-    read_owner(examination, ret_finding);
-    bool read = migration_plan_read(examination->database, &plan, &fault);
-    if (read && migration_plan_check(&plan, false, &fault)) {
-        finding_add(ret_finding, CHECK_OK, "version %" PRId64 ", owned by %s",
-                    plan.lines[plan.count - 1].version, examination->owner);
-    } else if (!read && strcmp(fault.sqlstate, "42501") == 0) {
-        char *user = conninfo_value(examination->settings->database, "user");
-        finding_add(ret_finding, CHECK_FAIL, "this login may not see it: %s", fault.text);
-        mend_psql(examination, ret_finding, examination->owner, NULL, "GRANT winnow_worker TO \"%s\"",
-                  user == NULL ? "" : user);
-        free(user);
-    } else {
-        finding_add(ret_finding, CHECK_FAIL, "%s", fault.text);
-        bool older = read && migration_plan_check(&plan, true, &fault);
-        mend_run(ret_finding, older ? "winnow migrate%s" : "winnow migrate status%s",
-                 examination->flags_migrate);
-    }
-    migration_plan_done(&plan);
-}
-
-/* What a worker does, and what lets it; one row for each privilege that is missing. */
-static const char privileges_sql[] =
-    "SELECT p || ' on winnow.' || w.name FROM (VALUES ('event', '{SELECT,INSERT}'), "
-    "('stream', '{SELECT,INSERT,UPDATE}'), ('processing_log', '{SELECT,INSERT,UPDATE}'), "
-    "('rollup_hour', '{SELECT,INSERT,UPDATE}'), ('rollup_day', '{SELECT,INSERT,UPDATE}'), "
-    "('rollup_client', '{SELECT,INSERT,UPDATE}'), ('rollup_metric', '{SELECT,INSERT,UPDATE}'), "
-    "('dead_letter_count', '{SELECT,INSERT,UPDATE}'), ('batch_log', '{INSERT}'), "
-    "('dead_letter', '{SELECT,INSERT}'), ('schema_migration', '{SELECT}')) AS w (name, privileges) "
-    "CROSS JOIN unnest(w.privileges::text[]) AS p WHERE NOT has_table_privilege('winnow.' || w.name, p) "
-    "UNION ALL SELECT 'UPDATE of published_at on winnow.dead_letter' "
-    "WHERE NOT has_column_privilege('winnow.dead_letter', 'published_at', 'UPDATE') "
-    "UNION ALL SELECT 'EXECUTE on ' || f FROM unnest(ARRAY['winnow.ensure_event_month(date)', "
-    "'winnow.ensure_event_months_ahead()', 'winnow.count_outcomes(smallint, integer[])']) AS f "
-    "WHERE NOT has_function_privilege(f, 'EXECUTE') "
-    "UNION ALL SELECT 'SELECT on analytics.completeness' "
-    "WHERE NOT has_table_privilege('analytics.completeness', 'SELECT')";
-
-static const char roles_sql[] =
-    "SELECT r.name, current_user, coalesce((SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname "
-    "= current_user), false)::int, coalesce(pg_has_role(p.oid, 'MEMBER'), "
-    "false)::int, "
-    "(p.oid IS NULL)::int FROM (VALUES (1, 'winnow_worker'), (2, 'winnow_operator'), (3, 'winnow_analyst'), "
-    "(4, 'winnow_console'), (5, 'winnow_retry')) AS r (place, name) LEFT JOIN pg_catalog.pg_roles AS p ON "
-    "p.rolname "
-    "= r.name::name ORDER BY r.place";
-
-static bool tell_missing_role(struct examination *examination, struct finding *ret_finding,
-                              const struct rows *roles)
-{
-    for (size_t row = 0; row < rows_count(roles); row++) {
-        if (rows_int(roles, row, 4) == 0) continue;
-        finding_add(ret_finding, CHECK_WARN, "the role %s is missing", rows_text(roles, row, 0));
-        mend_psql(examination, ret_finding, SUPERUSER, NULL, "SELECT winnow.grant_privileges()");
-        return true;
-    }
-    return false;
-}
-
-static void tell_missing_privilege(struct examination *examination, struct finding *ret_finding,
-                                   const struct rows *missing, const struct rows *roles)
-{
-    bool is_member = rows_int(roles, 0, 3) == 1;
-    finding_add(ret_finding, CHECK_FAIL, "%s may not do what a worker does: %zu %s missing, the first is %s",
-                rows_text(roles, 0, 1), rows_count(missing),
-                counted((int64_t)rows_count(missing), "privilege is", "privileges are"),
-                rows_text(missing, 0, 0));
-    if (is_member)
-        mend_psql(examination, ret_finding, examination->owner, NULL, "SELECT winnow.grant_privileges()");
-    else
-        mend_psql(examination, ret_finding, SUPERUSER, NULL, "GRANT winnow_worker TO \"%s\"",
-                  rows_text(roles, 0, 1));
-}
-
-void examine_privileges(struct examination *examination, struct finding *ret_finding)
-{
-    struct rows *missing = NULL;
-    struct rows *roles = NULL;
-    if (ask_database(examination, ret_finding, privileges_sql, &missing) &&
-        ask_database(examination, ret_finding, roles_sql, &roles)) {
-        bool complete = rows_count(missing) == 0;
-        if (complete && !tell_missing_role(examination, ret_finding, roles))
-            finding_add(ret_finding, CHECK_OK, "%s may do what a worker does%s", rows_text(roles, 0, 1),
-                        rows_int(roles, 0, 2) == 1 ? ", being a superuser; workers need only winnow_worker"
-                                                   : "");
-        if (!complete) tell_missing_privilege(examination, ret_finding, missing, roles);
-    }
-    rows_free(missing);
-    rows_free(roles);
 }

@@ -1,16 +1,13 @@
-/* The server beyond winnow's own tables: durability, connections, locks, space. */
+/* The server beyond winnow's own tables: durability, connections, locks. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "doctor/examination.h"
 #include "doctor/mend.h"
-#include "shell_quote.h"
 
 #define CONNECTIONS_A_WORKER 2 /* one stores, one publishes dead letters */
-#define GIB                  (INT64_C(1) << 30)
 
 void examine_durability(struct examination *examination, struct finding *ret_finding)
 {
@@ -182,64 +179,4 @@ void examine_locks(struct examination *examination, struct finding *ret_finding)
     tell_oldest(examination, ret_finding);
     tell_prepared(examination, ret_finding);
     tell_horizon(examination, ret_finding);
-}
-
-/* ---- space -------------------------------------------------------------------------------------------- */
-
-static void print_size(int64_t bytes, char *ret_text, size_t size)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1024 && unit + 1 < ARRAY_COUNT(units)) {
-        value /= 1024;
-        unit++;
-    }
-    (void)snprintf(ret_text, size, "%.1f %s", value, units[unit]);
-}
-
-static void judge_space(struct finding *finding, const char *path, const struct statvfs *space)
-{
-    char word[MEND_SIZE / 2];
-    char text[32];
-    int64_t free_bytes = (int64_t)space->f_bavail * (int64_t)space->f_frsize;
-    int64_t all_bytes = (int64_t)space->f_blocks * (int64_t)space->f_frsize;
-    int64_t percent = all_bytes > 0 ? free_bytes / (all_bytes / 100 + 1) : 0;
-    enum verdict verdict = CHECK_OK;
-    if (percent < 10 && free_bytes < 50 * GIB) verdict = CHECK_WARN;
-    if (percent < 3 && free_bytes < 5 * GIB) verdict = CHECK_FAIL;
-    print_size(free_bytes, text, sizeof text);
-    finding_add(finding, verdict, "%s of its disk are free, %" PRId64 " %%", text, percent);
-    if (verdict == CHECK_OK) return;
-    shell_quote(path, word, sizeof word);
-    mend_run(finding, "sudo du -xah %s | sort -h | tail -20", word);
-}
-
-/* No statement tells how much space is left: only who stands on the same machine, and is told the directory,
- * can look. */
-void examine_disk(struct examination *examination, struct finding *ret_finding)
-{
-    static const char sql[] =
-        "SELECT pg_database_size(current_database()), coalesce(nullif((SELECT "
-        "pg_tablespace_location(dattablespace) FROM pg_catalog.pg_database WHERE datname "
-        "= current_database()), ''), (SELECT setting FROM "
-        "pg_catalog.pg_settings WHERE "
-        "name = 'data_directory'), ''), "
-        "coalesce(inet_server_addr() = inet_client_addr(), true)::int";
-    struct rows *rows = NULL;
-    struct statvfs space;
-    char text[32];
-    if (!ask_database(examination, ret_finding, sql, &rows)) return;
-    const char *path = rows_text(rows, 0, 1);
-    print_size(rows_int(rows, 0, 0), text, sizeof text);
-    finding_add(ret_finding, CHECK_OK, "the database takes %s", text);
-    if (rows_int(rows, 0, 2) == 0)
-        finding_add(ret_finding, CHECK_SKIP, "how much is left can only be seen on its own machine: df -h");
-    else if (path[0] == '\0')
-        finding_add(ret_finding, CHECK_SKIP, "where it lies is told to members of pg_monitor only");
-    else if (statvfs(path, &space) != 0)
-        finding_add(ret_finding, CHECK_SKIP, "%s cannot be looked at from here", path);
-    else
-        judge_space(ret_finding, path, &space);
-    rows_free(rows);
 }

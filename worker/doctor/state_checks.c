@@ -95,14 +95,12 @@ void examine_cluster(struct examination *examination, struct finding *ret_findin
         finding_add(ret_finding, CHECK_OK, "the one that was read from before");
     } else {
         char group[300];
-        char word[300];
         finding_add(
             ret_finding, CHECK_FAIL,
             "this is cluster %s, and group %s has read from %s before: its offsets mean other messages",
             examination->cluster.id, settings->group, rows_text(rows, 0, 0));
         (void)snprintf(group, sizeof group, "%s-2", settings->group);
-        shell_quote(group, word, sizeof word);
-        mend_run(ret_finding, "export WINNOW_GROUP=%s   # reads this cluster from its beginning", word);
+        mend_setting(examination, ret_finding, "group", group, "reads this cluster from its beginning");
     }
     rows_free(rows);
 }

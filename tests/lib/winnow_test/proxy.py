@@ -136,10 +136,12 @@ def _discard_input(one):
 class Proxy:
     """Listens on 127.0.0.1:port and forwards to 127.0.0.1:target, which may be set later.
 
-    Methods that return a count tell how many connections they hit. seed: of the jitter of delays."""
+    Methods that return a count tell how many connections they hit. seed: of the jitter of delays. source: the address,
+    such as 127.0.0.2, that its connections come from."""
 
-    def __init__(self, target=None, seed=1):
+    def __init__(self, target=None, seed=1, source=None):
         self.target = target
+        self._source = source
         self.cut_count = 0
         self._random = random.Random(seed)
         self._delay = (0, 0)
@@ -286,6 +288,8 @@ class Proxy:
         link = Link(client, server)
         self._links.append(link)
         if server is not None:
+            if self._source is not None:
+                server.bind((self._source, 0))
             server.connect_ex((HOST, self.target))
             self._watch(link)
 

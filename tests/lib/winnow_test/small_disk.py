@@ -37,8 +37,8 @@ class SmallDisk:
     def __exit__(self, *_):
         self.close()
 
-    def fill(self):
-        """Takes all the space that is left, byte by byte. Returns how much that was."""
+    def fill(self, but_for=0):
+        """Takes all the space that is left, byte by byte, but for so many bytes. Returns how much that was."""
         size = 0
         with open(self.path / BALLAST, "ab", buffering=0) as ballast:
             for block in (1 << 20, 4096, 1):
@@ -47,6 +47,8 @@ class SmallDisk:
                         size += ballast.write(b"\0" * block)
                 except OSError:
                     pass
+            size -= but_for
+            ballast.truncate(size)
         return size
 
     def free(self):
