@@ -13,6 +13,8 @@ from winnow_test.pool import Pool
 COUNT = 50
 # The group lets go of a member whose main thread stands still, though its heartbeats go on.
 IMPATIENT = {"session.timeout.ms": "2000", "heartbeat.interval.ms": "300", "max.poll.interval.ms": "3000"}
+# Of the other one, which may wait for a processor.
+PATIENT = {"session.timeout.ms": "60000", "heartbeat.interval.ms": "300"}
 
 
 @pytest.fixture(name="library")
@@ -28,7 +30,7 @@ def _let_a_zombie_write(stage, library, tmp_path, binary=None):
     zombie = Pool(stage.settings, workers=0, properties=IMPATIENT, binary=binary)
     with shim.preloaded(library, zombie, HOLD_FILE=str(hold)):
         wait_until((tmp_path / "hold.held").exists, 30, "the worker has a batch in hand", on_timeout=zombie.log_tail)
-        with stage.pool(workers=1, properties=IMPATIENT):
+        with stage.pool(workers=1, properties=PATIENT):
             stage.wait_until_caught_up()
             hold.unlink()
             wait_until(lambda: zombie.log_text().count("event=assigned") >= 2, 30, "the worker is back in its group",

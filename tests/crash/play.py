@@ -11,9 +11,11 @@ from winnow_test import check, letters
 from winnow_test.poll import wait_until
 from winnow_test.pool import Pool
 
-# A member that is gone is missed soon. Brokers have a lower limit (group.min.session.timeout.ms).
+# One that is to be gone is missed soon. Brokers have a lower limit (group.min.session.timeout.ms).
 # Not so soon that one that waits for a processor is taken for gone.
 IMPATIENT = {"session.timeout.ms": "4000", "heartbeat.interval.ms": "300", "max.poll.interval.ms": "10000"}
+# All others may wait as long as they have to.
+PATIENT = {**IMPATIENT, "session.timeout.ms": "60000", "max.poll.interval.ms": "120000"}
 TIMEOUT_S = 240
 INTERVAL_S = 0.1
 
@@ -63,10 +65,10 @@ class Play:
         self.others = []
         self.good_fingerprint = None
 
-    def _worker(self, role, dsn, variables=None):
+    def _worker(self, role, dsn, variables=None, properties=None):
         settings = {**SETTINGS, "brokers": self.world.broker.brokers, "topic": self.world.topic, "group": self.name,
                     "database": dsn, "dead_letter_topic": self.dead_letter_topic}
-        return Pool(settings, workers=0, properties=IMPATIENT, variables=variables,
+        return Pool(settings, workers=0, properties=properties or PATIENT, variables=variables,
                     log_path=self.world.directory / f"{self.name}.{role}.log")
 
     def run(self):
@@ -92,7 +94,8 @@ class Play:
         orders = (*self.point.scene.orders, f"{self.point.place}={self.point.way}")
         self.victim = self._worker("victim", self.database.server.tcp_dsn(self.database.name), {
             "LD_PRELOAD": str(self.world.library), "CRASH_POINT_TRACE": str(self.trace_path),
-            "CRASH_POINT_HOLD": str(self.point.scene.hold), "CRASH_POINTS": ",".join(orders)})
+            "CRASH_POINT_HOLD": str(self.point.scene.hold), "CRASH_POINTS": ",".join(orders)},
+            IMPATIENT if self.point.way in ("kill", "stop") else PATIENT)
         self.victim.start()
 
     def _kill_workers(self):

@@ -14,7 +14,7 @@ from winnow_test.poll import wait_until
 from winnow_test.postgres import Database
 from winnow_test.process import is_alive
 
-DRAIN_TIMEOUT_S = 5     # of those that hang
+DRAIN_TIMEOUT_S = 5     # of those that hang; of less the pool leaves them less than half a second to end
 STATEMENT_TIMEOUT_S = 60
 HANGS_S = 30            # far less than what they wait for would take by itself
 
@@ -118,8 +118,8 @@ CLAIMS_WAIT = ("SELECT count(*) FROM pg_stat_activity WHERE datname = current_da
 
 @pytest.mark.parametrize("workers", [0, 4])
 def test_a_claim_that_hangs_ends_at_the_deadline(stage, workers):
-    """The wait for a claim reads no signals, and its own time is longer than that for draining. A pool that finds its workers
-    there still kills them: not all of them, as they have a deadline of their own before that."""
+    """The wait for a claim reads no signals, and its own time is longer than that for draining. The worker has a deadline of its
+    own for that, half a second before the pool would kill it."""
     with stage.pool(workers=1):
         warm_up(stage)
     with Database(stage.database.server, stage.database.name) as holder:
@@ -129,7 +129,7 @@ def test_a_claim_that_hangs_ends_at_the_deadline(stage, workers):
             wait_until(lambda: stage.database.value(CLAIMS_WAIT, ()) > 0, 30, "a claim hangs",
                        on_timeout=process.log_tail)
             assert stop_hanging(process) == 75, process.log_tail()
-            assert process.log_text().count("event=worker_killed") < max(1, workers), process.log_tail()
+            assert "event=worker_killed" not in process.log_text()
 
 
 def test_a_database_that_hangs(stage, postgres):
