@@ -339,7 +339,7 @@ def test_export_to_a_reader_that_leaves(bench, client):
     run = export(bench, client)
     assert run.stdout.readline().startswith(f'{{"id":"{client}/9/900001",'.encode())
     run.stdout.close()
-    assert (run.wait(30), run.stderr.read()) == (75, b"")
+    assert (run.wait(60), run.stderr.read()) == (75, b"")
 
 
 def test_what_is_exported_can_be_sent(bench, client):
@@ -350,7 +350,7 @@ def test_what_is_exported_can_be_sent(bench, client):
     sent = "".join(json.loads(line)["value_text"].replace('"amount":"', '"amount":1,"was":"').replace("\t", " ") + "\n" for line in lines)
     result = pool.run("submit", "-f", "-", stdin=sent.encode(), settings=bench.settings)
     assert result.exit_code == 0, result
-    wait_until(lambda: bench.stored(client) == [1], 20, "it is stored")
+    wait_until(lambda: bench.stored(client) == [1], 60, "it is stored")
 
 
 def test_hostile_content_reaches_no_terminal(bench, client):
