@@ -7,6 +7,7 @@
         stage.assert_exact()
 """
 
+import contextlib
 import itertools
 import os
 import sys
@@ -103,6 +104,14 @@ class Stage:
         made = pool.Pool({**self.settings, **settings}, workers, properties, arguments)
         self.pools.append(made)
         return made
+
+    @contextlib.contextmanager
+    def joined_pool(self, *arguments, **settings):
+        """A pool whose workers are all members of the group, for those who wait for an outcome only so long: on a busy
+        machine the group may take longer to form than an event takes."""
+        with self.pool(*arguments, **settings) as made:
+            made.wait_for_log("event=pool_joined", 90)
+            yield made
 
     def winnow(self, *arguments, stdin=b"", **settings):
         """Runs a command to its end with the stage's settings in the environment."""

@@ -83,24 +83,45 @@ static const struct command *find_parent(const char *name)
     return NULL;
 }
 
+/* Ends the line that was begun. `before` stands in front of what may be meant: "help ". */
+static int tell_nearest(const char *before, const char *name, const struct nearest *nearest)
+{
+    const struct command *parent = find_parent(name);
+    if (parent != NULL)
+        (void)fprintf(stderr, ", did you mean winnow %s%s %s?\n", before, parent->name, name);
+    else if (nearest->name != NULL)
+        (void)fprintf(stderr, ", did you mean winnow %s%s?\n", before, nearest->name);
+    else
+        (void)fprintf(stderr, "; see: winnow --help\n");
+    return EXIT_BAD_USAGE;
+}
+
 static int refuse(const char *name)
 {
     char shown[100];
     struct nearest nearest = nearest_to(name);
-    const struct command *parent = find_parent(name);
     offer(&nearest, command_table);
     nearest_offer(&nearest, "help");
     nearest_offer(&nearest, "--help");
     nearest_offer(&nearest, "--version");
     (void)reject_escape(slice_of_text(name), shown, sizeof shown);
     (void)fprintf(stderr, "winnow: %s is no command", shown);
-    if (parent != NULL)
-        (void)fprintf(stderr, ", did you mean %s %s?\n", parent->name, name);
-    else if (nearest.name != NULL)
-        (void)fprintf(stderr, ", did you mean %s?\n", nearest.name);
-    else
-        (void)fprintf(stderr, "; see: winnow --help\n");
-    return EXIT_BAD_USAGE;
+    return tell_nearest("", name, &nearest);
+}
+
+/* Of `winnow help`. */
+static int refuse_topic(const char *name)
+{
+    char shown[100];
+    struct nearest nearest = nearest_to(name);
+    offer(&nearest, command_table);
+    nearest_offer(&nearest, "settings");
+    nearest_offer(&nearest, "events");
+    for (const struct log_event *event = log_events; event->name != NULL; event++)
+        nearest_offer(&nearest, event->name);
+    (void)reject_escape(slice_of_text(name), shown, sizeof shown);
+    (void)fprintf(stderr, "winnow help: %s is no command and no event of the log", shown);
+    return tell_nearest("help ", name, &nearest);
 }
 
 static int refuse_subcommand(const struct command *command, const char *name)
@@ -110,7 +131,8 @@ static int refuse_subcommand(const struct command *command, const char *name)
     offer(&nearest, command->subcommands);
     (void)reject_escape(slice_of_text(name), shown, sizeof shown);
     (void)fprintf(stderr, "winnow %s: %s is no command of it", command->name, shown);
-    if (nearest.name != NULL) (void)fprintf(stderr, ", did you mean %s?", nearest.name);
+    if (nearest.name != NULL)
+        (void)fprintf(stderr, ", did you mean winnow %s %s?", command->name, nearest.name);
     (void)fprintf(stderr, "; see: winnow %s --help\n", command->name);
     return EXIT_BAD_USAGE;
 }
@@ -124,7 +146,7 @@ static int help_command(int count, char **words)
         count--;
     }
     const struct command *command = find(command_table, words[0]);
-    if (command == NULL) return refuse(words[0]);
+    if (command == NULL) return refuse_topic(words[0]);
     if (count > 1 && command->subcommands != NULL) {
         const struct command *sub = find(command->subcommands, words[1]);
         if (sub == NULL) return refuse_subcommand(command, words[1]);
@@ -134,10 +156,15 @@ static int help_command(int count, char **words)
     return EXIT_DRAINED;
 }
 
+static bool asks_for_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
 static int help(int argc, char **argv)
 {
     const struct log_event *event = argc == 3 ? log_event_find(argv[2]) : NULL;
-    if (argc < 3)
+    if (argc < 3 || asks_for_help(argv[2]))
         print_all();
     else if (strcmp(argv[2], "settings") == 0)
         settings_print_help();
@@ -148,11 +175,6 @@ static int help(int argc, char **argv)
     else
         return help_command(argc - 2, argv + 2);
     return EXIT_DRAINED;
-}
-
-static bool asks_for_help(const char *argument)
-{
-    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
 }
 
 /* argv[0] is the command. */

@@ -16,10 +16,10 @@
 #include <syslog.h>
 
 #include "clock.h"
-#include "headers.h"
 #include "kafka_properties.h"
 #include "kafka_trouble.h"
 #include "log.h"
+#include "nearest.h"
 
 #define FETCH_BYTES_MAX     "2097152"
 #define TROUBLE_SIZE        256
@@ -76,7 +76,7 @@ static void on_log(const rd_kafka_t *client, int severity, const char *kind, con
         /* "all brokers are down" says less than what came before it */
         bool is_news = strstr(text, "brokers are down") == NULL || trouble.heard_ms == 0;
         if (is_news && (trouble.heed == NULL || trouble.heed == client)) {
-            (void)snprintf(trouble.text, sizeof trouble.text, "%s", text);
+            (void)snprintf(trouble.text, sizeof trouble.text, "%.*s", (int)kafka_trouble_size(text), text);
             trouble.of = client;
             trouble.heard_ms = now_ms;
         }
@@ -157,12 +157,45 @@ static const struct property producer_properties[] = {
     {"topic.metadata.propagation.max.ms", "5000"},       /* until a missing topic is known to be missing */
 };
 
+/* The names of all properties stand in front of the first `|` of the lines of a table. */
+static void offer_names(struct nearest *nearest, char *table)
+{
+    char *rest = table;
+    for (char *line = strtok_r(table, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        size_t size = strcspn(line, " |");
+        if (size == 0 || strchr(line, '|') == NULL) continue;
+        line[size] = '\0';
+        nearest_offer(nearest, line);
+    }
+}
+
+static void complain_unknown(const char *name, const char *text, struct fault *ret_fault)
+{
+    char *table = NULL;
+    size_t size = 0;
+    struct nearest nearest = nearest_to(name);
+    FILE *stream = open_memstream(&table, &size);
+    if (stream == NULL) abort();
+    rd_kafka_conf_properties_show(stream);
+    if (fclose(stream) != 0) abort();
+    offer_names(&nearest, table);
+    fault_set(ret_fault, STATUS_STOP, "kafka configuration",
+              "%s%s%s%s check [kafka] in the file, WINNOW_KAFKA_… and -X", text,
+              nearest.name != NULL ? ", did you mean " : "", nearest.name != NULL ? nearest.name : "",
+              nearest.name != NULL ? "?;" : ";");
+    free(table);
+}
+
 bool kafka_set_property(rd_kafka_conf_t *conf, const char *name, const char *value, struct fault *ret_fault)
 {
     char text[CONFIG_ERROR_SIZE];
-    if (rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK) return true;
-    fault_set(ret_fault, STATUS_STOP, "kafka configuration",
-              "%s; check [kafka] in the file, WINNOW_KAFKA_… and -X", text);
+    rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, text, sizeof text);
+    if (result == RD_KAFKA_CONF_OK) return true;
+    if (result == RD_KAFKA_CONF_UNKNOWN)
+        complain_unknown(name, text, ret_fault);
+    else
+        fault_set(ret_fault, STATUS_STOP, "kafka configuration",
+                  "%s; check [kafka] in the file, WINNOW_KAFKA_… and -X", text);
     return false;
 }
 
@@ -329,91 +362,6 @@ void kafka_fault(struct fault *fault, const char *site, rd_kafka_resp_err_t code
     fault->code = code;
 }
 
-/* ---- questions ---------------------------------------------------------------------------------------- */
-
-static bool judge_topic(const char *topic, const rd_kafka_metadata_topic_t *found, int32_t *ret_count,
-                        struct fault *ret_fault)
-{
-    rd_kafka_resp_err_t err = found->err;
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR && found->partition_cnt > 0) {
-        *ret_count = found->partition_cnt;
-        return true;
-    }
-    if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-        fault_set(ret_fault, STATUS_STOP, "topic",
-                  "topic \"%s\" does not exist on these brokers: check the name, or create it", topic);
-    else if (err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-        fault_set(ret_fault, STATUS_STOP, "topic",
-                  "the brokers do not let us use topic \"%s\": check the name and the ACLs", topic);
-    else if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        fault_set(ret_fault, STATUS_STOP, "topic",
-                  "topic \"%s\" has no partitions: add some, or create it again", topic);
-    else
-        kafka_fault(ret_fault, "topic", err, topic);
-    ret_fault->code = err;
-    return false;
-}
-
-bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *ret_count,
-                           struct fault *ret_fault)
-{
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
-    if (handle == NULL) {
-        kafka_fault(ret_fault, "topic", rd_kafka_last_error(), topic);
-        return false;
-    }
-    const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t err = rd_kafka_metadata(client, 0, handle, &metadata, timeout_ms);
-    bool known = false;
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        kafka_fault(ret_fault, "topic", err, "the brokers do not answer");
-    else if (metadata->topic_cnt != 1)
-        fault_set(ret_fault, STATUS_RETRY, "topic",
-                  "the brokers answered about %d topics, not about \"%s\" alone", metadata->topic_cnt, topic);
-    else
-        known = judge_topic(topic, &metadata->topics[0], ret_count, ret_fault);
-    if (metadata != NULL) rd_kafka_metadata_destroy(metadata);
-    rd_kafka_topic_destroy(handle);
-    return known;
-}
-
-/* Where the partition begins or ends. rd_kafka_query_watermark_offsets() of 2.0.2 ignores its timeout
- * (librdkafka issue 4460); rd_kafka_offsets_for_times() keeps it, and hands the two special times through to
- * the broker. */
-static bool find_offset(rd_kafka_t *client, const char *topic, int32_t partition, int64_t time,
-                        int timeout_ms, int64_t *ret_offset, struct fault *ret_fault)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_add(list, topic, partition);
-    asked->offset = time;
-    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(client, list, timeout_ms);
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) err = asked->err;
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR && asked->offset < 0) err = RD_KAFKA_RESP_ERR__TIMED_OUT;
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        *ret_offset = asked->offset;
-    else
-        kafka_fault(ret_fault, "watermarks", err, topic);
-    rd_kafka_topic_partition_list_destroy(list);
-    return err == RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-bool kafka_watermarks(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms,
-                      int64_t *ret_low, int64_t *ret_high, struct fault *ret_fault)
-{
-    int64_t deadline_ms = clock_now_ms() + timeout_ms;
-    int64_t low = 0;
-    int64_t high = 0;
-    if (!find_offset(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, &low, ret_fault))
-        return false;
-    int64_t left_ms = deadline_ms - clock_now_ms();
-    if (left_ms < 1) left_ms = 1;
-    if (!find_offset(client, topic, partition, RD_KAFKA_OFFSET_END, (int)left_ms, &high, ret_fault))
-        return false;
-    *ret_low = low;
-    *ret_high = high;
-    return true;
-}
-
 bool kafka_is_away(rd_kafka_t *client, const char *topic, bool heard)
 {
     static int64_t heard_ms;
@@ -428,72 +376,4 @@ bool kafka_is_away(rd_kafka_t *client, const char *topic, bool heard)
     if (!kafka_partition_count(client, topic, AWAY_TIMEOUT_MS, &count, &fault)) return true;
     heard_ms = clock_now_ms();
     return false;
-}
-
-/* Fills in the ends that were told. False when none was: 2.0.2 keeps all it has heard to itself when one
- * leader is silent, or refuses one partition. */
-static bool ask_ends(rd_kafka_t *client, const char *topic, struct log_end *ends, size_t count,
-                     int64_t timeout_ms)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
-    for (size_t i = 0; i < count; i++) {
-        rd_kafka_topic_partition_list_add(list, topic, ends[i].partition)->offset = RD_KAFKA_OFFSET_END;
-    }
-    bool known = rd_kafka_offsets_for_times(client, list, (int)timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (size_t i = 0; i < count && known; i++) {
-        const rd_kafka_topic_partition_t *found =
-            rd_kafka_topic_partition_list_find(list, topic, ends[i].partition);
-        bool told = found != NULL && found->err == RD_KAFKA_RESP_ERR_NO_ERROR && found->offset >= 0;
-        if (told) ends[i].offset = found->offset;
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    return known;
-}
-
-/* Each has its share of the time that is left. */
-static bool ask_ends_one_by_one(rd_kafka_t *client, const char *topic, struct log_end *ends, size_t count,
-                                int64_t deadline_ms)
-{
-    bool known = false;
-    for (size_t i = 0; i < count; i++) {
-        int64_t left_ms = deadline_ms - clock_now_ms();
-        if (left_ms <= 0) break;
-        int64_t share_ms = left_ms / (int64_t)(count - i);
-        known = ask_ends(client, topic, &ends[i], 1, share_ms < 1 ? 1 : share_ms) || known;
-    }
-    return known;
-}
-
-struct slice kafka_headers(const rd_kafka_message_t *message, struct buffer *headers)
-{
-    rd_kafka_headers_t *found = NULL;
-    if (rd_kafka_message_headers(message, &found) != RD_KAFKA_RESP_ERR_NO_ERROR) return slice_of(NULL, 0);
-    buffer_clear(headers);
-    const char *name = NULL;
-    const void *value = NULL;
-    size_t size = 0;
-    for (size_t i = 0; rd_kafka_header_get_all(found, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
-         i++)
-        headers_add(headers, slice_of_text(name), slice_of(value, size));
-    return slice_of(headers->data, headers->size);
-}
-
-/* From the client's memory: nothing but the answer to a fetch changes it. */
-int64_t kafka_fetched_end(rd_kafka_t *client, const char *topic, int32_t partition)
-{
-    int64_t low = 0;
-    int64_t high = 0;
-    rd_kafka_resp_err_t code = rd_kafka_get_watermark_offsets(client, topic, partition, &low, &high);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : -1;
-}
-
-bool kafka_log_ends(rd_kafka_t *client, const char *topic, struct log_end *ends, size_t count, int timeout_ms)
-{
-    int64_t deadline_ms = clock_now_ms() + timeout_ms;
-    for (size_t i = 0; i < count; i++) {
-        ends[i].offset = -1;
-        ends[i].fetched = kafka_fetched_end(client, topic, ends[i].partition);
-    }
-    return ask_ends(client, topic, ends, count, timeout_ms / 2) ||
-           ask_ends_one_by_one(client, topic, ends, count, deadline_ms);
 }

@@ -48,6 +48,11 @@ MUST_CHECK bool kafka_partition_count(rd_kafka_t *client, const char *topic, int
 MUST_CHECK bool kafka_watermarks(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms,
                                  int64_t *ret_low, int64_t *ret_high, struct fault *ret_fault);
 
+/* As rd_kafka_offsets_for_times(), with the error of the first partition that has one. A partition that is
+ * between two leaders is asked for again until the time is over. */
+MUST_CHECK rd_kafka_resp_err_t kafka_ask_offsets(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list,
+                                                 int timeout_ms);
+
 /* The headers of a message, encoded (headers.h), in the buffer; data NULL when it has none. */
 struct slice kafka_headers(const rd_kafka_message_t *message, struct buffer *headers);
 

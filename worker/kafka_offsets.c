@@ -57,11 +57,10 @@ bool kafka_offsets_at_time(struct kafka_offsets *offsets, int64_t time_ms, int t
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
     for (int32_t i = 0; i < count; i++)
         rd_kafka_topic_partition_list_add(list, offsets->topic, i)->offset = time_ms;
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(offsets->client, list, timeout_ms);
+    rd_kafka_resp_err_t code = kafka_ask_offsets(offsets->client, list, timeout_ms);
     for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
         const rd_kafka_topic_partition_t *found = &list->elems[i];
         struct partition_range *range = &ranges[found->partition];
-        code = found->err;
         range->low = found->offset < 0 ? range->high : found->offset;
     }
     rd_kafka_topic_partition_list_destroy(list);

@@ -1,6 +1,5 @@
 #include "kafka_trouble.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "attr.h"
@@ -38,4 +37,10 @@ const char *kafka_trouble_advice(const char *text)
         if (strcasestr(text, troubles[i].words) != NULL) return troubles[i].advice;
     }
     return NULL;
+}
+
+size_t kafka_trouble_size(const char *text)
+{
+    const char *after = strstr(text, " (after ");
+    return after != NULL && strstr(after, "ms in state ") != NULL ? (size_t)(after - text) : strlen(text);
 }

@@ -67,8 +67,8 @@ static void print_status(const struct pool_report *report, const struct roster *
     else if (roster_is_renewing(roster))
         (void)snprintf(ret_status, POOL_REPORT_STATUS_SIZE, "workers are replaced one after the other");
     else
-        (void)snprintf(ret_status, POOL_REPORT_STATUS_SIZE, "%u of %u %s joined the group", joined, wanted,
-                       counted(wanted, "worker has", "workers have"));
+        (void)snprintf(ret_status, POOL_REPORT_STATUS_SIZE, "%u of %u %s %s joined the group", joined, wanted,
+                       counted(wanted, "worker", "workers"), counted_of(joined, wanted, "has", "have"));
 }
 
 static void tell_status(struct pool_report *report, const struct roster *roster)

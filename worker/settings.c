@@ -1,11 +1,13 @@
 #include "settings.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "exit_code.h"
+#include "reject.h"
 #include "settings_flags.h"
 #include "settings_load.h"
 #include "words.h"
@@ -129,6 +131,24 @@ bool settings_read(const struct command_usage *usage, int argc, char **argv, str
 void settings_done(struct settings *settings)
 {
     settings_clear(settings);
+}
+
+int settings_refuse(const char *command, const char *format, ...)
+{
+    char text[1024];
+    char shown[2048];
+    va_list values;
+    va_start(values, format);
+    (void)vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    (void)reject_escape(slice_of_text(text), shown, sizeof shown);
+    (void)fprintf(stderr, "winnow %s: %s; see: winnow %s --help\n", command, shown, command);
+    return EXIT_BAD_USAGE;
+}
+
+int settings_refuse_argument(const char *command, const char *argument)
+{
+    return settings_refuse(command, "found %s behind the options, expected nothing", argument);
 }
 
 static void complain_missing(const struct setting *setting)

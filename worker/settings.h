@@ -106,8 +106,16 @@ void settings_print_help(void);
  * named, or the whole of it. A command whose settings are "" takes none. */
 void settings_print_usage(const struct command_usage *usage, bool whole);
 
+/* Tells what is wrong with the arguments of a command, in one line on standard error that ends with where to
+ * look: "winnow dlq show: found …, expected …; see: winnow dlq show --help". Returns EXIT_BAD_USAGE. */
+int settings_refuse(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* The same of an argument behind the options, where none is expected. */
+int settings_refuse_argument(const char *command, const char *argument);
+
 /* The index of the word among the usage's, -1 after one line on standard error that says what was expected;
- * word NULL: none was given. `command` is its name. */
+ * word NULL: none was given. `command` is its
+ * name. */
 MUST_CHECK int settings_find_word(const char *command, const struct command_usage *usage, const char *word);
 
 /* One clear line when a setting without a default is missing ("topic", "brokers"), and false. */

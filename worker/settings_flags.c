@@ -61,12 +61,9 @@ static struct known find(const struct command_usage *usage, const struct written
 
 static bool complain(const struct written *option, const char *problem)
 {
-    char shown[200];
     /* Only the name: the value may be secret. */
-    size_t size = is_letter(option) ? 2 : strcspn(option->text, "=");
-    (void)reject_escape(slice_of(option->text, size), shown, sizeof shown);
-    (void)fprintf(stderr, "winnow %s: %s %s; see: winnow %s --help\n", option->command, shown, problem,
-                  option->command);
+    int size = is_letter(option) ? 2 : (int)strcspn(option->text, "=");
+    (void)settings_refuse(option->command, "%.*s %s", size, option->text, problem);
     return false;
 }
 
@@ -220,14 +217,11 @@ int settings_find_word(const char *command, const struct command_usage *usage, c
         if (word != NULL && strcmp(usage->words[i].name, word) == 0) return i;
         if (usage->words[i].summary != NULL) nearest_offer(&nearest, usage->words[i].name);
     }
-    char shown[100] = "nothing";
     struct buffer expected = {0};
-    if (word != NULL) (void)reject_escape(slice_of_text(word), shown, sizeof shown);
     list_words(usage->words, &expected);
-    (void)fprintf(stderr, "winnow %s: found %s, expected %.*s", command, shown, (int)expected.size,
-                  expected.data);
-    if (nearest.name != NULL) (void)fprintf(stderr, "; did you mean %s?", nearest.name);
-    (void)fprintf(stderr, "\n");
+    (void)settings_refuse(command, "found %s, expected %.*s%s%s%s", word != NULL ? word : "nothing",
+                          (int)expected.size, expected.data, nearest.name != NULL ? ", did you mean " : "",
+                          nearest.name != NULL ? nearest.name : "", nearest.name != NULL ? "?" : "");
     buffer_done(&expected);
     return -1;
 }

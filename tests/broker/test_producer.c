@@ -1,4 +1,5 @@
-// link: worker/producer.c worker/kafka_client.c worker/log.c worker/clock.c tests/broker/mock.c
+// link: worker/producer.c worker/kafka_client.c worker/kafka_questions.c worker/nearest.c
+// link: worker/log.c worker/clock.c tests/broker/mock.c
 // link: worker/kafka_trouble.c
 /* The producer and the questions, against the development broker. */
 #include <CUnit/Basic.h>

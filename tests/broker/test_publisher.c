@@ -1,5 +1,6 @@
 // link: worker/dead_letter_publisher.c worker/dead_letter_lease.c worker/dead_letter_headers.c
-// link: worker/producer.c worker/kafka_client.c worker/database.c worker/database_fault.c
+// link: worker/producer.c worker/kafka_client.c worker/kafka_questions.c worker/nearest.c
+// link: worker/database.c worker/database_fault.c
 // link: worker/socket_wait.c worker/signals.c worker/array.c worker/log.c worker/clock.c
 // link: worker/stuck_sessions.c migrations.c tests/broker/schema.c tests/broker/mock.c
 // link: worker/kafka_trouble.c

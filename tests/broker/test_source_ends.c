@@ -1,4 +1,5 @@
-// link: worker/source_kafka.c worker/kafka_client.c worker/signals.c worker/log.c worker/clock.c
+// link: worker/source_kafka.c worker/kafka_client.c worker/kafka_questions.c worker/nearest.c
+// link: worker/signals.c worker/log.c worker/clock.c
 // link: tests/broker/mock.c
 // link: worker/kafka_trouble.c
 /* Where the logs end, asked of three brokers of which one is in trouble. */
@@ -85,6 +86,27 @@ static void test_nobody_answers(void)
     mock_command(mock, "up");
 }
 
+/* Who asked before has it in mind who leads. */
+static void test_leader_has_moved(void)
+{
+    rd_kafka_t *client = NULL;
+    struct fault fault = {0};
+    int64_t low = -1;
+    int64_t high = -1;
+    CU_ASSERT_TRUE_FATAL(kafka_reader_client_new(&settings, &client, &fault));
+    CU_ASSERT_TRUE(kafka_watermarks(client, text_topic, 0, 10000, &low, &high, &fault));
+    mock_command(mock, "leader t 0 2");
+    CU_ASSERT_TRUE(kafka_watermarks(client, text_topic, 0, 10000, &low, &high, &fault));
+    mock_command(mock, "error list_offsets NOT_LEADER_FOR_PARTITION 100");
+    const int64_t begin_ms = clock_now_ms();
+    CU_ASSERT_FALSE(kafka_watermarks(client, text_topic, 0, 300, &low, &high, &fault));
+    CU_ASSERT(clock_now_ms() - begin_ms < 2000);
+    CU_ASSERT_EQUAL(fault.status, STATUS_RETRY);
+    mock_command(mock, "clear list_offsets");
+    mock_command(mock, "leader t 0 1");
+    rd_kafka_destroy(client);
+}
+
 static int start(void)
 {
     static const char *const topics[] = {"t:6", NULL};
@@ -113,6 +135,7 @@ int main(void)
     CU_add_test(suite, "all answer", test_all_answer);
     CU_add_test(suite, "one leader is silent", test_one_leader_is_silent);
     CU_add_test(suite, "one leader refuses", test_one_leader_refuses);
+    CU_add_test(suite, "the leader has moved", test_leader_has_moved);
     CU_add_test(suite, "nobody answers", test_nobody_answers);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     (void)CU_basic_run_tests();

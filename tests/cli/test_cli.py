@@ -53,7 +53,7 @@ def test_first_contact():
     assert fits_a_screen(text)
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("help",)])
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("help",), ("help", "--help")])
 def test_list_of_commands(arguments):
     text = heard(run(*arguments))
     listed = re.findall(r"^  ([a-z]+)  +[a-z]", text, re.MULTILINE)
@@ -115,18 +115,19 @@ def test_help_of_events():
 @pytest.mark.parametrize("written, meant", [("chek", "check"), ("exmaple", "example")])
 def test_did_you_mean_a_word(written, meant):
     assert said(run("config", written), 64) == \
-        f"winnow config: found {written}, expected check, print or example; did you mean {meant}?\n"
+        f"winnow config: found {written}, expected check, print or example, did you mean {meant}?; see: winnow config --help\n"
 
 
 @pytest.mark.parametrize("written, meant", [("sumbit", "submit"), ("stats", "status"), ("Pool", "pool"),
                                             ("--halp", "--help")])
 def test_did_you_mean_a_command(written, meant):
-    assert said(run(written), 64) == f"winnow: {written} is no command, did you mean {meant}?\n"
+    assert said(run(written), 64) == f"winnow: {written} is no command, did you mean winnow {meant}?\n"
 
 
 def test_unknown_commands():
     assert said(run("frobnicate"), 64) == "winnow: frobnicate is no command; see: winnow --help\n"
-    assert said(run("help", "frobnicate"), 64) == "winnow: frobnicate is no command; see: winnow --help\n"
+    assert said(run("help", "frobnicate"), 64) == \
+        "winnow help: frobnicate is no command and no event of the log; see: winnow --help\n"
     assert said(run("\x1b[31m"), 64) == "winnow: \\x1b[31m is no command; see: winnow --help\n"
 
 
@@ -230,12 +231,12 @@ def test_mistakes_do_not_tell_secrets(file):
 
 
 @pytest.mark.parametrize("arguments, text", [
-    (("chek",), "winnow config: found chek, expected check, print or example; did you mean check?\n"),
-    ((), "winnow config: found nothing, expected check, print or example\n"),
-    (("print", "check"), "winnow config: found 2 arguments, expected check, print or example\n"),
+    (("chek",), "winnow config: found chek, expected check, print or example, did you mean check?"),
+    ((), "winnow config: found nothing, expected check, print or example"),
+    (("print", "check"), "winnow config: found check behind print, expected nothing"),
 ])
 def test_usage_of_config(arguments, text):
-    assert said(run("config", *arguments), 64) == text
+    assert said(run("config", *arguments), 64) == f"{text}; see: winnow config --help\n"
 
 
 def test_table_has_a_row_for_every_setting():
@@ -313,9 +314,9 @@ def test_explain_does_not_write_control_characters():
 
 def test_usage_of_explain():
     assert said(run("explain", "{", "}"), 64) == \
-        "winnow explain: found 2 arguments, expected one event; is it in quotes?\n"
+        "winnow explain: found 2 arguments, expected one event; is it in quotes?; see: winnow explain --help\n"
     assert said(run("explain", "{}", "--broker-timestamp-ms", "soon"), 64) == \
-        "winnow explain: --broker-timestamp-ms: found soon, expected milliseconds since 1970\n"
+        "winnow explain: --broker-timestamp-ms: found soon, expected milliseconds since 1970; see: winnow explain --help\n"
     assert said(run("explain", "-t", "x", "{}"), 64).startswith("winnow explain: -t is not for this command;")
 
 

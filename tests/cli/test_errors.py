@@ -14,14 +14,43 @@ OF_A_FILE = "expected a file with one event a line"
 
 # Without a server that answers: what was typed, the exit code, all that it says.
 ALONE = [
-    ("winnow statsu", 64, "winnow: statsu is no command, did you mean status?"),
-    ("winnow replay", 64, "winnow: replay is no command, did you mean dlq replay?"),
-    ("winnow dlq lst", 64, "winnow dlq: lst is no command of it, did you mean list?; see: winnow dlq --help"),
+    ("winnow statsu", 64, "winnow: statsu is no command, did you mean winnow status?"),
+    ("winnow replay", 64, "winnow: replay is no command, did you mean winnow dlq replay?"),
+    ("winnow dlq lst", 64, "winnow dlq: lst is no command of it, did you mean winnow dlq list?; see: winnow dlq --help"),
+    ("winnow help staus", 64, "winnow help: staus is no command and no event of the log, did you mean winnow help status?"),
+    ("winnow help setings", 64, "winnow help: setings is no command and no event of the log, did you mean winnow help settings?"),
+    ("winnow help partition_halt", 64,
+     "winnow help: partition_halt is no command and no event of the log, did you mean winnow help partition_halted?"),
+    ("winnow help replay", 64, "winnow help: replay is no command and no event of the log, did you mean winnow help dlq replay?"),
+    ("winnow config", 64, "winnow config: found nothing, expected check, print or example; see: winnow config --help"),
+    ("winnow config check this", 64, "winnow config: found this behind check, expected nothing; see: winnow config --help"),
+    ("winnow completion", 64, "winnow completion: found nothing, expected bash, zsh or fish; see: winnow completion --help"),
+    ("winnow dlq show", 64, "winnow dlq show: found no ID, expected one, such as events/3/1042; winnow dlq list --each tells them; "
+     "see: winnow dlq show --help"),
+    ("winnow dlq list --reason amount_invald", 64, "winnow dlq list: --reason: found amount_invald, expected a reason as winnow dlq "
+     "list shows them, did you mean amount_invalid?; see: winnow dlq list --help"),
+    ("winnow pool scale", 64,
+     "winnow pool: scale: found nothing, expected a number of workers from 1 to 256; see: winnow pool --help"),
+    ("winnow pool scale x", 64,
+     "winnow pool: scale: found x, expected a number of workers from 1 to 256; see: winnow pool --help"),
+    ("winnow pool scale 0", 64,
+     "winnow pool: scale: found 0, expected a number of workers from 1 to 256; see: winnow pool --help"),
+    ("winnow pool scale 2 3", 64, "winnow pool: found 3 behind scale 2, expected nothing; see: winnow pool --help"),
+    ("winnow pool quiet 3", 64, "winnow pool: found 3 behind quiet, expected nothing; see: winnow pool --help"),
+    ("winnow seek", 64, "winnow seek: found no target, expected one: --to-earliest, --to-latest, --to-offset, --to-datetime or "
+     "--shift-by; see: winnow seek --help"),
+    ("winnow retain", 64,
+     "winnow retain: found no --keep, expected --keep TIME, such as --keep '13 months'; see: winnow retain --help"),
+    (f"winnow retain --keep x -d '{NOBODY}'", 69, f"winnow retain: cannot connect to PostgreSQL: {REFUSED}"),
+    ("winnow config check -b b:1 -t t -X sesion.timeout.ms=3", 78,
+     'winnow: kafka configuration: No such configuration property: "sesion.timeout.ms", did you mean session.timeout.ms?; '
+     "check [kafka] in the file, WINNOW_KAFKA_… and -X"),
     ("winnow submit --quite", 64,
      "winnow submit: --quite is no option, did you mean --quiet?; see: winnow submit --help"),
     ("winnow migrate --workers 3", 64, "winnow migrate: --workers is not for this command; see: winnow migrate --help"),
-    ("winnow migrate staus", 64, "winnow migrate: found staus, expected status; did you mean status?"),
-    ("winnow config chek", 64, "winnow config: found chek, expected check, print or example; did you mean check?"),
+    ("winnow migrate staus", 64, "winnow migrate: found staus, expected status, did you mean status?; see: winnow migrate --help"),
+    ("winnow config chek", 64,
+     "winnow config: found chek, expected check, print or example, did you mean check?; see: winnow config --help"),
     ("winnow pool -b b:1 -t t --log-level debgu", 64,
      "winnow: --log-level: found debgu, expected error, warning, info or debug; did you mean debug?"),
     ("winnow pool -n 999 -b b:1 -t t", 64, "winnow: --workers: found 999, expected a whole number from 1 to 256"),
@@ -73,15 +102,15 @@ def test_a_pool_cannot_read_a_pipe_again():
 def test_properties_are_checked_before_there_are_workers():
     exit_code, text = said("pool", "-b", "b:1", "-t", "t", "-X", "sesion.timeout.ms=3")
     assert exit_code == 78 and text.count("\n") == 0
-    assert 'event=cannot_start msg="kafka configuration: No such configuration property: \\"sesion.timeout.ms\\"; ' \
-        'check [kafka] in the file, WINNOW_KAFKA_… and -X"' in text
+    assert 'event=cannot_start msg="kafka configuration: No such configuration property: \\"sesion.timeout.ms\\", ' \
+        'did you mean session.timeout.ms?; check [kafka] in the file, WINNOW_KAFKA_… and -X"' in text
 
 
 def test_brokers_that_are_not_there():
     exit_code, text = said("submit", "-b", "127.0.0.1:1", "-t", "t", "--timeout", "1", "{}")
     assert exit_code == 69
     assert re.fullmatch(r"winnow submit: the brokers do not answer; last heard: 127.0.0.1:1/bootstrap: .* Connection "
-                        r"refused .*; check -b/--brokers, security.protocol, and whether they run", text), text
+                        r"refused; check -b/--brokers, security.protocol, and whether they run", text), text
 
 
 @pytest.mark.parametrize("command", ["migrate", "status -t t", "dlq list -t t"])
@@ -119,3 +148,17 @@ def test_schemas_of_other_versions(empty_database):
     assert said("migrate", "-d", dsn) == (
         78, "winnow migrate: the database's schema is at version 999999 (999999_future) and newer than this winnow, which "
         f"knows version {newest}: run a newer winnow, see `winnow migrate status`")
+
+
+def test_too_little_to_keep(database):
+    """What stands on the command line is wrong usage, and nothing is told before."""
+    for keep, found in (("1 day", "found --keep '1 day' and --merge-after '7 days', expected '1 month' and '1 day' at the least"),
+                        ("soon", "found --keep 'soon' and --merge-after '7 days', expected times such as '13 months' (PostgreSQL: ")):
+        told = pool.run("retain", "--keep", keep, settings={"database": database.dsn})
+        assert (told.exit_code, told.out) == (64, "") and told.error.startswith(f"winnow retain: {found}"), told
+        assert told.error.endswith("; see: winnow retain --help\n"), told
+
+
+def test_nothing_is_told_before_the_schema_is_there(empty_database):
+    told = pool.run("retain", "--keep", "2 months", settings={"database": empty_database.dsn})
+    assert (told.exit_code, told.out) == (78, "") and "run `winnow migrate`" in told.error, told

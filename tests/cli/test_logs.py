@@ -63,15 +63,15 @@ def test_nobody_reads_the_log(stage):
     with subprocess.Popen([pool.BINARY, "pool", "-n", "2"], stderr=writing, env=variables) as running:
         os.close(writing)
         try:
-            wait_until_caught_up(stage.database, stage.topic, stage.broker, 30)
+            wait_until_caught_up(stage.database, stage.topic, stage.broker, 90)
             os.close(reading)
             stage.send(*events(1000, 500))
-            wait_until_caught_up(stage.database, stage.topic, stage.broker, 30)
+            wait_until_caught_up(stage.database, stage.topic, stage.broker, 90)
             assert running.poll() is None
         finally:
             running.terminate()
             try:
-                running.wait(20)
+                running.wait(60)
             except subprocess.TimeoutExpired:  # it waits for its reader
                 subprocess.run(["pkill", "-KILL", "-P", str(running.pid)], check=False)
                 running.kill()

@@ -46,7 +46,7 @@ class Around:
 
     def status(self):
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(20)
+            client.settimeout(60)
             client.connect(self.socket)
             client.sendall(b'{"command":"status"}\n')
             answer = b""
@@ -82,7 +82,7 @@ def port_of(pool):
 def hang_up(pool, event, count=1):
     seen = pool.log_text().count(event)
     pool.send_signal(signal.SIGHUP)
-    wait_until(lambda: pool.log_text().count(event) >= seen + count, 20, event, on_timeout=pool.log_tail)
+    wait_until(lambda: pool.log_text().count(event) >= seen + count, 60, event, on_timeout=pool.log_tail)
 
 
 def make_pipe(path):
@@ -124,7 +124,7 @@ def test_a_file_that_became_something_else(around, running, make, said):
 def test_a_pipe_is_no_configuration_to_begin_with(around):
     around.file.unlink()
     make_pipe(around.file)
-    done = pools.run("pool", "-c", str(around.file), timeout_s=10)
+    done = pools.run("pool", "-c", str(around.file))
     assert done.exit_code == 78 and "it is no file, expected one, which a pool can read again" in done.error, done
 
 
@@ -133,7 +133,7 @@ def test_nobody_reads_what_a_reload_finds_wrong(around):
     reading, writing = full_pipe()
     with subprocess.Popen([pools.BINARY, "pool", "-c", around.file], stderr=writing, env=pools.environment({})) as pool:
         try:
-            wait_until(lambda: os.path.exists(around.socket) and children_of(pool.pid), 20, "it runs")
+            wait_until(lambda: os.path.exists(around.socket) and children_of(pool.pid), 60, "it runs")
             around.write(**{f"nonsense{number}": "x" * 50 for number in range(3000)})
             pool.send_signal(signal.SIGHUP)
             assert around.command("reload").exit_code == 1
@@ -141,7 +141,7 @@ def test_nobody_reads_what_a_reload_finds_wrong(around):
         finally:
             pool.terminate()
             try:
-                code = pool.wait(20)
+                code = pool.wait(60)
             except subprocess.TimeoutExpired:
                 pool.kill()
                 raise
@@ -168,13 +168,13 @@ def test_no_descriptor_is_left(around, running):
         for who in ("the control socket", "the metrics endpoint"):
             running.wait_for_log(f"event=out_of_descriptors msg=\"{who}")
         counted, spent = time.monotonic(), cpu_s(running.pid)
-        wait_until(lambda: time.monotonic() - counted > 1, 20, "time has passed")
+        wait_until(lambda: time.monotonic() - counted > 1, 60, "time has passed")
         assert cpu_s(running.pid) - spent < 0.3
         # Each of the two looks twice a second; round and round there would be 20 lines at once, as many as are let through.
         assert running.log_text().count("event=out_of_descriptors") <= 4 + 4 * (time.monotonic() - begun)
         resource.prlimit(running.pid, resource.RLIMIT_NOFILE, before)
         for answered in (scraper, client):
-            answered.settimeout(20)
+            answered.settimeout(60)
         assert b"200 OK" in scraper.recv(4096) and b'"ok":true' in client.recv(4096)
 
 
@@ -187,17 +187,17 @@ def test_one_that_begins_is_neither_quiet_nor_drained(around, running):
         assert told.exit_code == 75 and "not so yet" in told.error and told.out.startswith(f"{state}: 0 of 1"), told
     os.kill(pid, signal.SIGCONT)
     assert around.command("drain").exit_code == 1, "it is asked to already"
-    wait_until(lambda: around.status()["state"] == "drained", 20, "it is drained", on_timeout=running.log_tail)
+    wait_until(lambda: around.status()["state"] == "drained", 60, "it is drained", on_timeout=running.log_tail)
     assert running.worker_pids() == []
 
 
 def test_what_scale_takes(around, running):
-    for count, code in (("0", 1), ("257", 1), ("1000", 1), ("99999999999999999999", 1), ("3", 0)):
+    for count, code in (("0", 64), ("257", 64), ("1000", 64), ("99999999999999999999", 64), ("3", 0)):
         told = around.command("scale", count)
-        assert told.exit_code == code and (code == 0 or "expected a count from 1 to 256" in told.error), (count, told)
+        assert told.exit_code == code and (code == 0 or "expected a number of workers from 1 to 256" in told.error), (count, told)
     running.wait_for_log("asked for 3 workers")
     assert around.status()["wanted"] == 3
-    assert around.command("drain", drain_timeout_ms=5000).exit_code == 0
+    assert around.command("drain", drain_timeout_ms=60000).exit_code == 0
     told = around.command("scale", "2")
     assert told.exit_code == 1 and "resume it first" in told.error
     assert around.command("resume").exit_code == 0 and around.status()["wanted"] == 3
@@ -209,12 +209,12 @@ def test_scale_while_workers_crash(around, running):
             os.kill(pid, signal.SIGKILL)
         return running.log_text().count("event=worker_ended") >= 6
 
-    wait_until(crash, 20, "workers crash again and again", on_timeout=running.log_tail)
+    wait_until(crash, 60, "workers crash again and again", on_timeout=running.log_tail)
     for count in (5, 1, 3):
         assert around.command("scale", str(count)).exit_code == 0
         assert around.status()["wanted"] == count
         crash()
-    wait_until(lambda: len(running.worker_pids()) == 3, 20, "three are there", on_timeout=running.log_tail)
+    wait_until(lambda: len(running.worker_pids()) == 3, 60, "three are there", on_timeout=running.log_tail)
 
 
 def test_a_storm_of_reloads(around, running):
@@ -225,7 +225,7 @@ def test_a_storm_of_reloads(around, running):
         if number % 50 == 0:
             around.status()
     hang_up(running, "event=pool_renewing")
-    wait_until(lambda: running.worker_pids() not in ([], before), 20, "a new worker", on_timeout=running.log_tail)
+    wait_until(lambda: running.worker_pids() not in ([], before), 60, "a new worker", on_timeout=running.log_tail)
     assert around.status()["alive"] == 1
     assert len(os.listdir(f"/proc/{running.pid}/fd")) <= open_files
     assert running.is_running()
@@ -237,13 +237,13 @@ def test_the_log_has_no_room(around, journal):
     with open("/dev/full", "wb") as full, subprocess.Popen(
             [pools.BINARY, "pool", "-c", around.file], stderr=full, env={**pools.environment({}), "JOURNAL_STREAM": journal}) as pool:
         try:
-            wait_until(lambda: os.path.exists(around.socket) and children_of(pool.pid), 20, "it runs")
+            wait_until(lambda: os.path.exists(around.socket) and children_of(pool.pid), 60, "it runs")
             pool.send_signal(signal.SIGHUP)
             assert around.command("reload").exit_code == 0 and around.command("scale", "2").exit_code == 0
         finally:
             pool.terminate()
             try:
-                code = pool.wait(20)
+                code = pool.wait(60)
             except subprocess.TimeoutExpired:
                 pool.kill()
                 raise
@@ -252,18 +252,18 @@ def test_the_log_has_no_room(around, journal):
 
 def as_nobody(*words, **settings):
     return subprocess.run([pools.BINARY, *words], env=pools.environment(settings), user=NOBODY, group=NOBODY, extra_groups=[],
-                          capture_output=True, text=True, timeout=30, check=False)
+                          capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_socket_of_another_user_is_called_so(around, running):
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")
     told = as_nobody("pool", "status", control_socket=around.socket)
-    assert told.returncode == 69 and "Permission denied: the pool runs as user root (0)" in told.stderr, told
-    assert "sudo -u '#0'" in told.stderr
+    assert told.returncode == 69 and "Permission denied: the pool runs as user root, " in told.stderr, told
+    assert "go on with: sudo winnow pool --control-socket " in told.stderr
     os.chmod(around.socket, 0o666)
     told = as_nobody("pool", "status", control_socket=around.socket)
-    assert told.returncode == 69 and "no answer: the pool runs as user root (0)" in told.stderr, told
+    assert told.returncode == 69 and "no answer: the pool runs as user root, " in told.stderr, told
     running.wait_for_log("event=control_refused .*65534")
 
 
@@ -279,7 +279,7 @@ def test_where_no_socket_can_be(around):
 def ask(port, path, method="GET"):
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()
@@ -307,7 +307,7 @@ def test_scrapers(running):
     for guest in crowd:
         guest.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     for guest in crowd:
-        guest.settimeout(30)
+        guest.settimeout(60)
         answer = b""
         while part := guest.recv(65536):
             answer += part

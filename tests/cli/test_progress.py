@@ -54,7 +54,7 @@ def test_the_line_fits_when_the_terminal_becomes_narrower(submit):
         terminal.wait_for(" left")
         terminal.resize(40, 12)
         wait_until(lambda: re.search(r"^(winnow submit: [\d,]+ events.{0,30}|sent 1500.*)$", terminal.screen(), re.MULTILINE),
-                   10, "it is drawn anew", on_timeout=terminal.screen)
+                   60, "it is drawn anew", on_timeout=terminal.screen)
         assert terminal.wait_until_ended() == 0
 
 

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from winnow_test.devbroker import DevBroker
 from winnow_test.poll import wait_until
+from winnow_test.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("WINNOW", str(ROOT / "build" / "winnow"))
@@ -168,9 +169,9 @@ def test_stopped_while_it_waits_for_input(broker, topic):
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
     process.stdin.write(EVENT + "\n")
     process.stdin.flush()
-    wait_until(lambda: len(read_topic(broker, topic)) == 1, 20, "the event is in the topic")
+    wait_until(lambda: len(read_topic(broker, topic)) == 1, 60, "the event is in the topic")
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 75
     assert out.startswith("sent 1, acknowledged 1, failed 0,") and "stopped at line 1" in err
 
@@ -203,12 +204,12 @@ def test_a_pipe_with_a_name_is_waited_for(broker, topic, tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as process:
         with open(path, "w", encoding="utf-8") as pipe:  # opened when it reads
             pipe.write(EVENT + "\n")
-        assert process.communicate(timeout=20)[0].startswith("sent 1, acknowledged 1,")
+        assert process.communicate(timeout=60)[0].startswith("sent 1, acknowledged 1,")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as process:
         wait_until(lambda: any(os.path.realpath(f"/proc/{process.pid}/fd/{fd}") == str(path)
-                               for fd in os.listdir(f"/proc/{process.pid}/fd")), 20, "it has opened the pipe")
+                               for fd in os.listdir(f"/proc/{process.pid}/fd")), 60, "it has opened the pipe")
         process.send_signal(signal.SIGTERM)
-        out, error = process.communicate(timeout=20)
+        out, error = process.communicate(timeout=60)
     assert process.returncode == 75 and (out == "" or out.startswith("sent 0,")), (out, error)
 
 
@@ -269,7 +270,7 @@ def test_halted(broker, topic, database):
     result = status(broker, topic, database)
     assert result.returncode == 1
     assert "halted: breaker: breaker in detail" in result.stdout
-    assert "1 of 2 partitions are halted and read nothing" in result.stdout and f"winnow resume {topic} -g " in result.stdout
+    assert "1 of 2 partitions is halted and reads nothing" in result.stdout and f"winnow resume {topic} -g " in result.stdout
 
 
 def test_incomplete(broker, topic, database):
@@ -331,8 +332,19 @@ def test_wait_drained(broker, topic, database):
     process = subprocess.Popen([PROGRAM, "status", "-b", broker.brokers, "-t", topic, "-d", database.dsn,
                                 "--wait-drained", "30"], stdout=subprocess.PIPE, text=True, env=environment())
     wait_until(lambda: database.value("SELECT count(*) FROM pg_stat_activity "
-                                      "WHERE application_name = 'winnow status'") == 1, 20, "it waits")
+                                      "WHERE application_name = 'winnow status'") == 1, 60, "it waits")
     database.run("WITH b AS (UPDATE winnow.batch_log SET end_offset = 5, received = 5, stored = 5) "
                  "UPDATE winnow.processing_log SET next_offset = 5")
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 0 and "Complete: 5 offsets read" in out
+
+
+def test_status_fits_a_terminal(broker, topic, database):
+    store(database, topic, 0, 123456789012, 123456789012)
+    store(database, topic, 1, 3, 3, state="halted", reason="breaker")
+    with Terminal([PROGRAM, "status", "-b", broker.brokers, "-t", topic, "-d", database.dsn]) as terminal:
+        terminal.wait_until_ended()
+        lines = terminal.screen().splitlines()
+    assert lines[1].split() == ["partition", "next", "lag", "stored", "duplicate", "dead", "state", "owner"], lines
+    assert lines[-1].endswith(" lost.") and any(line.startswith("  ") and not line.strip()[0].isdigit() for line in lines[5:]), lines
+    assert "  gap  " in status(broker, topic, database).stdout

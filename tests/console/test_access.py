@@ -149,9 +149,9 @@ def test_least_privileges(stage, make_console):
     stage.database.run("CREATE ROLE console_login LOGIN IN ROLE winnow_console, winnow_retry")
     try:
         console = make_console(stage, database=stage.database.server.dsn(stage.database.name, "console_login"))
-        with stage.pool(workers=1):
-            assert console.post("/api/v1/events", {"client": "a", "metric": "m"}, wait="20s").status == 201
-            failed = console.post("/api/v1/events", {"client": "a"}, wait="20s").json["submission"]
+        with stage.joined_pool(workers=1):
+            assert console.post("/api/v1/events", {"client": "a", "metric": "m"}, wait="30s").status == 201
+            failed = console.post("/api/v1/events", {"client": "a"}, wait="30s").json["submission"]
         place = f"/api/v1/failed/{failed['partition']}/{failed['offset']}"
         for path in ("status", "workers", "completeness", "events", "aggregates", "failed", "failed/items"):
             assert console.get(f"/api/v1/{path}").status == 200, path
@@ -233,12 +233,12 @@ def test_tokens_are_read_again(stage, make_console, tmp_path):
     assert stream.status == 200 and [status(name) for name in ("alice", "bob", "carol")] == [200, 200, 401]
     path.write_text(token_line("alice") + token_line("carol", "chief"))
     console.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: "event=tokens_kept" in console.log_text(), 10, "the console says that it keeps the tokens")
+    wait_until(lambda: "event=tokens_kept" in console.log_text(), 60, "the console says that it keeps the tokens")
     assert f"{path}:2: expected viewer, submitter or operator" in console.log_text()
     assert [status(name) for name in ("alice", "bob", "carol")] == [200, 200, 401]
     path.write_text(token_line("alice") + token_line("carol"))
     console.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: "event=tokens_reloaded" in console.log_text(), 10, "the console has read the tokens again")
+    wait_until(lambda: "event=tokens_reloaded" in console.log_text(), 60, "the console has read the tokens again")
     assert [status(name) for name in ("alice", "bob", "carol")] == [200, 401, 200]
     assert stream.read().startswith(b"retry:")
     connection.close()
@@ -254,7 +254,7 @@ def test_one_address_does_not_take_all(stage, make_console, token_file):
             assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
             console.get("/livez")
-    wait_until(lambda: _answers(console), 10, "there is room again")
+    wait_until(lambda: _answers(console), 60, "there is room again")
 
 
 def _answers(console):

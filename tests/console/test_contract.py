@@ -20,7 +20,7 @@ PACKAGE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "winn
 SEED = os.environ.get("SEED", "1")
 EXAMPLES = os.environ.get("EXAMPLES", "10")
 TOKEN = "operator-5d1c0f7e92ab"
-TIMEOUT_S = 240
+TIMEOUT_S = 900
 
 
 @pytest.fixture

@@ -221,10 +221,10 @@ def test_bad_questions(console, path, parameter):
 def test_what_was_submitted_is_found(stage, console):
     """From the API's own POST to the page, and the states of its messages."""
     event = {"client": "shop", "metric": "sale", "amount": "1,200.50", "time": "2024-01-01T10:00:00Z"}
-    with stage.pool():
-        stored = console.post("/api/v1/events", event, wait="20s").json
-        again = console.post("/api/v1/events", {**event, "amount": 1200.5}, wait="20s").json
-        failed = console.post("/api/v1/events", {**event, "amount": "x"}, wait="20s").json["submission"]
+    with stage.joined_pool():
+        stored = console.post("/api/v1/events", event, wait="30s").json
+        again = console.post("/api/v1/events", {**event, "amount": 1200.5}, wait="30s").json
+        failed = console.post("/api/v1/events", {**event, "amount": "x"}, wait="30s").json["submission"]
     (found,) = page(console)["events"]
     assert found["event_hash"] == stored["event_hash"] and found["amount"] == "1200.5"
     assert found["origin"] == {name: stored[name] for name in ("topic", "partition", "offset")}
@@ -247,8 +247,8 @@ def test_what_was_submitted_is_found(stage, console):
 def test_that_nothing_was_stored_takes_no_reading(stage, console):
     """Of a message whose batch is known, only what was stored with that batch is looked at."""
     event = {"client": "shop", "metric": "sale", "amount": 1, "time": "2024-01-01T10:00:00Z"}
-    with stage.pool():
-        stored = console.post("/api/v1/events", event, wait="20s").json
+    with stage.joined_pool():
+        stored = console.post("/api/v1/events", event, wait="30s").json
     stage.database.run("UPDATE winnow.event SET ingested_at = ingested_at - interval '1 day'")
     assert console.get(f"/api/v1/messages/{stored['partition']}/{stored['offset']}").json["state"] == "not_seen"
     stage.database.run("DELETE FROM winnow.batch_log")

@@ -98,8 +98,8 @@ def test_one(failures, console):
 
 def test_edited_retry(failures, console):
     letter = items(console)[-1]
-    with failures.pool():
-        answer = act(console, letter, "retry", {"value": MENDED, "note": "in digits"}, wait="20s")
+    with failures.joined_pool():
+        answer = act(console, letter, "retry", {"value": MENDED, "note": "in digits"}, wait="30s")
         assert answer.status == 200, answer
     told = answer.json["submission"]
     assert told["state"] == "completed" and told["event"]["amount"] == "12"
@@ -123,8 +123,8 @@ def test_edited_retry(failures, console):
 
 def test_retry_as_it_is_fails_again(failures, console):
     letter = items(console)[-1]
-    with failures.pool():
-        answer = act(console, letter, "retry", {}, wait="20s")
+    with failures.joined_pool():
+        answer = act(console, letter, "retry", {}, wait="30s")
     assert answer.status == 200 and answer.json["submission"]["state"] == "failed", answer
     told = item(console, 0, 0)
     assert told["state"] == "retried" and told["history"][0]["outcome"] == "failed"
@@ -259,27 +259,35 @@ def test_kafka_away(failures, console):
     assert told["history"][0]["sent_to"] is None
 
 
-def test_kafka_away_for_longer_than_is_waited(failures, console):
+@pytest.fixture
+def patient_console(failures, make_console):
+    """Its client of Kafka tries for a minute: what does not wait for that is seen on a busy machine, too."""
+    return make_console(failures, "-X", "message.timeout.ms=60000")
+
+
+def test_kafka_away_for_longer_than_is_waited(failures, patient_console):
     """The answer comes in time; where the retry went is written down when Kafka is back."""
+    console = patient_console
     letter = items(console)[-1]
     failures.broker.command("down")
     try:
         begun = time.monotonic()
         answer = act(console, letter, "retry", {}, wait="500ms")
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 30
     finally:
         failures.broker.command("up")
     assert answer.status == 503 and "may still take it" in answer.json["detail"], answer
-    wait_until(lambda: item(console, 0, 0)["history"][0]["sent_to"], 20, "where the retry went is written down")
+    wait_until(lambda: item(console, 0, 0)["history"][0]["sent_to"], 60, "where the retry went is written down")
 
 
-def test_many_retries_while_kafka_is_away(failures, console):
+def test_many_retries_while_kafka_is_away(failures, patient_console):
     """They keep half of the console's threads; the others answer whoever asks."""
+    console = patient_console
     with ThreadPoolExecutor() as asking:
         failures.broker.command("down")
         try:
             answers = [asking.submit(act, console, letter, "retry", {}) for letter in 2 * items(console)[:4]]
-            wait_until(lambda: 429 in [answer.result().status for answer in answers if answer.done()], 8, "one is refused")
+            wait_until(lambda: 429 in [answer.result().status for answer in answers if answer.done()], 30, "one is refused")
             assert console.get("/api/v1/events").status == 200
             assert not all(answer.done() for answer in answers), "Kafka's client still tries"
         finally:
@@ -295,15 +303,16 @@ def test_too_long_for_kafka(failures, make_console):
     assert item(console, 0, 0)["state"] == "open"
 
 
-def test_connection_lost_while_sending(failures, console):
+def test_connection_lost_while_sending(failures, patient_console):
     """Where a retry went is written down though the connection that wrote the retry down is gone by then."""
+    console = patient_console
     letter = items(console)[-1]
     answers = []
     failures.broker.command("down")
     try:
         sending = threading.Thread(target=lambda: answers.append(act(console, letter, "retry", {})))
         sending.start()
-        wait_until(lambda: failures.database.value("SELECT count(*) FROM winnow.dead_letter_action") == 1, 10,
+        wait_until(lambda: failures.database.value("SELECT count(*) FROM winnow.dead_letter_action") == 1, 30,
                    "the retry is written down")
         assert failures.database.value("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                                        "WHERE application_name = 'winnow console retry'")
@@ -417,13 +426,13 @@ def test_a_simulated_failure_is_mended(stage, make_console):
     """PostgreSQL itself refused the row. What is sent again goes without the header that made it."""
     console = make_console(stage, allow_fault_injection="yes")
     event = {"client": "shop", "metric": "sale", "amount": 5}  # without a time: that of its message is kept
-    with stage.pool(allow_fault_injection="yes"):
-        failed = console.ask("POST", "/api/v1/events", event, {"wait": "20s"}, {"Winnow-Simulate-Failure": "database"})
+    with stage.joined_pool(allow_fault_injection="yes"):
+        failed = console.ask("POST", "/api/v1/events", event, {"wait": "30s"}, {"Winnow-Simulate-Failure": "database"})
         assert failed.status == 422 and failed.json["reason"] == "database_rejected", failed
         (letter,) = items(console)
         assert letter["sqlstate"] and letter["client_id"] == "shop"
         before = item(console, letter["partition"], letter["offset"])
-        answer = act(console, letter, "retry", {}, wait="20s")
+        answer = act(console, letter, "retry", {}, wait="30s")
     assert answer.status == 200 and answer.json["submission"]["state"] == "completed", answer
     assert answer.json["submission"]["event_hash"] == before["event_hash"]
     after = item(console, letter["partition"], letter["offset"])

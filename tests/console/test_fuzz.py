@@ -42,7 +42,7 @@ def make(chance):
 
 def test_anything_gets_an_answer(console):
     chance = random.Random(SEED)
-    connection = console.connect(10)
+    connection = console.connect()
     seen = {}
     for number in range(COUNT):
         method, target, body, headers = make(chance)

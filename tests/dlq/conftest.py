@@ -50,7 +50,7 @@ class Bench:
         headers = list(headers or []) + ([("winnow-simulate-failure", b"database")] if simulated else [])
         sent = send(self.broker.brokers, TOPIC, values, headers=headers or None, **defaults)
         ids = [f"{TOPIC}/{message.partition}/{message.offset}" for message in sent]
-        wait_until(lambda: self.count_letters(ids) == len(ids), 30, "they are dead letters")
+        wait_until(lambda: self.count_letters(ids) == len(ids), 90, "they are dead letters")
         return ids
 
     def count_letters(self, ids):
@@ -86,7 +86,7 @@ class Bench:
         def count():
             return self.database.value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
                                        "WHERE application_name = 'winnow dlq replay' AND datname = current_database()")
-        wait_until(lambda: count() == 0, 20, "the sessions have ended")
+        wait_until(lambda: count() == 0, 60, "the sessions have ended")
 
     def in_doubt(self):
         """The actions of which it is not known whether they sent their letter."""
@@ -107,7 +107,7 @@ def bench(postgres_of_run):
         made = Bench(broker, database)
         with pool.Pool(made.settings, workers=1, arguments=("--allow-fault-injection", "--breaker-window", "0")) as running:
             made.pool = running
-            running.wait_for_log("event=partition_opened", 30)
+            running.wait_for_log("event=partition_opened", 90)
             yield made
 
 

@@ -47,7 +47,7 @@ class Replays:
         return self.stage.database.value("SELECT count(*) FROM winnow.dead_letter_action WHERE sent_offset IS NOT NULL")
 
     def wait_until_sent(self, count):
-        wait_until(lambda: self.count_sent() >= count, 30, "some are sent", interval_s=0)
+        wait_until(lambda: self.count_sent() >= count, 90, "some are sent", interval_s=0)
 
     def assert_once_each(self, names):
         assert {name: len(found) for name, found in self.found(names).items() if len(found) != 1} == {}
@@ -133,14 +133,14 @@ def test_servers_away_in_the_middle(replays, postgres, kafka):
         replays.wait_until_sent(100)
         with away(postgres, lambda: postgres.stop("immediate")):
             pass
-        out = run.communicate(timeout=60)[0]  # between two steps it does not even notice
+        out = run.communicate(timeout=120)[0]  # between two steps it does not even notice
         assert run.returncode in (0, 1, 69), out
         assert run.returncode != 69 or "it ended early; the same command goes on from here" in out, out
         sent = replays.count_sent()
         run = replays.start(*paced)
         replays.wait_until_sent(sent + 100)
         with away(kafka, kafka.kill):
-            out = run.communicate(timeout=60)[0]
+            out = run.communicate(timeout=120)[0]
         assert run.returncode == 69 and "it ended early; the same command goes on from here" in out, out
         result = replays.run(*ONCE_EACH)
         assert result.exit_code in (0, 1), result

@@ -77,9 +77,9 @@ def test_all_streams(bench, client):
 
 
 @pytest.mark.parametrize("arguments, found", [
-    (("--reason", "amount_invalids"), "--reason: found amount_invalids, expected a reason as winnow dlq list shows them; "
+    (("--reason", "amount_invalids"), "--reason: found amount_invalids, expected a reason as winnow dlq list shows them, "
                                       "did you mean amount_invalid?"),
-    (("--state", "opn"), "--state: found opn, expected open, retried, resolved, discarded or all; did you mean open?"),
+    (("--state", "opn"), "--state: found opn, expected open, retried, resolved, discarded or all, did you mean open?"),
     (("--partition", "x"), "--partition: found x, expected a partition's number"),
     (("--since", "yesterday"), "--since: found yesterday, expected a time from 1970 to 2199 such as 2026-01-31T12:00:00Z"),
     (("--until", "3x"), "--until: found 3x, expected a time"),
@@ -93,7 +93,7 @@ def test_bad_filters(bench, arguments, found):
 
 
 def test_commands(bench):
-    assert bench.dlq("lst").exit_code == 64 and "did you mean list?" in bench.dlq("lst").error
+    assert bench.dlq("lst").exit_code == 64 and "did you mean winnow dlq list?" in bench.dlq("lst").error
     result = bench.dlq("--help")
     assert result.exit_code == 0 and "replay    send them again, as they are or edited" in result.out
 
@@ -174,6 +174,38 @@ def test_discard_and_undo(bench, client):
     assert bench.states(names) == ["open", "discarded", "discarded"]
     assert bench.dlq("undo", "--client", client, "--yes").out == "2 taken back\n"
     assert set(bench.states(names)) == {"open"}
+
+
+def test_who_called_sudo_did_it(bench, client, monkeypatch):
+    names = bench.fail(client)
+    monkeypatch.setenv("SUDO_USER", "alice")
+    assert bench.dlq("discard", names[0], "--note", "no use").exit_code == 0
+    assert bench.dlq("undo", names[0]).exit_code == 0
+    assert bench.dlq("discard", names[0], "--note", "no use", "--as", "bob").exit_code == 0
+    monkeypatch.delenv("SUDO_USER")
+    assert [row[1] for row in bench.actions(names)] == ["alice", "alice", "bob"]
+
+
+def test_a_login_without_rights_gets_one_advice(bench):
+    bench.database.run("CREATE ROLE stranger LOGIN")
+    try:
+        told = bench.dlq("list", database=bench.database.server.dsn(bench.database.name, user="stranger"))
+    finally:
+        bench.database.run("DROP ROLE stranger")
+    assert told.exit_code == 78 and re.fullmatch(
+        r"winnow dlq list: PostgreSQL: permission denied for [a-z_ ]+; this needs a login that is a member of winnow_operator, or of "
+        r"winnow_retry: GRANT winnow_operator TO …, SQLSTATE 42501\n", told.error), told
+
+
+def test_a_line_each_on_a_terminal(bench, client):
+    """Cut there, whole on a pipe."""
+    (name,) = bench.fail(f"{client}{'x' * 100}")
+    arguments = ("dlq", "list", "--each", "--client", f"{client}{'x' * 100}")
+    with Terminal([pool.BINARY, *arguments], bench.environment()) as terminal:
+        assert terminal.wait_until_ended() == 0
+        (line,) = terminal.screen().splitlines()
+    assert line.startswith(name) and len(line) == 79 and "amount_invalid" not in line, line
+    assert bench.dlq(*arguments[1:]).out.endswith("such as 1200, \"1,234.50\" or 1.2e3\n")
 
 
 def test_undo_takes_back_what_one_discard_did(bench, client):
@@ -307,7 +339,7 @@ def test_export_to_a_reader_that_leaves(bench, client):
     run = export(bench, client)
     assert run.stdout.readline().startswith(f'{{"id":"{client}/9/900001",'.encode())
     run.stdout.close()
-    assert (run.wait(30), run.stderr.read()) == (75, b"")
+    assert (run.wait(60), run.stderr.read()) == (75, b"")
 
 
 def test_what_is_exported_can_be_sent(bench, client):
@@ -318,7 +350,7 @@ def test_what_is_exported_can_be_sent(bench, client):
     sent = "".join(json.loads(line)["value_text"].replace('"amount":"', '"amount":1,"was":"').replace("\t", " ") + "\n" for line in lines)
     result = pool.run("submit", "-f", "-", stdin=sent.encode(), settings=bench.settings)
     assert result.exit_code == 0, result
-    wait_until(lambda: bench.stored(client) == [1], 20, "it is stored")
+    wait_until(lambda: bench.stored(client) == [1], 60, "it is stored")
 
 
 def test_hostile_content_reaches_no_terminal(bench, client):

@@ -74,7 +74,7 @@ def test_stored_already_ends_as_a_duplicate_and_is_resolved(bench, client):
     value = topic(bench)[place(name)].value()
     from winnow_test.produce import send
     send(bench.broker.brokers, "events", [value])
-    wait_until(lambda: bench.stored(client), 30, "it is stored")
+    wait_until(lambda: bench.stored(client), 90, "it is stored")
     # the database had refused it: the view knows without a replay
     assert bench.states([name]) == ["resolved"]
     (other,) = bench.fail_values([b'{"client":"%s","metric":"sale","amount":"zero"}' % client.encode()])
@@ -189,7 +189,7 @@ def test_rate(bench, client):
     begun = time.monotonic()
     result = bench.dlq("replay", "--client", client, "--yes", "--rate", "20/s")
     assert result.out == "sent 30 of 30: 30 stored\n"
-    assert 1.2 < time.monotonic() - begun < 10
+    assert 1.2 < time.monotonic() - begun < 60
 
 
 def test_loop_guard(bench, client):
@@ -218,7 +218,7 @@ def test_loop_guard_holds_over_a_move_back(bench, client):
                       settings=bench.settings)
     assert sought.exit_code == 0, sought
     wait_until(lambda: bench.database.value("SELECT count(*) FROM winnow.dead_letter WHERE client_id = %s", (client,)) == 4,
-               30, "the letter and its three replays have failed again")
+               90, "the letter and its three replays have failed again")
     assert bench.states([name]) == ["open"] and bench.actions([name]) == []
     result = bench.dlq("replay", "--client", client, "--even-rejected", "--yes", "--json")
     assert (json.loads(result.out)["sent"], json.loads(result.out)["left_out_attempts"]) == (2, 2), result
@@ -229,7 +229,7 @@ def test_runs_beside_each_other_share_the_work(bench, client):
     names = bench.fail(client, 300, valid_later=True)
     with bench.slow("INSERT", 0.05):  # all have looked before the first one has written
         runs = [bench.start("replay", "--client", client, "--yes", "--json", "--rate", "300/s") for _ in range(3)]
-        sums = [json.loads(run.communicate(timeout=60)[0].splitlines()[-1]) for run in runs]
+        sums = [json.loads(run.communicate(timeout=120)[0].splitlines()[-1]) for run in runs]
     assert sum(found["sent"] for found in sums) == 300
     assert {len(found) for found in replays_of(bench, names).values()} == {1}
     assert bench.stored(client) == list(range(300))
@@ -245,7 +245,7 @@ def kill_in_the_middle(bench, client, between):
     """Starts a replay and kills it when it has taken letters, and `between` has happened. Returns the letters in doubt."""
     known = set(bench.in_doubt())
     run = bench.start(*ONCE_EACH, "--client", client, "--rate", "150/s", "--wait", "0")
-    wait_until(lambda: run.poll() is not None or set(bench.in_doubt()) - known, 20, "it has taken some", interval_s=0)
+    wait_until(lambda: run.poll() is not None or set(bench.in_doubt()) - known, 60, "it has taken some", interval_s=0)
     between()
     assert run.poll() is None, run.communicate()[0]
     run.send_signal(signal.SIGKILL)
@@ -257,9 +257,9 @@ def kill_in_the_middle(bench, client, between):
 def kill_before_it_is_written_down(bench, client):
     """What was taken is in the topic, and nobody has told."""
     before = len(topic(bench))
-    with bench.slow("UPDATE", 3):
+    with bench.slow("UPDATE", 20):
         return kill_in_the_middle(bench, client, lambda: wait_until(
-            lambda: len(topic(bench)) > before, 20, "the messages have arrived", interval_s=0))
+            lambda: len(topic(bench)) > before, 60, "the messages have arrived", interval_s=0))
 
 
 def kill_before_it_is_sent(bench, client):
@@ -277,7 +277,7 @@ def kill_somewhere(bench, client):
 
 def test_many_are_asked_for_on_a_terminal(bench, client):
     names = bench.fail(client, 20, valid_later=True)
-    argv = [pool.BINARY, "dlq", "replay", "--client", client, "--rate", "5/s"]
+    argv = [pool.BINARY, "dlq", "replay", "--client", client, "--rate", "3/s"]
     with Terminal(argv, bench.environment(), columns=160) as terminal:
         terminal.wait_for(f"Send up to 20 dead letters to events again (open, client {client})? [y/N]")
         terminal.press("n", "Enter")
@@ -310,7 +310,7 @@ def test_killed_ten_times_and_exact_at_the_end(bench, client):
     assert set(bench.states(names[:300])) == {"retried"} and set(bench.states(names[300:])) == {"resolved"}
     assert bench.stored(client) == list(range(300))
     wait_until(lambda: bench.database.value("SELECT count(*) FROM winnow.dead_letter WHERE client_id = %s", (client,)) == 900,
-               20, "each of 300 has failed twice, and 300 once")
+               90, "each of 300 has failed twice, and 300 once")
     assert bench.in_doubt() == []
 
 
@@ -330,10 +330,10 @@ def test_in_doubt_in_front_of_what_was_told(bench, client):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_ends_in_order(bench, client, number):
     bench.fail(client, 100, valid_later=True)
-    run = bench.start("replay", "--client", client, "--yes", "--rate", "20/s")
+    run = bench.start("replay", "--client", client, "--yes", "--rate", "5/s")
     wait_until(lambda: bench.stored(client), 20, "some are stored")
     run.send_signal(number)
-    out = run.communicate(timeout=20)[0]
+    out = run.communicate(timeout=60)[0]
     assert run.returncode == 75
     assert re.search(r"sent \d+ of \d+: \d+ stored", out) and "the same command goes on" in out
     assert bench.database.value("SELECT count(*) FROM winnow.dead_letter_retry WHERE outcome = 'in_doubt'") == 0

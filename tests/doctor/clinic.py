@@ -19,6 +19,7 @@ KAFKA_TOOLS = {"kafka-topics.sh": "org.apache.kafka.tools.TopicCommand",
                "kafka-consumer-groups.sh": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"}
 PASSWORD = "correct horse"  # of Kafka's users winnow and reader
 ADMIN_PASSWORD = "battery staple"
+TIMEOUT_S = 10  # of a check: a server that is merely slow is well
 
 
 class GuardedKafka(Kafka):
@@ -127,10 +128,10 @@ class Patient:
 
     def run(self, *arguments):
         return subprocess.run([self.program, *map(str, arguments)], env=self.environment, cwd=self.directory,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False)
 
     def doctor(self, *arguments):
-        return Report(self.run("doctor", "--json", "--timeout", "3", *self.options, *arguments))
+        return Report(self.run("doctor", "--json", "--timeout", TIMEOUT_S, *self.options, *arguments))
 
     def shell(self, command, stdin=""):
         """Runs the command in a shell whose exports last."""
@@ -140,7 +141,7 @@ class Patient:
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         process.stdin.write(stdin)
         process.stdin.close()
-        wait_until(lambda: self._serve() or process.poll() is not None, 60, f"the end of: {command}", interval_s=0.05)
+        wait_until(lambda: self._serve() or process.poll() is not None, 180, f"the end of: {command}", interval_s=0.05)
         out = process.stdout.read()
         assert process.returncode == 0, f"{command}\n{out}"
         self.environment = dict(line.split("=", 1) for line in after.read_text().split("\0") if line)

@@ -10,6 +10,7 @@ import time
 import pytest
 from winnow_test import pool, shim
 from winnow_test.devbroker import DevBroker
+from winnow_test.poll import wait_until
 from winnow_test.process import ROOT
 
 from clinic import groups
@@ -22,13 +23,21 @@ def test_all_is_well(patient):
     assert report.whole["failed"] == 0 and report.whole["ok"] == len(report.checks) - 1
 
 
+def wait_until_counted(patient):
+    """A session's counts are there when it has ended, which the server does on its own."""
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    wait_until(lambda: patient.database.value(others) == 0, 60, "the other sessions have ended")
+    patient.database.run("SELECT pg_stat_clear_snapshot()")
+
+
 def test_nothing_is_written(patient):
     """Neither into the database nor into Kafka."""
     counters = ("SELECT xact_commit > 0, tup_inserted, tup_updated, tup_deleted FROM pg_stat_database"
                 " WHERE datname = current_database()")
+    wait_until_counted(patient)
     before = patient.database.rows(counters)
     assert patient.doctor().exit_code == 0
-    patient.database.run("SELECT pg_stat_clear_snapshot()")
+    wait_until_counted(patient)
     assert patient.database.rows(counters) == before
     assert sum(patient.kafka.end_offsets(patient.name).values()) == 0
     assert sum(patient.kafka.end_offsets(f"{patient.name}.dlq").values()) == 0
@@ -83,7 +92,7 @@ def test_broker_that_does_not_know_the_questions(patient):
     """librdkafka 2.0.2 would end the process for a question about a group that its coordinator does not know."""
     with DevBroker(topics={"t": 4}) as broker:
         patient.set(brokers=broker.brokers, topic="t")
-        report = patient.doctor("--timeout", "1")
+        report = patient.doctor("--timeout", "3")
     assert report.bad() == []
     assert [report[name]["verdict"] for name in ("topic-settings", "group", "broker-clock", "dead-letter-settings")] == ["skip"] * 4
     assert "idempotently" in report["write-permission"]["found"] and report["retention"]["verdict"] == "ok"
@@ -149,6 +158,6 @@ def test_a_stop_ends_it(number):
             begin = time.monotonic()
             doctor.send_signal(number)
             out, error = doctor.communicate(timeout=60)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
     assert doctor.returncode == 75 and error == "winnow doctor: stopped before its end\n"
     assert out == ""

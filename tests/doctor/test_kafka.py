@@ -149,11 +149,11 @@ def test_broker_frozen(patient):
     patient.kafka.pause()
     begin = time.monotonic()
     try:
-        report = patient.doctor()
+        report = patient.doctor("--timeout", "3")
     finally:
         patient.kafka.resume()
     assert report.bad() == ["brokers"] and report["group"]["found"] == "needs brokers"
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 20
 
 
 def test_wrong_protocol(patient):
@@ -263,7 +263,7 @@ def test_messages_about_to_be_deleted(patient):
     producer = Producer({"bootstrap.servers": patient.kafka.brokers})
     old = wall_ms() - 55 * 60000
     producer.produce(patient.name, b"{}", partition=0, timestamp=old)
-    producer.flush(20)
+    producer.flush(60)
     report = patient.doctor()
     assert report.bad() == ["retention"] and "1 message waits" in report["retention"]["found"]
     patient.heal("retention", seen=report)

@@ -31,11 +31,11 @@ def test_postgresql_frozen(patient):
     frozen = patient.postgres.pause()
     begin = time.monotonic()
     try:
-        report = patient.doctor()
+        report = patient.doctor("--timeout", "3")
     finally:
         patient.postgres.resume(frozen)
     assert report.bad() == ["postgresql"] and "no answer from" in report["postgresql"]["found"]
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 30
 
 
 def test_wrong_password(patient):
@@ -284,9 +284,9 @@ def test_nothing_is_durable(patient):
     admin(patient, "ALTER SYSTEM SET full_page_writes = off")
     admin(patient, f'ALTER ROLE "{patient.name}" SET synchronous_commit = off')
     admin(patient, "SELECT pg_reload_conf()")
-    wait_until(lambda: patient.doctor()["durability"]["found"].count(" is off") == 3, 20, "all three are seen to be off")
+    wait_until(lambda: patient.doctor()["durability"]["found"].count(" is off") == 3, 60, "all three are seen to be off")
     patient.shell(patient.doctor()["durability"]["mend"])
-    wait_until(lambda: patient.doctor().bad() == [], 20, "they are on again")
+    wait_until(lambda: patient.doctor().bad() == [], 60, "they are on again")
 
 
 @pytest.mark.parametrize("name, scope", [("fsync", "SYSTEM"), ("full_page_writes", "SYSTEM"),
@@ -299,7 +299,7 @@ def test_not_durable(patient, name, scope):
     report = patient.doctor()
     assert f"{name} is off" in report["durability"]["found"]
     patient.shell(report["durability"]["mend"])
-    wait_until(lambda: patient.doctor().bad() == [], 20, "it is on again")  # the server reads its configuration soon
+    wait_until(lambda: patient.doctor().bad() == [], 60, "it is on again")  # the server reads its configuration soon
 
 
 def test_too_few_connections(patient):
@@ -313,10 +313,10 @@ def test_somebody_holds_a_lock(patient):
     waiter = subprocess.Popen(["psql", "-d", patient.database.dsn, "-c", "SELECT count(*) FROM winnow.batch_log"],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: patient.doctor().bad() == ["locks"], 20, "the lock is seen")
+        wait_until(lambda: patient.doctor().bad() == ["locks"], 60, "the lock is seen")
         report = patient.heal("locks")
     finally:
-        waiter.wait(20)
+        waiter.wait(60)
         holder.close()
     assert waiter.returncode == 0 and report.bad() == []
 
@@ -339,7 +339,7 @@ def test_old_transactions(old_patient):
     patient.database.run("BEGIN; CREATE TABLE theirs (i integer); PREPARE TRANSACTION 'it''s mine'")
     grow_old(patient)
     try:
-        wait_until(lambda: "waits for" in patient.doctor()["locks"]["found"], 20, "they are old")
+        wait_until(lambda: "waits for" in patient.doctor()["locks"]["found"], 60, "they are old")
         report = patient.doctor()
         assert report.bad() == ["locks"] and report["locks"]["verdict"] == "warn"
         for words in ("a transaction of postgres (winnow test, idle in transaction) is open for", "a prepared transaction, it's mine, waits",

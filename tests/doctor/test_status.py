@@ -33,7 +33,7 @@ def status(patient, *arguments):
 
 def wait_until_read(patient):
     wait_until(lambda: status(patient).returncode == 0 and
-               json.loads(status(patient, "--json").stdout)["total"]["lag"] == 0, 60, "all is read")
+               json.loads(status(patient, "--json").stdout)["total"]["lag"] == 0, 120, "all is read")
 
 
 class Watch:
@@ -57,12 +57,12 @@ class Watch:
         with open(self._out.name, encoding="utf-8") as file:
             return file.read()
 
-    def wait_for(self, pattern, timeout_s=30):
+    def wait_for(self, pattern, timeout_s=90):
         return wait_until(lambda: re.search(pattern, self.text()), timeout_s, f"a line like {pattern!r}", on_timeout=self.text)
 
     def end(self, number=signal.SIGINT):
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 def test_words_without_a_pool(patient):
@@ -79,9 +79,9 @@ def test_json(patient):
     with start_pool(patient) as running:
         running.wait_for_workers(2)
         wait_until_read(patient)
-        wait_until(lambda: json.loads(status(patient, "--json").stdout)["workers"] == 2, 20, "two members of the group")
+        wait_until(lambda: json.loads(status(patient, "--json").stdout)["workers"] == 2, 60, "two members of the group")
         found = json.loads(status(patient, "--json").stdout)
-    assert set(found) == {"group", "topic", "complete", "halted", "unpublished_dead_letters", "workers", "lag_error", "words",
+    assert set(found) == {"group", "topic", "complete", "halted", "unpublished_dead_letters", "workers", "pool", "lag_error", "words",
                           "total", "partitions"}
     assert found["words"] == [] and found["total"]["stored"] == 200 and found["total"]["lag_seconds"] == 0
     assert set(found["partitions"][0]) == {
@@ -106,7 +106,7 @@ def test_pipe(patient):
 
 def test_pipe_of_json(patient):
     with Watch(patient, "--json") as watch:
-        wait_until(lambda: watch.text().count("\n") >= 2, 20, "two objects")
+        wait_until(lambda: watch.text().count("\n") >= 2, 60, "two objects")
         assert watch.end(signal.SIGTERM) == 0
     objects = [json.loads(line) for line in watch.text().splitlines()]
     assert objects[0]["rate"] is None and objects[1]["rate"] == 0.0
@@ -116,7 +116,7 @@ def test_pipe_of_json(patient):
 
 def test_reader_of_the_pipe_goes_away(patient):
     done = subprocess.run(f"{pool.BINARY} status --watch --every 1 | head -n 1", shell=True, env=patient.environment,
-                          capture_output=True, text=True, timeout=30, check=False)
+                          capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.count("\n") == 1
 
 
@@ -133,7 +133,7 @@ def test_database_away_and_back(patient):
 def test_database_away_at_the_first_look(patient):
     patient.postgres.stop()
     with Watch(patient, "--json") as watch:
-        wait_until(lambda: watch.text().count("\n") >= 2, 20, "two objects")
+        wait_until(lambda: watch.text().count("\n") >= 2, 60, "two objects")
         patient.postgres.start()
         watch.wait_for(r'"partitions"')
     first = json.loads(watch.text().splitlines()[0])
@@ -154,14 +154,14 @@ def test_brokers_away_and_back(patient):
         patient.kafka.kill()
         watch.wait_for(r"(?s)lag \? \(\?\).*The lag is not known: ")
         patient.kafka.start()
-        watch.wait_for(r"(?s)The lag is not known: .*lag 0", 60)
+        watch.wait_for(r"(?s)The lag is not known: .*lag 0", 90)
 
 
 def test_a_worker_is_missing(patient):
     with start_pool(patient, 2) as running, Watch(patient) as watch:
-        watch.wait_for(r"2 workers", 60)
+        watch.wait_for(r"2 workers", 90)
         os.kill(running.pid, signal.SIGTTOU)
-        watch.wait_for(r"1 of the 2 workers that were here is in the group\.", 60)
+        watch.wait_for(r"1 of the 2 workers that were here is in the group\.", 90)
 
 
 def test_halted_and_refused(patient):
@@ -176,7 +176,7 @@ def test_halted_and_refused(patient):
         "SELECT stream_id, 0, 999, 'empty', 'M-1', 'the topic \x1b[2J refuses it' FROM winnow.stream")
     words = json.loads(status(patient, "--json").stdout)["words"]
     assert words[0] == "Partition 2 is halted: circuit_breaker: more than half"
-    assert words[1].startswith("1 of 4 partitions are halted") and f"run winnow resume {patient.name} -g g-{patient.name} --at next," in words[1]
+    assert words[1].startswith("1 of 4 partitions is halted") and f"run winnow resume {patient.name} -g g-{patient.name} --at next," in words[1]
     assert f"SELECT winnow.resume_partition('{patient.name}', PARTITION, 'g-{patient.name}')" in words[1]
     assert (f"1 dead letter is not in topic {patient.name}.dlq yet: the topic \\x1b[2J refuses it. It is kept and tried again."
             in words)
@@ -212,6 +212,7 @@ def test_terminal(patient, terminal):
         running.wait_for_workers(2)
         terminal.wait_for("2 workers")
         terminal.wait_for("running")
+        terminal.wait_for("/s  lag 0 ")
     terminal.press("q")
     assert terminal.wait_until_ended() == 0
     assert re.search(r"\d\d:\d\d:\d\d  \S+/s  lag 0 ", terminal.screen())
@@ -228,7 +229,7 @@ def wait_until_still(terminal, for_s=2.5):
             seen.update(screen=screen, since=time.monotonic())
         return time.monotonic() - seen["since"] > for_s
 
-    wait_until(is_still, 30, "the screen stands still")
+    wait_until(is_still, 90, "the screen stands still")
 
 
 @pytest.mark.parametrize("key", ["q", "C-c"])
@@ -241,7 +242,7 @@ def test_terminal_while_the_database_does_not_answer(patient, terminal, key):
         begin = time.monotonic()
         terminal.press(key)
         assert terminal.wait_until_ended() == 0
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 20
     finally:
         patient.postgres.resume(frozen)
     assert "(q ends)" not in terminal.screen()
@@ -260,9 +261,9 @@ def test_terminal_is_given_back(patient):
 def test_terminal_is_resized(patient, terminal):
     terminal.wait_for("(q ends)")
     terminal.resize(40, 8)
-    wait_until(lambda: "more" in terminal.screen(), 10, "fewer lines", on_timeout=terminal.screen)
+    wait_until(lambda: "more" in terminal.screen(), 60, "fewer lines", on_timeout=terminal.screen)
     assert all(len(line) <= 40 for line in terminal.screen().splitlines())
     terminal.resize(100, 24)
-    wait_until(lambda: terminal.screen().count("not started") == 4, 10, "all lines again", on_timeout=terminal.screen)
+    wait_until(lambda: terminal.screen().count("not started") == 4, 60, "all lines again", on_timeout=terminal.screen)
     terminal.press("q")
     assert terminal.wait_until_ended() == 0

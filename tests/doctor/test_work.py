@@ -54,10 +54,10 @@ def test_letters_that_nobody_publishes(patient):
     pool = subprocess.Popen(["bash", "-c", f"exec {report['dead-letters']['mend']}"], env=patient.environment,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: patient.doctor().bad() == [], 30, "the letter is published")
+        wait_until(lambda: patient.doctor().bad() == [], 90, "the letter is published")
     finally:
         pool.terminate()
-        assert pool.wait(20) == 0
+        assert pool.wait(60) == 0
 
 
 def test_messages_wait_in_very_many_partitions(patient):
@@ -66,7 +66,7 @@ def test_messages_wait_in_very_many_partitions(patient):
         producer = Producer({"bootstrap.servers": broker.brokers})
         for partition in range(600):
             producer.produce("t", b"{}", partition=partition)
-        producer.flush(20)
+        producer.flush(60)
         patient.set(brokers=broker.brokers, topic="t")
         patient.database.run(
             "WITH s AS (INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES (%s, 't', 'c') RETURNING stream_id)"

@@ -72,7 +72,7 @@ class Terminal:
     def type(self, text):
         os.write(self._fd, text.encode())
 
-    def see(self, pattern, timeout_s=15):
+    def see(self, pattern, timeout_s=60):
         """Waits until what was written since the last call holds the pattern, and returns that text."""
         deadline = time.monotonic() + timeout_s
         while not re.search(pattern, re.sub("[^\b]\b", "", self._seen)):  # zsh takes back the space that it has added

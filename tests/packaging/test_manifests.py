@@ -146,7 +146,7 @@ def check_health(name, port):
     test = SERVICES[name]["healthcheck"]["test"]
     assert test[:3] == ["CMD", "bash", "-c"]
     script = re.sub(r"/127\.0\.0\.1/\d+", f"/127.0.0.1/{port}", test[3].replace("$$", "$"))
-    return subprocess.run(["bash", "-c", script], stderr=subprocess.DEVNULL, check=False, timeout=10).returncode
+    return subprocess.run(["bash", "-c", script], stderr=subprocess.DEVNULL, check=False, timeout=60).returncode
 
 
 def test_health_of_workers(stage, postgres):
@@ -154,11 +154,11 @@ def test_health_of_workers(stage, postgres):
     port = free_port()
     assert check_health("worker", port) != 0
     with stage.pool(1, metrics_listen=f"127.0.0.1:{port}"):
-        wait_until(lambda: check_health("worker", port) == 0, 30, "the worker is healthy")
+        wait_until(lambda: check_health("worker", port) == 0, 90, "the worker is healthy")
         postgres.stop()
-        wait_until(lambda: check_health("worker", port) != 0, 30, "the worker is ill")
+        wait_until(lambda: check_health("worker", port) != 0, 90, "the worker is ill")
         postgres.start()
-        wait_until(lambda: check_health("worker", port) == 0, 30, "the worker is healthy again")
+        wait_until(lambda: check_health("worker", port) == 0, 90, "the worker is healthy again")
     assert SERVICES["worker"]["environment"]["WINNOW_METRICS_LISTEN"].endswith(":8078")
     assert "/127.0.0.1/8078" in SERVICES["worker"]["healthcheck"]["test"][3]
 

@@ -64,7 +64,7 @@ def test_other_properties_take_no_file():
 def test_what_is_refused(name, make, problem, tmp_path):
     path = tmp_path / "secret"
     make(path)
-    told = pool.run("config", "check", settings={**NEEDED, name: path}, timeout_s=10)
+    told = pool.run("config", "check", settings={**NEEDED, name: path})
     assert (told.exit_code, told.error) == (78, f"winnow: WINNOW_{name.upper()}: cannot read {path}: {problem}\n")
 
 

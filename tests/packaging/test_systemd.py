@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from winnow_test.poll import wait_until
+from winnow_test.poll import comes_about, wait_until
 from winnow_test.pool import Pool
 from winnow_test.console import Console
 from winnow_test.process import ROOT
@@ -76,7 +76,7 @@ def test_pool_tells_how_it_goes(stage):
             manager.wait_for("STATUS=2 of 2 workers have joined the group")
             assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & variables_of(pool.worker_pids()[0])
             before = manager.signs()
-            wait_until(lambda: manager.signs() >= before + 3, 10, "three signs of life")
+            wait_until(lambda: manager.signs() >= before + 3, 60, "three signs of life")
             pool.send_signal(signal.SIGHUP)
             manager.wait_for("RELOADING=1\nMONOTONIC_USEC=")
             manager.wait_for("READY=1", count=2)
@@ -90,14 +90,13 @@ def test_no_sign_of_life_from_a_pool_that_hangs(stage):
         pool = stage.pool(1)
         pool.variables = manager.variables(watchdog_s=0.4)
         with pool:
-            wait_until(lambda: manager.signs() > 3, 30, "signs of life")
+            wait_until(lambda: manager.signs() > 3, 60, "signs of life")
             pool.send_signal(signal.SIGSTOP)
-            wait_until(lambda: is_stopped(pool.pid), 5, "the pool is frozen")
+            wait_until(lambda: is_stopped(pool.pid), 60, "the pool is frozen")
             before = manager.signs()
-            with pytest.raises(AssertionError):
-                wait_until(lambda: manager.signs() > before, 1.5, "a sign of life")
+            assert not comes_about(lambda: manager.signs() > before, 1.5), "a sign of life"
             pool.send_signal(signal.SIGCONT)
-            wait_until(lambda: manager.signs() > before, 10, "signs of life again")
+            wait_until(lambda: manager.signs() > before, 60, "signs of life again")
 
 
 def is_stopped(pid):

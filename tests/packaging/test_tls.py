@@ -139,7 +139,7 @@ def test_pool_over_tls(stage, guarded, secured, password):
     with Database(server, conninfo.split("dbname=")[1].split()[0]) as there, \
             stage.pool(1, database=conninfo, database_password_file=password) as running:
         running.wait_for_log("event=pool_joined")
-        wait_until(lambda: there.value("SELECT count(*) FROM winnow.event") == 1, 30, "the event is stored",
+        wait_until(lambda: there.value("SELECT count(*) FROM winnow.event") == 1, 90, "the event is stored",
                    on_timeout=running.log_tail)
         assert there.value("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
                            "WHERE application_name LIKE 'winnow worker%%'")

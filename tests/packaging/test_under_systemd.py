@@ -45,7 +45,7 @@ def make_user(systemd):
 
 
 def wait_for_status(systemd, text):
-    wait_until(lambda: systemd.property("winnow", "StatusText") == text, 30, f"status is {text}", on_timeout=systemd.journal)
+    wait_until(lambda: systemd.property("winnow", "StatusText") == text, 120, f"status is {text}", on_timeout=systemd.journal)
 
 
 def worker_pids(systemd):
@@ -73,7 +73,7 @@ def test_life_of_a_service(stage, installed, postgres):
         systemd.run("systemctl", "start", "winnow", "winnow-console", check=True)
         assert systemd.property("winnow-console", "ActiveState") == "active"
         wait_for_status(systemd, "2 of 2 workers have joined the group")
-        wait_until(lambda: stage.database.value("SELECT count(*) FROM winnow.event") == 1, 30, "the event is stored",
+        wait_until(lambda: stage.database.value("SELECT count(*) FROM winnow.event") == 1, 120, "the event is stored",
                    on_timeout=systemd.journal)
         assert "2 workers" in systemd.run("winnow", "pool", "status", "-c", "/etc/winnow/winnow.conf", check=True).stdout
         before = worker_pids(systemd)
@@ -87,7 +87,7 @@ def test_life_of_a_service(stage, installed, postgres):
         assert worker_pids(systemd) == after
         first = systemd.property("winnow", "MainPID")
         systemd.run("kill", f"-{signal.SIGSTOP.name[3:]}", first, check=True)
-        wait_until(lambda: int(systemd.property("winnow", "NRestarts")) > 0, 30, "a pool that hangs is started again",
+        wait_until(lambda: int(systemd.property("winnow", "NRestarts")) > 0, 120, "a pool that hangs is started again",
                    on_timeout=systemd.journal)
         wait_for_status(systemd, "2 of 2 workers have joined the group")
         assert systemd.property("winnow", "MainPID") != first
@@ -111,5 +111,5 @@ def test_life_of_a_service(stage, installed, postgres):
         assert systemd.run("systemctl", "start", "winnow").returncode != 0
         assert systemd.property("winnow", "ExecMainStatus") == "78"
         assert systemd.property("winnow", "ActiveState") == "failed"
-        wait_until(lambda: "winnow.conf:1: no setting nonsense" in systemd.journal(), 10, "the journal says why",
+        wait_until(lambda: "winnow.conf:1: no setting nonsense" in systemd.journal(), 60, "the journal says why",
                    on_timeout=systemd.journal)

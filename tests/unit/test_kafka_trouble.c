@@ -47,11 +47,29 @@ static void test_advice(void)
     }
 }
 
+static void test_what_is_for_people(void)
+{
+    const struct {
+        const char *line;
+        size_t size;
+    } lines[] = {
+        {"b:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
+         69},
+        {"Disconnected (after 12ms in state UP, 30 identical error(s) suppressed)", 12},
+        {"Failed to resolve 'kafka (after hours)'", 39},
+        {"2/2 brokers are down", 20},
+        {"", 0},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(lines); i++)
+        CU_ASSERT_EQUAL(kafka_trouble_size(lines[i].line), lines[i].size);
+}
+
 int main(void)
 {
     if (CU_initialize_registry() != CUE_SUCCESS) return EXIT_FAILURE;
     CU_pSuite suite = CU_add_suite("kafka_trouble", NULL, NULL);
     CU_add_test(suite, "what to check", test_advice);
+    CU_add_test(suite, "what is for people", test_what_is_for_people);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     (void)CU_basic_run_tests();
     const unsigned failures = CU_get_number_of_failures();

@@ -115,7 +115,7 @@ static void test_ready_when_checked(void)
     roster_checked(&roster);
     CU_ASSERT_STRING_EQUAL(tell(1), "READY=1;STATUS=0 of 2 workers have joined the group;");
     roster_joined(&roster, 1);
-    CU_ASSERT_STRING_EQUAL(tell(1), "STATUS=1 of 2 workers have joined the group;");
+    CU_ASSERT_STRING_EQUAL(tell(1), "STATUS=1 of 2 workers has joined the group;");
     CU_ASSERT_STRING_EQUAL(tell(1), "");
     end();
 }

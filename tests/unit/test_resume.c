@@ -43,6 +43,12 @@ bool ask_yes(FILE *out, const char *question, int *ret_exit_code)
     return false;
 }
 
+int settings_refuse(const char *command, const char *format, ...)
+{
+    (void)command, (void)format;
+    return EXIT_BAD_USAGE;
+}
+
 void settings_done(struct settings *settings)
 {
     (void)settings;

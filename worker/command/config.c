@@ -182,9 +182,7 @@ int command_config(int argc, char **argv)
     int exit_code;
     if (!settings_read_arguments(&usage_config, argc, argv, &rest, &exit_code)) return exit_code;
     if (argc - rest > 1) {
-        (void)fprintf(stderr, "winnow config: found %d arguments, expected check, print or example\n",
-                      argc - rest);
-        return EXIT_BAD_USAGE;
+        return settings_refuse("config", "found %s behind %s, expected nothing", argv[rest + 1], argv[rest]);
     }
     int word = settings_find_word("config", &usage_config, rest < argc ? argv[rest] : NULL);
     return word >= 0 ? run_word(word, argc, argv) : EXIT_BAD_USAGE;

@@ -174,8 +174,7 @@ int command_console(int argc, char **argv)
     service_notify_init();
     if (!settings_read(&usage_console, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     if (rest < argc) {
-        (void)fprintf(stderr, "winnow console: found %s after the options, expected nothing\n", argv[rest]);
-        exit_code = EXIT_BAD_USAGE;
+        exit_code = settings_refuse_argument("console", argv[rest]);
     } else {
         exit_code = console(&settings);
     }

@@ -1,7 +1,6 @@
 /* winnow dlq: what its subcommands share. */
 #include "command/dlq.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,11 +26,13 @@ const struct command_usage usage_dlq = {
 int dlq_complain(const char *command, const struct fault *fault)
 {
     const bool forbidden = strcmp(fault->sqlstate, "42501") == 0;
-    (void)fprintf(stderr, "winnow %s: %s%s%s%s\n", command, fault->text,
-                  fault->sqlstate[0] != '\0' ? ", SQLSTATE " : "", fault->sqlstate,
+    /* The advice of the fault is about any table; here it is known what is missing. */
+    const size_t size = forbidden ? strcspn(fault->text, ";") : strlen(fault->text);
+    (void)fprintf(stderr, "winnow %s: %.*s%s%s%s\n", command, (int)size, fault->text,
                   forbidden ? "; this needs a login that is a member of winnow_operator, or of winnow_retry: "
                               "GRANT winnow_operator TO …"
-                            : "");
+                            : "",
+                  fault->sqlstate[0] != '\0' ? ", SQLSTATE " : "", fault->sqlstate);
     switch (fault->status) {
     case STATUS_RETRY:
         return EXIT_UNREACHABLE;
@@ -73,20 +74,6 @@ bool dlq_close_selection(struct database *database, const struct letter_scope *s
     rows_free(rows);
     selection->filter.to = selection->to;
     return letters_count(database, scope, &selection->filter, ret_count, ret_fault);
-}
-
-const char *dlq_actor(const char *asked)
-{
-    static char name[256];
-    char memory[4096];
-    struct passwd user;
-    struct passwd *found = NULL;
-    if (asked != NULL && asked[0] != '\0') return asked;
-    if (getpwuid_r(getuid(), &user, memory, sizeof memory, &found) == 0 && found != NULL)
-        (void)snprintf(name, sizeof name, "%s", found->pw_name);
-    else
-        (void)snprintf(name, sizeof name, "uid %u", (unsigned)getuid());
-    return name;
 }
 
 bool dlq_confirm(const char *command, const char *question, bool yes, int *ret_exit_code)

@@ -91,9 +91,6 @@ MUST_CHECK bool dlq_close_selection(struct database *database, const struct lett
 /* Tells the fault on standard error and returns its exit code. */
 int dlq_complain(const char *command, const struct fault *fault);
 
-/* Who: --as, or the user of the operating system. Lives until the next call. */
-const char *dlq_actor(const char *asked);
-
 /* Asks on the terminal. Without one, `yes` must have been given: false after telling so, with EXIT_BAD_USAGE;
  * as ask_yes() when the answer is no, or Ctrl-C. */
 MUST_CHECK bool dlq_confirm(const char *command, const char *question, bool yes, int *ret_exit_code);

@@ -8,6 +8,7 @@
 #include "counted.h"
 #include "dead_letter_batch.h"
 #include "exit_code.h"
+#include "operator.h"
 #include "progress.h"
 #include "signals.h"
 #include "utf8.h"
@@ -167,7 +168,7 @@ static bool do_page(const struct work *work, struct database *database, const st
     struct buffer partitions = {0};
     struct buffer offsets = {0};
     struct rows *done = NULL;
-    const struct letter_deed deed = {work->action, dlq_actor(as), note};
+    const struct letter_deed deed = {work->action, operator_name(as), note};
     for (size_t row = 0; row < rows_count(page); row++) {
         add_number(&partitions, rows_text(page, row, WHOLE_PARTITION));
         add_number(&offsets, rows_text(page, row, WHOLE_OFFSET));
@@ -269,8 +270,8 @@ static bool check_note(const struct work *work)
         if (count == 0) note = NULL;
         return true;
     }
-    (void)fprintf(stderr, "winnow %s: --note: found %s, expected why, in 1 to %d characters\n", work->command,
-                  count == 0 ? "nothing" : "more", NOTE_CHARS);
+    (void)settings_refuse(work->command, "--note: found %s, expected why, in 1 to %d characters",
+                          count == 0 ? "nothing" : "more", NOTE_CHARS);
     return false;
 }
 

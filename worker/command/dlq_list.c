@@ -11,13 +11,16 @@
 #include "json.h"
 #include "letter_json.h"
 #include "reject.h"
+#include "settings_table.h"
 #include "signals.h"
+#include "terminal.h"
 
 #define GROUPS_MAX  1000
 #define PAGE_MAX    500
 #define LIMIT_USUAL 50
 #define LIMIT_MAX   INT64_C(1000000000)
 #define SHOWN_SIZE  600
+#define INDENT      3
 
 static const char command[] = "dlq list";
 static const char *each_asked;
@@ -51,36 +54,63 @@ struct list {
     int64_t printed; /* with --each */
 };
 
-/* Cut and escaped for a terminal. */
-static void print_cell(const struct rows *rows, size_t row, unsigned column, const char *absent)
+/* Cut and escaped. */
+static void add_cell(struct buffer *line, const struct rows *rows, size_t row, unsigned column,
+                     const char *absent)
 {
     char shown[SHOWN_SIZE];
     (void)reject_escape(slice_of_text(rows_text(rows, row, column)), shown, sizeof shown);
-    (void)printf("%s", rows_is_null(rows, row, column) ? absent : shown);
+    setting_add(line, "%s", rows_is_null(rows, row, column) ? absent : shown);
+}
+
+static void add_time(struct buffer *line, const struct rows *rows, size_t row, unsigned column)
+{
+    char time[ROWS_TIME_SIZE];
+    rows_time_text(rows_text(rows, row, column), time);
+    setting_add(line, "%s", time[0] != '\0' ? time : "-");
+}
+
+static void add_place(struct buffer *line, const char *topic, const struct rows *rows, size_t row)
+{
+    setting_add(line, "%s/%s/%s", topic, rows_text(rows, row, LETTER_PARTITION),
+                rows_text(rows, row, LETTER_OFFSET));
 }
 
 /* ---- groups ----------------------------------------------------------------------------------------------
  */
 
+static void print_group_head(struct buffer *line, const struct rows *rows, size_t row)
+{
+    setting_add(line, "%s  %s, client ", rows_text(rows, row, LETTER_GROUP_COUNT),
+                rows_text(rows, row, LETTER_REASON));
+    add_cell(line, rows, row, LETTER_CLIENT, "unknown");
+    setting_add(line, ", ");
+    add_time(line, rows, row, LETTER_GROUP_FIRST);
+    if (strcmp(rows_text(rows, row, LETTER_GROUP_FIRST), rows_text(rows, row, LETTER_GROUP_LAST)) != 0) {
+        setting_add(line, " to ");
+        add_time(line, rows, row, LETTER_GROUP_LAST);
+    }
+    (void)buffer_add(line, "", 1);
+    terminal_print_wrapped(line->data, INDENT);
+    buffer_clear(line);
+}
+
+/* The sample is cut on a terminal: winnow dlq show tells it whole. */
 static void print_group(const char *topic, const struct rows *rows, size_t row)
 {
-    (void)printf("\n%s  %s, client ", rows_text(rows, row, LETTER_GROUP_COUNT),
-                 rows_text(rows, row, LETTER_REASON));
-    print_cell(rows, row, LETTER_CLIENT, "unknown");
-    (void)printf(", ");
-    dlq_print_time(rows, row, LETTER_GROUP_FIRST);
-    if (strcmp(rows_text(rows, row, LETTER_GROUP_FIRST), rows_text(rows, row, LETTER_GROUP_LAST)) != 0) {
-        (void)printf(" to ");
-        dlq_print_time(rows, row, LETTER_GROUP_LAST);
-    }
-    (void)printf("\n   ");
-    dlq_print_id(topic, rows, row, LETTER_PARTITION, LETTER_OFFSET);
-    (void)printf("  ");
-    print_cell(rows, row, LETTER_DETAIL, "");
-    (void)printf("\n   ");
-    print_cell(rows, row, LETTER_PREVIEW,
-               rows_is_null(rows, row, LETTER_VALUE_BYTES) ? "(no value)" : "(not UTF-8)");
+    struct buffer line = {0};
     (void)printf("\n");
+    print_group_head(&line, rows, row);
+    setting_add(&line, "%*s", INDENT, "");
+    add_place(&line, topic, rows, row);
+    setting_add(&line, "  ");
+    add_cell(&line, rows, row, LETTER_DETAIL, "");
+    terminal_print_cut(&line);
+    setting_add(&line, "%*s", INDENT, "");
+    add_cell(&line, rows, row, LETTER_PREVIEW,
+             rows_is_null(rows, row, LETTER_VALUE_BYTES) ? "(no value)" : "(not UTF-8)");
+    terminal_print_cut(&line);
+    buffer_done(&line);
 }
 
 static void print_groups(const struct letter_scope *scope, const struct rows *rows)
@@ -166,14 +196,16 @@ static bool list_groups(struct list *list, const struct letter_scope *scope, str
 
 static void print_letter(const struct letter_scope *scope, const struct rows *rows, size_t row)
 {
-    dlq_print_id(scope->topic, rows, row, LETTER_PARTITION, LETTER_OFFSET);
-    (void)printf("  ");
-    dlq_print_time(rows, row, LETTER_FAILED_AT);
-    (void)printf("  %s  ", rows_text(rows, row, LETTER_STATE));
-    print_cell(rows, row, LETTER_CLIENT, "-");
-    (void)printf("  %s: ", rows_text(rows, row, LETTER_REASON));
-    print_cell(rows, row, LETTER_DETAIL, "");
-    (void)printf("\n");
+    struct buffer line = {0};
+    add_place(&line, scope->topic, rows, row);
+    setting_add(&line, "  ");
+    add_time(&line, rows, row, LETTER_FAILED_AT);
+    setting_add(&line, "  %s  ", rows_text(rows, row, LETTER_STATE));
+    add_cell(&line, rows, row, LETTER_CLIENT, "-");
+    setting_add(&line, "  %s: ", rows_text(rows, row, LETTER_REASON));
+    add_cell(&line, rows, row, LETTER_DETAIL, "");
+    terminal_print_cut(&line);
+    buffer_done(&line);
 }
 
 static void print_letter_json(const struct letter_scope *scope, const struct rows *rows, size_t row)
@@ -257,7 +289,7 @@ static bool read_limit(int64_t *ret_limit)
     if (limit_text[0] >= '0' && limit_text[0] <= '9' && *end == '\0' && *ret_limit > 0 &&
         *ret_limit <= LIMIT_MAX)
         return true;
-    (void)fprintf(stderr, "winnow %s: --limit: found %s, expected a number from 1 on\n", command, limit_text);
+    (void)settings_refuse(command, "--limit: found %s, expected a number from 1 on", limit_text);
     return false;
 }
 
@@ -285,9 +317,8 @@ int dlq_list(int argc, char **argv)
     signals_init(false);
     if (!settings_read(&usage_dlq_list, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     if (rest < argc) {
-        (void)fprintf(stderr, "winnow %s: found %s, expected options only; one alone: winnow dlq show %s\n",
-                      command, argv[rest], argv[rest]);
-        exit_code = EXIT_BAD_USAGE;
+        exit_code = settings_refuse(command, "found %s, expected options only; one alone: winnow dlq show %s",
+                                    argv[rest], argv[rest]);
     } else if (!dlq_selection_read(command, NULL, 0, "open", &settings, &selection)) {
         exit_code = EXIT_BAD_USAGE;
     } else {

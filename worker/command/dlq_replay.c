@@ -12,6 +12,7 @@
 #include "dead_letter_batch.h"
 #include "exit_code.h"
 #include "log.h"
+#include "operator.h"
 
 #define WAIT_S_USUAL 30
 #define NUMBER_MAX   INT64_C(1000000000)
@@ -32,12 +33,12 @@ static const char *json_asked;
 static const struct command_option options[] = {
     {0, "dry-run", NULL, "tell what would be sent, and send nothing", &dry_asked},
     {0, "edit", NULL, "open the value of one in $EDITOR first", &edit_asked},
-    {0, "edit-with", "FILE", "send the file in its place; - is stdin", &edit_with},
     {0, "rate", "N/s", "at most so many a second", &rate_text},
-    {0, "limit", "NUMBER", "at most so many, the oldest first", &limit_text},
-    {0, "max-attempts", "NUMBER", "leave out what was sent again so often [3]", &attempts_text},
-    {0, "even-rejected", NULL, "send also what today's rules refuse again", &even_rejected_asked},
     DLQ_FILTER_OPTIONS,
+    {0, "limit", "NUMBER", "at most so many, the oldest first", &limit_text},
+    {0, "edit-with", "FILE", "send the file in its place; - is stdin", &edit_with},
+    {0, "even-rejected", NULL, "send also what today's rules refuse again", &even_rejected_asked},
+    {0, "max-attempts", "NUMBER", "leave out what was sent again so often [3]", &attempts_text},
     {0, "wait", "SECONDS", "for what becomes of them [30]", &wait_text},
     {0, "note", "TEXT", "why; kept with each", &note},
     {0, "as", "NAME", "who does it [the user]", &as},
@@ -62,7 +63,7 @@ const struct command_usage usage_dlq_replay = {
 
 static bool refuse(const char *option, const char *found, const char *expected)
 {
-    (void)fprintf(stderr, "winnow " DLQ_REPLAY ": %s: found %s, expected %s\n", option, found, expected);
+    (void)settings_refuse(DLQ_REPLAY, "%s: found %s, expected %s", option, found, expected);
     return false;
 }
 
@@ -111,7 +112,7 @@ static bool read_request(struct replay_request *request)
     request->edit_with = edit_with;
     request->plan.filter = request->selection->filter;
     request->plan.selection = request->selection->words.data;
-    request->plan.actor = dlq_actor(as);
+    request->plan.actor = operator_name(as);
     request->plan.note = note != NULL && note[0] != '\0' ? note : NULL;
     request->plan.even_rejected = even_rejected_asked != NULL;
     request->plan.states = request->selection->id_count > 0 ? "{open,retried}" : "{open}";

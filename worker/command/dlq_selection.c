@@ -18,11 +18,9 @@ struct dlq_filter_texts dlq_filter_texts;
 static bool refuse(const char *command, const char *what, const char *found, const char *expected,
                    const char *meant)
 {
-    char shown[200];
-    (void)reject_escape(slice_of_text(found), shown, sizeof shown);
-    (void)fprintf(stderr, "winnow %s: %s: found %s, expected %s%s%s%s\n", command, what,
-                  found[0] != '\0' ? shown : "nothing", expected, meant != NULL ? "; did you mean " : "",
-                  meant != NULL ? meant : "", meant != NULL ? "?" : "");
+    (void)settings_refuse(
+        command, "%s: found %s, expected %s%s%s%s", what, found[0] != '\0' ? found : "nothing", expected,
+        meant != NULL ? ", did you mean " : "", meant != NULL ? meant : "", meant != NULL ? "?" : "");
     return false;
 }
 

@@ -304,9 +304,10 @@ int dlq_show(int argc, char **argv)
     signals_init(false);
     if (!settings_read(&usage_dlq_show, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     if (argc - rest != 1) {
-        (void)fprintf(stderr, "winnow %s: found %d arguments, expected one ID (topic/partition/offset)\n",
-                      command, argc - rest);
-        exit_code = EXIT_BAD_USAGE;
+        exit_code = settings_refuse(command,
+                                    "found %s, expected one, such as events/3/1042; winnow dlq list --each "
+                                    "tells them",
+                                    rest == argc ? "no ID" : "more than one ID");
     } else if (!dlq_selection_read(command, argv + rest, 1, NULL, &settings, &selection)) {
         exit_code = EXIT_BAD_USAGE;
     } else {

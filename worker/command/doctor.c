@@ -289,8 +289,7 @@ int command_doctor(int argc, char **argv)
     signals_init(true);
     if (!settings_load_read(&usage_doctor, argc, argv, &load, &rest, &exit_code)) return exit_code;
     if (rest < argc) {
-        (void)fprintf(stderr, "winnow doctor: found %s after the options, expected nothing\n", argv[rest]);
-        exit_code = EXIT_BAD_USAGE;
+        exit_code = settings_refuse_argument("doctor", argv[rest]);
     } else {
         exit_code = examine_apart(&load);
     }

@@ -176,9 +176,8 @@ static bool read_timestamp(int64_t *ret_timestamp_ms)
     if (good)
         *ret_timestamp_ms = value;
     else
-        (void)fprintf(stderr,
-                      "winnow explain: --broker-timestamp-ms: found %s, expected milliseconds since 1970\n",
-                      timestamp_text);
+        (void)settings_refuse("explain", "--broker-timestamp-ms: found %s, expected milliseconds since 1970",
+                              timestamp_text);
     return good;
 }
 
@@ -199,9 +198,8 @@ int command_explain(int argc, char **argv)
     if (!settings_read(&usage_explain, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     struct explainer explainer = {.timestamp_ms = -1};
     if (argc - rest > 1) {
-        (void)fprintf(stderr, "winnow explain: found %d arguments, expected one event; is it in quotes?\n",
-                      argc - rest);
-        exit_code = EXIT_BAD_USAGE;
+        exit_code = settings_refuse("explain", "found %d arguments, expected one event; is it in quotes?",
+                                    argc - rest);
     } else if (!read_timestamp(&explainer.timestamp_ms)) {
         exit_code = EXIT_BAD_USAGE;
     } else {

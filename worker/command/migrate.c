@@ -189,9 +189,7 @@ int command_migrate(int argc, char **argv)
     if (!settings_read(&usage_migrate, argc, argv, &settings, &rest, &code)) return code;
     const bool status_only = rest < argc;
     if (argc - rest > 1) {
-        (void)fprintf(stderr, "winnow migrate: found %d arguments, expected nothing or status\n",
-                      argc - rest);
-        code = EXIT_BAD_USAGE;
+        code = settings_refuse("migrate", "found %s behind %s, expected nothing", argv[rest + 1], argv[rest]);
     } else if (status_only && settings_find_word("migrate", &usage_migrate, argv[rest]) < 0) {
         code = EXIT_BAD_USAGE;
     } else {

@@ -22,11 +22,17 @@
 #include "json_string.h"
 #include "json_text.h"
 #include "reject.h"
+#include "shell_quote.h"
 #include "signals.h"
+#include "slot.h"
 
+#define STATUS_REQUEST   "{\"command\":\"status\"}\n"
+#define LOOK_S           1
 #define ANSWER_S         10
+#define UNKNOWN          INT64_C(-1) /* a pool of an older version does not tell */
 #define ANSWER_BYTES_MAX (1 << 20)
 #define LOOK_AGAIN_MS    50
+#define USER_SIZE        96
 #define STOP_MORE_MS     5000 /* behind the time that workers have: those that hang are killed then */
 
 /* What the pool said. Texts are in `texts`. */
@@ -152,6 +158,8 @@ static bool read_answer(struct answer *answer)
     struct jsontext_report report;
     const struct jsontext_visitor visitor = {.enter = enter, .member = take, .context = answer};
     answer->told[0] = '\0';
+    answer->resting = UNKNOWN;
+    answer->alive = UNKNOWN;
     answer->needs_restart[0] = '\0';
     answer->decoder = jsonstring_new();
     const struct slice line = slice_of(answer->line.data, answer->line.size);
@@ -162,10 +170,10 @@ static bool read_answer(struct answer *answer)
 }
 
 /* -1, with errno. */
-static int connect_to(const char *path)
+static int connect_to(const char *path, int answer_s)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const struct timeval limit = {.tv_sec = ANSWER_S};
+    const struct timeval limit = {.tv_sec = answer_s};
     if (strlen(path) >= sizeof(address.sun_path)) {
         errno = ENAMETOOLONG;
         return -1;
@@ -197,20 +205,28 @@ static bool talk(int fd, const char *request, struct buffer *ret_line)
     return got == 0 && ret_line->size > 0;
 }
 
+/* As sudo takes it. */
+static void print_user(uid_t id, char ret_name[USER_SIZE])
+{
+    char number[USER_SIZE];
+    (void)snprintf(number, sizeof number, "#%u", (unsigned)id);
+    // cppcheck-suppress getpwuidCalled // there is one thread
+    const struct passwd *user = getpwuid(id);
+    shell_quote(user != NULL ? user->pw_name : number, ret_name, USER_SIZE);
+}
+
 /* False when the socket is ours, or nothing tells whose it is. */
 static bool complain_of_owner(const char *path, const char *problem)
 {
+    char name[USER_SIZE];
     struct stat status;
-    const struct passwd *user;
     if (geteuid() == 0 || stat(path, &status) != 0 || status.st_uid == geteuid()) return false;
-    // cppcheck-suppress getpwuidCalled // there is one thread
-    user = getpwuid(status.st_uid);
-    (void)fprintf(
-        stderr,
-        "winnow pool: %s: %s: the pool runs as user %s (%u), and only that user and root may ask it; "
-        "go on with: sudo -u '#%u' winnow pool ...\n",
-        path, problem, user != NULL ? user->pw_name : "without a name", (unsigned)status.st_uid,
-        (unsigned)status.st_uid);
+    print_user(status.st_uid, name);
+    const bool is_root = status.st_uid == 0;
+    (void)fprintf(stderr,
+                  "winnow pool: %s: %s: the pool runs as user %s, and only that user and root may ask it; "
+                  "go on with: sudo %s%s%swinnow pool --control-socket %s ...\n",
+                  path, problem, name, is_root ? "" : "-u ", is_root ? "" : name, is_root ? "" : " ", path);
     return true;
 }
 
@@ -224,7 +240,7 @@ static bool complain_of(const char *path, const char *problem)
 
 static bool ask(const char *path, const char *request, struct answer *answer)
 {
-    const int fd = connect_to(path);
+    const int fd = connect_to(path, ANSWER_S);
     if (fd < 0 && errno == EACCES && complain_of_owner(path, strerror(EACCES))) return false;
     if (fd < 0) return complain_of(path, strerror(errno));
     const bool answered = talk(fd, request, &answer->line);
@@ -232,6 +248,11 @@ static bool ask(const char *path, const char *request, struct answer *answer)
     if (answered) return read_answer(answer) || complain_of(path, "the answer is no JSON");
     if (!complain_of_owner(path, "no answer")) (void)complain_of(path, "no answer");
     return false;
+}
+
+static bool tells_who_rests(const struct answer *answer)
+{
+    return answer->resting != UNKNOWN && answer->alive != UNKNOWN;
 }
 
 /* Also those that are on their way to join. */
@@ -248,14 +269,14 @@ static bool is_drained(const struct answer *answer)
 static bool is_done(const char *word, const struct answer *answer)
 {
     if (!answer->ok) return true;
-    if (strcmp(word, "quiet") == 0) return rests(answer);
+    if (strcmp(word, "quiet") == 0) return tells_who_rests(answer) && rests(answer);
     if (strcmp(word, "stop") == 0) return answer->ended;
     return strcmp(word, "drain") != 0 || is_drained(answer);
 }
 
 static bool has_ended(const char *path)
 {
-    const int fd = connect_to(path);
+    const int fd = connect_to(path, ANSWER_S);
     if (fd < 0) return errno == ECONNREFUSED || errno == ENOENT;
     (void)close(fd);
     return false;
@@ -267,11 +288,12 @@ static bool wait_until_done(const char *path, const char *word, struct answer *a
     const bool stops = strcmp(word, "stop") == 0;
     const int64_t deadline_ms = clock_now_ms() + timeout_ms + (stops ? STOP_MORE_MS : 0);
     while (!is_done(word, answer)) {
+        if (strcmp(word, "quiet") == 0 && !tells_who_rests(answer)) return true;
         if (clock_now_ms() >= deadline_ms || signals_look_for_stop()) return true;
         (void)!signals_wait(NULL, 0, LOOK_AGAIN_MS);
         if (stops)
             answer->ended = has_ended(path);
-        else if (!ask(path, "{\"command\":\"status\"}\n", answer))
+        else if (!ask(path, STATUS_REQUEST, answer))
             return false;
     }
     return true;
@@ -279,8 +301,9 @@ static bool wait_until_done(const char *path, const char *word, struct answer *a
 
 static void print_state(const struct answer *answer)
 {
-    (void)printf("%s: %" PRId64 " of %" PRId64 " %s joined", answer->state, answer->joined, answer->wanted,
-                 counted(answer->wanted, "worker has", "workers have"));
+    (void)printf("%s: %" PRId64 " of %" PRId64 " %s %s joined", answer->state, answer->joined, answer->wanted,
+                 counted(answer->wanted, "worker", "workers"),
+                 counted_of(answer->joined, answer->wanted, "has", "have"));
     /* After a resume some have not heard of it yet: that concerns nobody. */
     if (answer->resting > 0 && strcmp(answer->state, "quiet") == 0)
         (void)printf(", %" PRId64 " %s nothing new", answer->resting,
@@ -296,9 +319,12 @@ static void print_state(const struct answer *answer)
 static int refuse(char **words)
 {
     if (settings_find_word("pool", &usage_pool, words[0]) < 0) return EXIT_BAD_USAGE;
-    (void)fprintf(stderr, "winnow pool %s: expected %s behind it; see: winnow pool --help\n", words[0],
-                  strcmp(words[0], "scale") == 0 ? "a number of workers, and nothing" : "nothing");
-    return EXIT_BAD_USAGE;
+    if (strcmp(words[0], "scale") != 0)
+        return settings_refuse("pool", "found %s behind %s, expected nothing", words[1], words[0]);
+    if (words[1] != NULL && words[2] != NULL)
+        return settings_refuse("pool", "found %s behind scale %s, expected nothing", words[2], words[1]);
+    return settings_refuse("pool", "scale: found %s, expected a number of workers from 1 to %d",
+                           words[1] == NULL ? "nothing" : words[1], SLOT_COUNT_MAX);
 }
 
 /* The line to send; false when the words are no command. */
@@ -310,7 +336,8 @@ static bool make_request(char **words, struct buffer *ret_request)
     const bool scales = strcmp(words[0], "scale") == 0;
     char *end = NULL;
     const long count = scales && words[1] != NULL ? strtol(words[1], &end, 10) : 0;
-    const bool counted = end != NULL && *end == '\0' && end != words[1] && words[2] == NULL;
+    const bool counted = end != NULL && *end == '\0' && end != words[1] && words[2] == NULL && count >= 1 &&
+                         count <= SLOT_COUNT_MAX;
     if (!found || (scales ? !counted : words[1] != NULL)) return false;
     json_open(ret_request, '{');
     json_text(ret_request, "command", words[0]);
@@ -336,9 +363,14 @@ static int tell(const char *word, struct answer *answer)
         (void)!read_answer(answer);
     }
     if (is_done(word, answer)) return EXIT_DRAINED;
-    (void)fprintf(stderr,
-                  "winnow pool %s: asked for, but it is not so yet; winnow pool status tells when it is\n",
-                  word);
+    if (strcmp(word, "quiet") == 0 && !tells_who_rests(answer))
+        (void)fprintf(stderr,
+                      "winnow pool quiet: asked for, but this pool is of an older version and does not "
+                      "tell whether all workers are quiet: its log and the lag do\n");
+    else
+        (void)fprintf(
+            stderr, "winnow pool %s: asked for, but it is not so yet; winnow pool status tells when it is\n",
+            word);
     return EXIT_TEMPORARY;
 }
 
@@ -361,4 +393,20 @@ int pool_control(const struct settings *settings, char **words)
     buffer_done(&answer.line);
     buffer_done(&request);
     return exit_code;
+}
+
+void pool_control_look(const struct settings *settings, struct pool_said *ret_said)
+{
+    char path[CONTROL_PATH_SIZE];
+    struct answer answer = {0};
+    *ret_said = (struct pool_said){.resting = UNKNOWN};
+    if (!control_path_find(settings, true, path)) return;
+    const int fd = connect_to(path, LOOK_S);
+    if (fd < 0) return;
+    if (talk(fd, STATUS_REQUEST, &answer.line) && read_answer(&answer)) {
+        (void)snprintf(ret_said->state, sizeof(ret_said->state), "%s", answer.state);
+        ret_said->resting = answer.resting;
+    }
+    (void)close(fd);
+    buffer_done(&answer.line);
 }

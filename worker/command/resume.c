@@ -37,9 +37,8 @@ const struct command_usage usage_resume = {
 
 static int complain_of_place(void)
 {
-    (void)fprintf(stderr, "winnow resume: --at: found %s, expected next, earliest, latest or an offset\n",
-                  place_text == NULL ? "nothing" : place_text);
-    return EXIT_BAD_USAGE;
+    return settings_refuse("resume", "--at: found %s, expected next, earliest, latest or an offset",
+                           place_text == NULL ? "nothing" : place_text);
 }
 
 /* Another log than the one that was read. */
@@ -152,9 +151,8 @@ int command_resume(int argc, char **argv)
     signals_init(false);
     if (!settings_read(&usage_resume, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     if (argc - rest > 1) {
-        (void)fprintf(stderr, "winnow resume: found %s behind %s, expected nothing; several partitions: %s\n",
-                      argv[rest + 1], argv[rest], "events/0,1");
-        exit_code = EXIT_BAD_USAGE;
+        exit_code = settings_refuse("resume", "found %s behind %s, expected nothing; several partitions: %s",
+                                    argv[rest + 1], argv[rest], "events/0,1");
     } else {
         exit_code = resume(&settings, argv[rest]);
     }

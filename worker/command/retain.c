@@ -16,6 +16,7 @@
 #include "signals.h"
 
 #define LOCK_KEY        "pg_catalog.hashtextextended('winnow.retain', 0)"
+#define DATE_SIZE       16
 #define LOCK_PATIENCE_S 300
 #define ROWS_IN_ONE_GO  "50000"
 #define MERGE_IN_ONE_GO "20000"
@@ -51,6 +52,8 @@ struct retain {
     struct database *database;
     struct progress progress;
     struct fault fault;
+    char from[DATE_SIZE]; /* what is kept begins there */
+    int refused;          /* the exit code when the arguments were, and it was told; 0: they were not */
 };
 
 static bool run(struct retain *retain, const char *sql, const struct sql_parameter *parameters, size_t count,
@@ -97,16 +100,22 @@ static bool check_keep(struct retain *retain)
         return false;
     }
     const bool good = rows_int(rows, 0, 0) == 1 && rows_int(rows, 0, 1) == 1;
-    if (good)
-        (void)printf("Events from %s on are kept; an older event that is sent again is no duplicate: it is "
-                     "stored, and counted, again.\n",
-                     rows_text(rows, 0, 2));
-    else
-        fault_set(&retain->fault, STATUS_STOP, "retain",
-                  "found --keep '%s' and --merge-after '%s', expected '1 month' and '1 day' at the least",
-                  keep_text, merge_text);
+    (void)snprintf(retain->from, sizeof retain->from, "%s", rows_text(rows, 0, 2));
+    if (!good)
+        retain->refused = settings_refuse(
+            "retain", "found --keep '%s' and --merge-after '%s', expected '1 month' and '1 day' at the least",
+            keep_text, merge_text);
     rows_free(rows);
     return good;
+}
+
+static bool read_plan_and_tell(struct retain *retain, struct rows **ret_rows)
+{
+    if (!read_plan(retain, ret_rows)) return false;
+    (void)printf("Events from %s on are kept; an older event that is sent again is no duplicate: it is "
+                 "stored, and counted, again.\n",
+                 retain->from);
+    return true;
 }
 
 /* Others may hold the table for long: they go first, again and again, for a while. */
@@ -219,7 +228,7 @@ static bool tell_plan(struct retain *retain)
 {
     struct rows *rows = NULL;
     const struct sql_parameter merge = sql_text(merge_text);
-    if (!read_plan(retain, &rows)) return false;
+    if (!read_plan_and_tell(retain, &rows)) return false;
     for (size_t i = 0; i < rows_count(rows); i++)
         (void)printf("%s: %s %s with sum %s would be dropped\n", rows_text(rows, i, 0), rows_text(rows, i, 2),
                      counted(rows_int(rows, i, 2), "event", "events"), rows_text(rows, i, 3));
@@ -248,7 +257,7 @@ static void show_progress(void *context)
 static bool carry_out(struct retain *retain)
 {
     struct rows *plan = NULL;
-    if (!take_lock(retain) || !read_plan(retain, &plan)) return false;
+    if (!take_lock(retain) || !read_plan_and_tell(retain, &plan)) return false;
     progress_begin(&retain->progress, &(struct progress_options){.command = "retain",
                                                                  .unit = "months",
                                                                  .total = (int64_t)rows_count(plan),
@@ -261,15 +270,21 @@ static bool carry_out(struct retain *retain)
     return done;
 }
 
-static int complain(const struct fault *fault)
+static int complain(const struct retain *retain)
 {
+    const struct fault *fault = &retain->fault;
+    if (retain->refused != 0) return retain->refused;
+    if (strncmp(fault->sqlstate, "22", 2) == 0)
+        return settings_refuse("retain",
+                               "found --keep '%s' and --merge-after '%s', expected times such as '13 "
+                               "months' (%s)",
+                               keep_text, merge_text, fault->text);
     const bool stopped = signals_stop_asked();
     (void)fprintf(stderr, "winnow retain: %s%s%s\n",
                   stopped ? "interrupted; what is done is written down, run it again to go on" : fault->text,
                   !stopped && fault->sqlstate[0] != '\0' ? ", SQLSTATE " : "",
                   stopped ? "" : fault->sqlstate);
     if (stopped || strcmp(fault->sqlstate, "55P03") == 0) return EXIT_TEMPORARY;
-    if (strncmp(fault->sqlstate, "22", 2) == 0) return EXIT_BAD_USAGE;
     return fault->status == STATUS_RETRY ? EXIT_UNREACHABLE : EXIT_BAD_CONFIG;
 }
 
@@ -281,7 +296,7 @@ static int retain_events(const struct settings *settings)
     const bool done = database_open(&options, &retain.database, &retain.fault) && check_keep(&retain) &&
                       (dry_asked != NULL ? tell_plan(&retain) : carry_out(&retain));
     database_close(retain.database);
-    return done ? EXIT_DRAINED : complain(&retain.fault);
+    return done ? EXIT_DRAINED : complain(&retain);
 }
 
 int command_retain(int argc, char **argv)
@@ -293,11 +308,10 @@ int command_retain(int argc, char **argv)
     if (!settings_read(&usage_retain, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     const bool told = keep_text != NULL && keep_text[0] != '\0';
     if (rest < argc || !told) {
-        (void)fprintf(stderr, "winnow retain: found %s, expected --keep TIME, such as --keep '13 months'\n",
-                      rest < argc         ? argv[rest]
-                      : keep_text == NULL ? "no --keep"
-                                          : "an empty --keep");
-        exit_code = EXIT_BAD_USAGE;
+        exit_code = settings_refuse("retain", "found %s, expected --keep TIME, such as --keep '13 months'",
+                                    rest < argc         ? argv[rest]
+                                    : keep_text == NULL ? "no --keep"
+                                                        : "an empty --keep");
     } else {
         exit_code = retain_events(&settings);
     }

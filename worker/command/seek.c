@@ -53,8 +53,7 @@ struct wish {
 
 static int complain(const char *option, const char *found, const char *expected)
 {
-    (void)fprintf(stderr, "winnow seek: %s: found %s, expected %s\n", option, found, expected);
-    return EXIT_BAD_USAGE;
+    return settings_refuse("seek", "%s: found %s, expected %s", option, found, expected);
 }
 
 static int read_wish(struct wish *ret_wish)
@@ -65,11 +64,10 @@ static int read_wish(struct wish *ret_wish)
     int64_t instant_us = 0;
     for (size_t i = 0; i < ARRAY_COUNT(given); i++) count += given[i] != NULL;
     if (count != 1) {
-        (void)fprintf(stderr,
-                      "winnow seek: found %u targets, expected one: --to-earliest, --to-latest, "
-                      "--to-offset, --to-datetime or --shift-by\n",
-                      count);
-        return EXIT_BAD_USAGE;
+        return settings_refuse("seek",
+                               "found %s, expected one: --to-earliest, --to-latest, --to-offset, "
+                               "--to-datetime or --shift-by",
+                               count == 0 ? "no target" : "more than one target");
     }
     if (offset_text != NULL && (!steer_read_number(offset_text, &ret_wish->offset) || ret_wish->offset < 0))
         return complain("--to-offset", offset_text, "an offset");
@@ -144,9 +142,8 @@ int command_seek(int argc, char **argv)
     signals_init(false);
     if (!settings_read(&usage_seek, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     if (argc - rest > 1) {
-        (void)fprintf(stderr, "winnow seek: found %s behind %s, expected nothing; several partitions: %s\n",
-                      argv[rest + 1], argv[rest], "events/0,1");
-        exit_code = EXIT_BAD_USAGE;
+        exit_code = settings_refuse("seek", "found %s behind %s, expected nothing; several partitions: %s",
+                                    argv[rest + 1], argv[rest], "events/0,1");
     } else {
         exit_code = seek(&settings, argv[rest]);
     }

@@ -45,7 +45,8 @@ const struct command_usage usage_status = {
         "database cannot be reached; 78: schema or topic is missing.",
     .example = "winnow status -b localhost:9092 -t events -d dbname=winnow",
     .options = options,
-    .settings = "database topic group brokers dead_letter_topic statement_timeout_ms log_level",
+    .settings =
+        "database topic group brokers control_socket dead_letter_topic statement_timeout_ms log_level",
 };
 
 static int complain(const struct fault *fault)
@@ -116,8 +117,7 @@ static bool read_seconds(const char *option, const char *text, long most, int64_
     errno = 0;
     long found = strtol(text, &end, 10);
     if (end == text || *end != '\0' || errno != 0 || found < 1 || found > most) {
-        (void)fprintf(stderr, "winnow status: --%s: found %s, expected seconds from 1 to %ld\n", option, text,
-                      most);
+        (void)settings_refuse("status", "--%s: found %s, expected seconds from 1 to %ld", option, text, most);
         return false;
     }
     *seconds = found;
@@ -149,8 +149,7 @@ static int status(const struct settings *settings)
         !read_seconds("every", every_text, WATCH_EVERY_S_MAX, &every_s))
         return EXIT_BAD_USAGE;
     if (watch_asked != NULL && wait_s > 0) {
-        (void)fprintf(stderr, "winnow status: found --watch and --wait-drained, expected one of them\n");
-        return EXIT_BAD_USAGE;
+        return settings_refuse("status", "found --watch and --wait-drained, expected one of them");
     }
     if (!settings_require(settings, wait_s > 0 ? "topic brokers" : "topic")) return EXIT_BAD_CONFIG;
     log_init_quiet(settings->log_level, "status");
@@ -169,8 +168,7 @@ int command_status(int argc, char **argv)
     signals_init(false);
     if (!settings_read(&usage_status, argc, argv, &settings, &rest, &exit_code)) return exit_code;
     if (rest < argc) {
-        (void)fprintf(stderr, "winnow status: found %s after the options, expected nothing\n", argv[rest]);
-        exit_code = EXIT_BAD_USAGE;
+        exit_code = settings_refuse_argument("status", argv[rest]);
     } else {
         exit_code = status(&settings);
     }

@@ -118,5 +118,6 @@ bool look_take(struct look *look, int timeout_ms, struct fault *ret_fault)
     look->report = report;
     add_lag(look, timeout_ms);
     add_workers(look, timeout_ms);
+    pool_control_look(look->settings, &look->report.pool);
     return true;
 }

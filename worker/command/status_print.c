@@ -6,16 +6,13 @@
 #include "attr.h"
 #include "counted.h"
 #include "print_json.h"
+#include "settings_table.h"
 #include "status_report.h"
 #include "status_words.h"
+#include "terminal.h"
 
 #define NUMBER_SIZE 24
-
-static const char *state_name(const struct partition_status *partition)
-{
-    if (!partition->started) return "not started";
-    return partition->halted ? "halted" : "running";
-}
+#define INDENT      2 /* of the further lines of a sentence */
 
 static const char *number_text(bool known, int64_t number, char text[NUMBER_SIZE])
 {
@@ -23,8 +20,7 @@ static const char *number_text(bool known, int64_t number, char text[NUMBER_SIZE
     return known ? text : "-";
 }
 
-/* ---- the table, each column as wide as what it holds, so that it fits 80 columns where that can be
- * ----------
+/* ---- the table -------------------------------------------------------------------------------------------
  */
 
 enum { NAME, NEXT, LAG, STORED, DUPLICATE, DEAD, GAP, LOST, NUMBER_COLUMNS };
@@ -36,9 +32,11 @@ struct row_text {
     char cells[NUMBER_COLUMNS][NUMBER_SIZE];
 };
 
+/* Each column is as wide as what it holds. 0: it is left out. */
 struct widths {
     size_t numbers[NUMBER_COLUMNS];
     size_t state;
+    size_t owner;
 };
 
 static struct row_text text_of(const struct partition_status *row, bool is_total)
@@ -60,41 +58,71 @@ static void widen(size_t *width, const char *text)
     if (strlen(text) > *width) *width = strlen(text);
 }
 
+static size_t whole_width(const struct widths *widths)
+{
+    size_t width = 2 + widths->state + 2 + widths->owner;
+    for (size_t i = 0; i < NUMBER_COLUMNS; i++)
+        if (widths->numbers[i] > 0) width += widths->numbers[i] + (i > 0 ? 2 : 0);
+    return width;
+}
+
+/* On a terminal that is too narrow for all, what is rare is left out while it is 0. */
+static void leave_out(struct widths *widths, const struct partition_status *total)
+{
+    const size_t columns = terminal_columns();
+    if (columns == 0) return;
+    if (total->lost == 0 && whole_width(widths) > columns) widths->numbers[LOST] = 0;
+    if (total->gap == 0 && whole_width(widths) > columns) widths->numbers[GAP] = 0;
+    if (total->duplicate == 0 && whole_width(widths) > columns) widths->numbers[DUPLICATE] = 0;
+}
+
 static struct widths widths_of(const struct status_report *report)
 {
-    struct widths widths = {.state = strlen("state")};
+    struct widths widths = {.state = strlen("state"), .owner = strlen("owner")};
     for (size_t i = 0; i < NUMBER_COLUMNS; i++) widths.numbers[i] = strlen(heads[i]);
     for (size_t row = 0; row <= report->partition_count; row++) {
         const bool is_total = row == report->partition_count;
         const struct partition_status *status = is_total ? &report->total : &report->partitions[row];
         const struct row_text text = text_of(status, is_total);
         for (size_t i = 0; i < NUMBER_COLUMNS; i++) widen(&widths.numbers[i], text.cells[i]);
-        if (!is_total) widen(&widths.state, state_name(status));
+        if (is_total) continue;
+        widen(&widths.state, status_state_name(report, status));
+        widen(&widths.owner, status_owner_name(report, status));
     }
+    leave_out(&widths, &report->total);
     return widths;
 }
 
-static void print_cell(const struct widths *widths, size_t column, const char *text)
+static void add_cell(struct buffer *line, const struct widths *widths, size_t column, const char *text)
 {
-    (void)printf("%s%*s", column > 0 ? "  " : "", (int)widths->numbers[column], text);
+    if (widths->numbers[column] > 0)
+        setting_add(line, "%s%*s", column > 0 ? "  " : "", (int)widths->numbers[column], text);
 }
 
-static void print_row(const struct widths *widths, const struct partition_status *row, bool is_total)
+static void print_row(const struct status_report *report, const struct widths *widths,
+                      const struct partition_status *row)
 {
+    struct buffer line = {0};
+    const bool is_total = row == &report->total;
     const struct row_text text = text_of(row, is_total);
-    const char *owner = row->owner == NULL || row->owner[0] == '\0' ? "-" : row->owner;
-    for (size_t i = 0; i < NUMBER_COLUMNS; i++) print_cell(widths, i, text.cells[i]);
-    if (!is_total) (void)printf("  %-*s  %s", (int)widths->state, state_name(row), owner);
-    (void)puts("");
+    for (size_t i = 0; i < NUMBER_COLUMNS; i++) add_cell(&line, widths, i, text.cells[i]);
+    if (!is_total)
+        setting_add(&line, "  %-*s  %s", (int)widths->state, status_state_name(report, row),
+                    status_owner_name(report, row));
+    terminal_print_cut(&line);
+    buffer_done(&line);
 }
 
 static void print_table(const struct status_report *report)
 {
+    struct buffer line = {0};
     const struct widths widths = widths_of(report);
-    for (size_t i = 0; i < NUMBER_COLUMNS; i++) print_cell(&widths, i, heads[i]);
-    (void)printf("  %-*s  owner\n", (int)widths.state, "state");
-    for (size_t i = 0; i < report->partition_count; i++) print_row(&widths, &report->partitions[i], false);
-    print_row(&widths, &report->total, true);
+    for (size_t i = 0; i < NUMBER_COLUMNS; i++) add_cell(&line, &widths, i, heads[i]);
+    setting_add(&line, "  %-*s  owner", (int)widths.state, "state");
+    terminal_print_cut(&line);
+    buffer_done(&line);
+    for (size_t i = 0; i < report->partition_count; i++) print_row(report, &widths, &report->partitions[i]);
+    print_row(report, &widths, &report->total);
 }
 
 /* ---- the verdict -----------------------------------------------------------------------------------------
@@ -105,30 +133,37 @@ static void print_verdict(const struct status_report *report)
     const struct partition_status *total = &report->total;
     size_t wrong = 0;
     char skipped[40] = "";
+    char text[1024];
     if (total->skipped > 0) (void)snprintf(skipped, sizeof skipped, " + %" PRId64 " skipped", total->skipped);
     for (size_t i = 0; i < report->partition_count; i++) wrong += report->partitions[i].complete ? 0 : 1;
     if (!total->started)
-        (void)printf(
-            "Nothing has been read yet by group %s from topic %s: is a pool running, and are the names "
-            "right?\n",
-            report->settings->group, report->settings->topic);
+        (void)snprintf(text, sizeof text,
+                       "Nothing has been read yet by group %s from topic %s: is a pool running, and are the "
+                       "names right?",
+                       report->settings->group, report->settings->topic);
     else if (wrong == 0)
-        (void)printf("Complete: %" PRId64 " %s read = %" PRId64 " stored + %" PRId64 " duplicate + %" PRId64
-                     " dead-lettered + %" PRId64 " gap + %" PRId64 " lost%s.\n",
-                     total->offsets_read, counted(total->offsets_read, "offset", "offsets"), total->stored,
-                     total->duplicate, total->dead, total->gap, total->lost, skipped);
+        (void)snprintf(text, sizeof text,
+                       "Complete: %" PRId64 " %s read = %" PRId64 " stored + %" PRId64 " duplicate + %" PRId64
+                       " dead-lettered + %" PRId64 " gap + %" PRId64 " lost%s.",
+                       total->offsets_read, counted(total->offsets_read, "offset", "offsets"), total->stored,
+                       total->duplicate, total->dead, total->gap, total->lost, skipped);
     else
-        (void)printf("INCOMPLETE: %zu of %zu %s not add up; see winnow.invariant_violation().\n", wrong,
-                     report->partition_count,
-                     counted((int64_t)report->partition_count, "partition does", "partitions do"));
-    if (report->elsewhere[0] != '\0') (void)printf("Elsewhere in this database: %s\n", report->elsewhere);
+        (void)snprintf(text, sizeof text,
+                       "INCOMPLETE: %zu of %zu %s %s not add up; see winnow.invariant_violation().", wrong,
+                       report->partition_count,
+                       counted((int64_t)report->partition_count, "partition", "partitions"),
+                       counted((int64_t)wrong, "does", "do"));
+    terminal_print_wrapped(text, INDENT);
+    if (report->elsewhere[0] == '\0') return;
+    (void)snprintf(text, sizeof text, "Elsewhere in this database: %s", report->elsewhere);
+    terminal_print_wrapped(text, INDENT);
 }
 
 void status_report_print(const struct status_report *report, const struct words *words)
 {
     (void)printf("group %s, topic %s\n", report->settings->group, report->settings->topic);
     print_table(report);
-    for (size_t i = 0; i < words->count; i++) (void)puts(words->lines[i]);
+    for (size_t i = 0; i < words->count; i++) terminal_print_wrapped(words->lines[i], INDENT);
     print_verdict(report);
 }
 
@@ -161,13 +196,13 @@ static void print_numbers(const struct partition_status *row)
     print_seconds("lag_seconds", row->lag_seconds);
 }
 
-static void print_partition_json(const struct partition_status *partition)
+static void print_partition_json(const struct status_report *report, const struct partition_status *partition)
 {
     char next[NUMBER_SIZE];
     const char *next_text = partition->started ? number_text(true, partition->next_offset, next) : "null";
     (void)printf("{\"partition\":%" PRId32 ",\"next_offset\":%s,", partition->partition, next_text);
     print_numbers(partition);
-    print_member("state", state_name(partition));
+    print_member("state", status_state_name(report, partition));
     print_member("halt_reason", partition->halt_reason);
     print_member("halt_detail", partition->halt_detail);
     print_member("owner", partition->owner);
@@ -194,6 +229,7 @@ static void print_head(const struct status_report *report)
                  report->total.complete ? "true" : "false", report->total.halted ? "true" : "false",
                  report->unpublished,
                  report->workers < 0 ? "null" : number_text(true, report->workers, workers));
+    print_member("pool", report->pool.state);
     print_member("lag_error", report->lag_fault.status == STATUS_OK ? NULL : report->lag_fault.text);
 }
 
@@ -206,7 +242,7 @@ void status_report_print_json(const struct status_report *report, const struct w
     (void)fputs("},\"partitions\":[", stdout);
     for (size_t i = 0; i < report->partition_count; i++) {
         if (i > 0) (void)fputs(",", stdout);
-        print_partition_json(&report->partitions[i]);
+        print_partition_json(report, &report->partitions[i]);
     }
     (void)fputs("]", stdout);
 }

@@ -183,6 +183,26 @@ void status_report_add_lag_seconds(struct status_report *report)
     report->total.lag_seconds = known || oldest > 0 ? oldest : -1;
 }
 
+static bool all_are_quiet(const struct status_report *report)
+{
+    return strcmp(report->pool.state, "quiet") == 0 && report->workers > 0 &&
+           report->pool.resting >= report->workers;
+}
+
+const char *status_state_name(const struct status_report *report, const struct partition_status *partition)
+{
+    if (!partition->started) return "not started";
+    if (partition->halted) return "halted";
+    if (report->workers == 0) return "no worker";
+    return all_are_quiet(report) ? "quiet" : "running";
+}
+
+const char *status_owner_name(const struct status_report *report, const struct partition_status *partition)
+{
+    const bool owned = partition->owner != NULL && partition->owner[0] != '\0' && report->workers != 0;
+    return owned ? partition->owner : "-";
+}
+
 bool status_report_is_good(const struct status_report *report)
 {
     return report->total.complete && !report->total.halted &&

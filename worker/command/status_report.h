@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "command/pool_control.h"
 #include "database.h"
 #include "kafka_offsets.h"
 #include "settings.h"
@@ -42,6 +43,7 @@ struct status_report {
     int64_t unpublished;     /* dead letters that their topic does not have yet */
     char publish_error[256]; /* why the last of them was refused; "": none was */
     int64_t workers;         /* members of the group; below 0: not known */
+    struct pool_said pool;   /* of this machine */
     char elsewhere[512]; /* the verdict over the whole database when that is bad and ours is not, else "" */
     struct fault lag_fault; /* why the lag is not known; STATUS_OK: it is */
 };
@@ -56,6 +58,13 @@ void status_report_add_lag(struct status_report *report, const struct partition_
 
 /* Sums up the partitions' lag_seconds. */
 void status_report_add_lag_seconds(struct status_report *report);
+
+/* "running", "quiet", "halted", "no worker", "not started": the database knows of halts, the brokers who is
+ * in the group, and a pool of this machine whether it is quiet. */
+const char *status_state_name(const struct status_report *report, const struct partition_status *partition);
+
+/* Whose it is; "-": nobody's. The database keeps who had it last. */
+const char *status_owner_name(const struct status_report *report, const struct partition_status *partition);
 
 /* Nothing is halted, everything that was read adds up, and something was read or nothing was there to be
  * read. */

@@ -181,14 +181,15 @@ static void print_line(const struct watch *watch, char *ret_text, size_t size)
 
 /* ---- on the screen ------------------------------------------------------------------------------------ */
 
-static void draw_partition(struct screen *screen, const struct partition_status *partition)
+static void draw_partition(struct screen *screen, const struct status_report *report,
+                           const struct partition_status *partition)
 {
     char lag[COUNT_SIZE] = "?";
     char behind[COUNT_SIZE];
     char stored[COUNT_SIZE];
     char dead[COUNT_SIZE];
-    const char *state = partition->halted ? "halted" : partition->started ? "running" : "not started";
-    const char *owner = partition->owner == NULL || partition->owner[0] == '\0' ? "-" : partition->owner;
+    const char *state = status_state_name(report, partition);
+    const char *owner = status_owner_name(report, partition);
     if (partition->lag != LAG_UNKNOWN) progress_print_count(partition->lag, lag, sizeof lag);
     print_behind(partition->lag_seconds, behind);
     progress_print_count(partition->stored, stored, sizeof stored);
@@ -210,7 +211,7 @@ static void draw_partitions(struct watch *watch)
             screen_line(screen, COLOUR_DIM, "%9s %zu more", "", report->partition_count - i);
             return;
         }
-        draw_partition(screen, &report->partitions[i]);
+        draw_partition(screen, report, &report->partitions[i]);
     }
 }
 

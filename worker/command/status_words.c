@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "counted.h"
 #include "progress.h"
@@ -52,12 +53,12 @@ static void say_halted(const struct status_report *report, struct words *words)
     char group[GROUP_WORD_SIZE];
     shell_quote(report->settings->group, group, sizeof group);
     say(words,
-        "%zu of %zu %s and read nothing: mend the cause, then run winnow resume %s "
+        "%zu of %zu %s %s nothing: mend the cause, then run winnow resume %s "
         "-g %s --at next, or --at earliest where the topic was recreated or truncated; with psql alone: "
         "SELECT winnow.resume_partition('%s', PARTITION, '%s').",
-        halted, report->partition_count,
-        counted((int64_t)report->partition_count, "partition is halted", "partitions are halted"),
-        report->settings->topic, group, report->settings->topic, report->settings->group);
+        halted, report->partition_count, counted((int64_t)report->partition_count, "partition", "partitions"),
+        counted((int64_t)halted, "is halted and reads", "are halted and read"), report->settings->topic,
+        group, report->settings->topic, report->settings->group);
 }
 
 static void say_workers(const struct status_report *report, const struct outlook *outlook,
@@ -65,11 +66,28 @@ static void say_workers(const struct status_report *report, const struct outlook
 {
     if (report->workers < 0) return;
     if (report->workers == 0 && (report->total.started || report->total.lag > 0))
-        say(words, "No worker is in group %s: nothing is read until a pool runs (winnow pool).",
-            report->settings->group);
+        say(words, "No worker is in group %s: nothing is read until a pool %s.", report->settings->group,
+            report->pool.state[0] != '\0' ? "works" : "runs (winnow pool)");
     else if (report->workers < outlook->workers_seen)
-        say(words, "%" PRId64 " of the %" PRId64 " workers that were here %s in the group.", report->workers,
-            outlook->workers_seen, counted(report->workers, "is", "are"));
+        say(words, "%" PRId64 " of the %" PRId64 " %s here %s in the group.", report->workers,
+            outlook->workers_seen, counted(outlook->workers_seen, "worker that was", "workers that were"),
+            counted(report->workers, "is", "are"));
+}
+
+static void say_pool(const struct status_report *report, struct words *words)
+{
+    const char *group = report->settings->group;
+    if (strcmp(report->pool.state, "quiet") == 0)
+        say(words,
+            "The pool of group %s on this machine is quiet: its workers keep their partitions and take "
+            "nothing "
+            "new, until winnow pool resume.",
+            group);
+    else if (strncmp(report->pool.state, "drain", strlen("drain")) == 0)
+        say(words,
+            "The pool of group %s on this machine is %s: it gives its partitions to others and starts no "
+            "worker, until winnow pool resume.",
+            group, report->pool.state);
 }
 
 /* Whose worker hangs, or has died and is still waited for. */
@@ -78,7 +96,7 @@ static void say_stuck(const struct status_report *report, struct words *words)
     size_t stuck = 0;
     char duration[COUNT_SIZE];
     const struct partition_status *worst = NULL;
-    if (report->workers == 0) return; /* is told */
+    if (report->workers == 0 || strcmp(report->pool.state, "quiet") == 0) return; /* is told */
     for (size_t i = 0; i < report->partition_count; i++) {
         const struct partition_status *partition = &report->partitions[i];
         if (!partition->started || partition->halted || partition->lag <= 0 || partition->idle_s < STUCK_S)
@@ -144,6 +162,7 @@ void status_words(const struct status_report *report, const struct outlook *outl
     say_away(outlook, ret_words);
     if (report->settings == NULL) return; /* nothing was ever seen */
     say_halted(report, ret_words);
+    say_pool(report, ret_words);
     say_workers(report, outlook, ret_words);
     say_stuck(report, ret_words);
     say_growth(report, outlook, ret_words);

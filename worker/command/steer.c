@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command/dlq.h"
 #include "counted.h"
 #include "exit_code.h"
+#include "operator.h"
 #include "reject.h"
 
 #define ACTOR_SIZE 128
@@ -42,12 +42,9 @@ bool steer_read_number(const char *text, int64_t *ret_number)
 
 static int complain_of_word(const struct steer *steer, const char *word)
 {
-    char shown[200];
-    (void)reject_escape(slice_of_text(word), shown, sizeof shown);
-    (void)fprintf(
-        stderr, "winnow %s: found %s, expected a topic, or one with its partitions: events/3 or events/0,1\n",
-        steer->command, shown);
-    return EXIT_BAD_USAGE;
+    return settings_refuse(steer->command,
+                           "found %s, expected a topic, or one with its partitions: events/3 or events/0,1",
+                           word);
 }
 
 /* Cuts the word at its slash; the topic must be the setting's, if there is one. */
@@ -60,8 +57,8 @@ static int read_topic(struct steer *steer, const char *word, const char **ret_li
     char *topic = strndup(word, size);
     if (topic == NULL) abort();
     if (steer->settings->topic != NULL && strcmp(steer->settings->topic, topic) != 0) {
-        (void)fprintf(stderr, "winnow %s: found topic %s, but %s in the settings; which one is meant?\n",
-                      steer->command, topic, steer->settings->topic);
+        (void)settings_refuse(steer->command, "found topic %s, but %s in the settings; which one is meant?",
+                              topic, steer->settings->topic);
         free(topic);
         return EXIT_BAD_USAGE;
     }
@@ -226,15 +223,12 @@ int64_t steer_clamp(const struct steer_partition *partition, int64_t target)
     return clamped;
 }
 
-/* Who does it, as far as the operating system tells. */
+/* Who does it, and where. */
 static const char *actor(char ret_actor[ACTOR_SIZE])
 {
     char host[64] = "";
-    const char *user = getenv("SUDO_USER");
-    if (user == NULL || user[0] == '\0') user = getenv("USER");
-    if (user == NULL || user[0] == '\0') user = dlq_actor(NULL);
     (void)gethostname(host, sizeof(host) - 1);
-    (void)snprintf(ret_actor, ACTOR_SIZE, "%.40s@%s", user, host);
+    (void)snprintf(ret_actor, ACTOR_SIZE, "%.40s@%s", operator_name(NULL), host);
     return ret_actor;
 }
 

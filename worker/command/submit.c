@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "command.h"
+#include "counted.h"
 #include "exit_code.h"
 #include "identity.h"
 #include "line_reader.h"
@@ -262,8 +263,8 @@ static bool read_timeout(int64_t *ret_timeout_ms)
     errno = 0;
     long seconds = strtol(timeout_text, &end, 10);
     if (end == timeout_text || *end != '\0' || errno != 0 || seconds < 1 || seconds > TIMEOUT_S_MAX) {
-        (void)fprintf(stderr, "winnow submit: --timeout: found %s, expected seconds from 1 to %d\n",
-                      timeout_text, TIMEOUT_S_MAX);
+        (void)settings_refuse("submit", "--timeout: found %s, expected seconds from 1 to %d", timeout_text,
+                              TIMEOUT_S_MAX);
         return false;
     }
     *ret_timeout_ms = seconds * INT64_C(1000);
@@ -273,10 +274,9 @@ static bool read_timeout(int64_t *ret_timeout_ms)
 static bool judge_arguments(int count, char **arguments)
 {
     if (count > 1 || (count == 1 && file_name != NULL)) {
-        (void)fprintf(stderr,
-                      "winnow submit: found %d events%s, expected one event or one file; is the event in "
-                      "quotes?\n",
-                      count, file_name != NULL ? " and a file" : "");
+        (void)settings_refuse("submit",
+                              "found %d %s%s, expected one event or one file; is the event in quotes?", count,
+                              counted(count, "event", "events"), file_name != NULL ? " and a file" : "");
         return false;
     }
     /* a file's name given as the event is a slip of the hand */

@@ -116,6 +116,13 @@ static int64_t looked_up_to(struct live_sample *sample, const struct progress_pa
     return sample->has_looked ? partition->start_offset : partition->next_offset;
 }
 
+/* Up to where was looked after a read that took the messages behind the first `before`. When its time was
+ * over the rest is still to be read. */
+static int64_t read_up_to(const struct live_sample *sample, size_t before, int64_t otherwise)
+{
+    return sample->count > before ? sample->messages[sample->count - 1].item.offset + 1 : otherwise;
+}
+
 /* What cannot be read now is tried again at the next look, as long as it is among the latest then. */
 static void read_partition(struct live_sample *sample, const struct progress_partition *partition,
                            size_t share)
@@ -124,14 +131,14 @@ static void read_partition(struct live_sample *sample, const struct progress_par
     int64_t begin = looked_up_to(sample, partition);
     int64_t end = partition->next_offset;
     if (end - begin > (int64_t)share) begin = end - (int64_t)share;
+    const size_t before = sample->count;
     bool done = begin >= end;
     if (!done && (sample->reader != NULL || kafka_reader_open(sample->settings, &sample->reader, &fault)))
         done = kafka_reader_read(sample->reader, partition->partition, begin, (size_t)(end - begin),
                                  READ_TIMEOUT_MS, take, sample, &fault) ||
                fault.status == STATUS_REJECT;
-    if (done)
-        *passed_of(sample, partition->partition) = end;
-    else
+    *passed_of(sample, partition->partition) = read_up_to(sample, before, done ? end : begin);
+    if (!done)
         log_line(LOG_LEVEL_DEBUG, "sample_incomplete", "partition %d: %s", (int)partition->partition,
                  fault.text);
 }

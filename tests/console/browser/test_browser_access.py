@@ -30,13 +30,13 @@ def test_token_is_asked_for_and_stays_in_the_tab(browser, make_console, stage, t
     console = make_console(stage, token_file=token_file)
     browser.open(console.address)
     browser.wait_for_text("This console shows itself to those with a token.", "dialog")
-    assert browser.driver.switch_to.active_element.get_attribute("name") == "token", "it can be typed at once"
+    browser.wait(lambda: browser.driver.switch_to.active_element.get_attribute("name") == "token", "it can be typed at once")
     use_token(browser, "not the right one")
     browser.wait_for_text("does not know the token", "dialog")
     use_token(browser, TOKENS["operator"])
     browser.wait_for_text("operator-name (operator)", "footer")
     browser.wait(lambda: browser.text(".connection") == "live", "the live connection has the token")
-    assert is_enabled(browser, "Send")
+    browser.wait(lambda: is_enabled(browser, "Send"), "an operator may send")
     assert not [url for url in browser.requests() if TOKENS["operator"] in url], "no address holds the token"
     assert TOKENS["operator"] not in console.log_text()
     browser.driver.switch_to.new_window("tab")
@@ -70,9 +70,9 @@ def test_what_cannot_be_copied_is_shown_selected(browser, console):
     browser.driver.execute_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     browser.click("button", "Copy as curl")
     browser.wait_for_text("gives this page no clipboard", "dialog")
-    shown = browser.driver.switch_to.active_element
-    assert shown.get_attribute("value").startswith("curl -sS 'http://127.0.0.1:")
-    assert browser.driver.execute_script("return getSelection().toString()") == shown.get_attribute("value")
+    shown = browser.wait(lambda: browser.driver.switch_to.active_element.get_attribute("value"), "the focus is on what is shown")
+    assert shown.startswith("curl -sS 'http://127.0.0.1:")
+    browser.wait(lambda: browser.driver.execute_script("return getSelection().toString()") == shown, "it is selected")
 
 
 def test_read_only_console_offers_no_writes(browser, make_console, stage):

@@ -75,7 +75,7 @@ def test_narrow_in_every_state(odd, stage, console, theme):
         show(odd, address, text, css)
         assert_fits(odd, f"{address}, {theme}")
     show(odd, "processed", LONG, "tbody")
-    odd.driver.find_element("css selector", "tbody button").click()
+    odd.click_first("tbody button")
     odd.wait_for_text("Copy hash", "dialog")
     odd.wait(lambda: odd.all("dialog pre"), "the message as it came")
     assert_fits(odd, f"an open row, {theme}")

@@ -140,7 +140,7 @@ def test_scale_quiet_drain_and_resume(stage, control):
         assert command(stage, control, "scale", "2").exit_code == 0
         pids = pool.wait_for_workers(2)
         wait_for_owners(stage, pids, 60)
-        assert command(stage, control, "scale", "0").exit_code == 1
+        assert command(stage, control, "scale", "0").exit_code == 64
 
         told = command(stage, control, "quiet")
         assert told.exit_code == 0 and told.out.startswith("quiet: 2 of 2"), told
@@ -173,7 +173,7 @@ def test_scale_quiet_drain_and_resume(stage, control):
 
 def test_words_are_checked(stage, control):
     for words, said in ((("statos",), "did you mean"), (("scale",), "a number of workers"),
-                        (("scale", "many"), "a number of workers"), (("drain", "now"), "nothing behind")):
+                        (("scale", "many"), "a number of workers"), (("drain", "now"), "now behind drain")):
         refused = command(stage, control, *words)
         assert refused.exit_code == 64, refused
         assert said.split()[0] in refused.error, refused
@@ -187,7 +187,7 @@ def test_what_is_not_so_in_time_is_no_success(control):
         listener.bind(control)
         listener.listen()
         ends = threading.Event()
-        server = threading.Thread(target=answer_draining, args=(listener, ends))
+        server = threading.Thread(target=answer_as, args=(listener, ends))
         server.start()
         late = pools.run("pool", "drain", settings={"control_socket": control, "drain_timeout_ms": 1000})
         ends.set()
@@ -196,7 +196,21 @@ def test_what_is_not_so_in_time_is_no_success(control):
     assert late.out.startswith("draining: 1 of 1"), late
 
 
-def answer_draining(listener, ends):
+def test_a_pool_of_an_older_version_cannot_tell_whether_it_is_quiet(control):
+    """It says that it is, before its workers are."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(control)
+        listener.listen()
+        ends = threading.Event()
+        server = threading.Thread(target=answer_as, args=(listener, ends, b"quiet"))
+        server.start()
+        told = pools.run("pool", "quiet", settings={"control_socket": control})
+        ends.set()
+        server.join()
+    assert told.exit_code == 75 and "of an older version and does not tell whether all workers are quiet" in told.error, told
+
+
+def answer_as(listener, ends, state=b"draining"):
     listener.settimeout(0.1)
     while not ends.is_set():
         try:
@@ -205,7 +219,7 @@ def answer_draining(listener, ends):
             continue
         with client:
             client.recv(512)
-            client.sendall(b'{"ok":true,"state":"draining","pid":1,"wanted":1,"joined":1,"age_ms":1}\n')
+            client.sendall(b'{"ok":true,"state":"%b","pid":1,"wanted":1,"joined":1,"age_ms":1}\n' % state)
 
 
 def test_a_path_that_is_too_long_is_named():

@@ -134,11 +134,13 @@ def test_submit(stage, directory):
     session.run(f"winnow submit '{BROKEN}'")
     session.run(f"winnow submit -f {directory}/events.jsonl")
     session.run("winnow submit --json", f"{SALE}\n")
+    session.run("winnow submit", "\n")
     session.judge("submit")
 
 
-def test_status(stage):
-    session = session_of(stage)
+def test_status(stage, directory):
+    control = f"{directory}/pool.sock"
+    session = session_of(stage, control_socket=control, drain_timeout_ms=60000)
     session.run("winnow status")
     with stage.pool(workers=1):
         for partition in (0, 1):  # one after the other: what is stored first is no duplicate
@@ -149,6 +151,10 @@ def test_status(stage):
     wait_until_nobody_is_in_the_group(stage)
     session.run("winnow status")
     session.run("winnow status --json")
+    with stage.pool(workers=1, control_socket=control, drain_timeout_ms=60000) as pool:
+        pool.wait_for_log("event=pool_joined")
+        for line in ("pool quiet", "status", "pool drain", "status"):
+            session.run(f"winnow {line}")
     session.judge("status")
 
 

@@ -16,7 +16,8 @@ UNTRUSTED_HOST = "console.test"  # leads here, but is not on the list of address
 ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--force-prefers-reduced-motion",
              "--lang=en-US", f"--host-resolver-rules=MAP {UNTRUSTED_HOST} 127.0.0.1")
-TIMEOUT_S = 20
+TIMEOUT_S = 60
+SCRIPT_TIMEOUT_S = 120  # axe looks at everything
 
 
 def _quoted(text):
@@ -40,6 +41,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         try:
             self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+            self.driver.set_script_timeout(SCRIPT_TIMEOUT_S)
         except BaseException:
             remove_directory(self.directory)
             raise
@@ -55,7 +57,8 @@ class Browser:
         self.address = address
         self.driver.get("about:blank")
         self.driver.get(f"{address}/#/{view}")
-        self.wait(lambda: self.all("h1"), "the page shows a view")
+        # What it says in its title it says when it hears keys and changes of the address, which is after the first picture.
+        self.wait(lambda: self.all("h1") and self.driver.title.endswith("– winnow"), "the page shows a view")
 
     def view(self, name):
         """Through the navigation."""
@@ -125,6 +128,10 @@ class Browser:
             return True
         self.wait(attempt, f"the {kind} {name!r} can be clicked")
 
+    def click_first(self, css):
+        """Of those that match."""
+        self.wait(lambda: self.all(css)[0].click() or True, f"the first {css} can be clicked")
+
     def fill(self, name, value, within="body"):
         """Writes over what the field holds."""
         element = self.wait(lambda: self.find("field", name, within), f"the field {name!r}")
@@ -144,11 +151,14 @@ class Browser:
         """What the browser logged since it was last asked: errors of scripts, violations of the policy."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")]
 
-    def requests(self, header=None):
-        """Addresses that were asked for since this was last called; with a header's name, those only that carried it."""
-        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        asked = [event["params"]["request"] for event in events if event["method"] == "Network.requestWillBeSent"]
-        return [request["url"] for request in asked if header is None or header in request["headers"]]
+    def network(self):
+        """(tab, method, parameters) of what the protocol tells of all tabs' network since this or requests() was called."""
+        told = [json.loads(entry["message"]) for entry in self.driver.get_log("performance")]
+        return [(event["webview"], event["message"]["method"], event["message"]["params"]) for event in told]
+
+    def requests(self):
+        """Addresses that were asked for since this or network() was last called."""
+        return [told["request"]["url"] for _, method, told in self.network() if method == "Network.requestWillBeSent"]
 
     def axe(self):
         """(impact, rule, elements) of each violation that axe finds in what is shown."""

@@ -49,7 +49,7 @@ class Console(Started):
         self.process = None
         self.port = None
 
-    def start(self, timeout_s=15):
+    def start(self, timeout_s=60):
         begun = len(self.log_text())
         self.process = Process(self._argv, self.log_path, env={**environment(self.settings), **self.variables})
         self.port = wait_until(lambda: self._port(begun), timeout_s, "the console tells its address",
@@ -112,5 +112,5 @@ class Console(Started):
     def close(self):
         """In its own way, when it is still there: what is killed counts no lines."""
         if self.process is not None and self.process.is_running():
-            self.process.stop(timeout_s=5)
+            self.process.stop()
         remove_directory(self._directory)

@@ -15,7 +15,7 @@ def _connect(port, receive_bytes=None):
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if receive_bytes is not None:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-    made.settimeout(10)
+    made.settimeout(40)
     made.connect(("127.0.0.1", port))
     made.setblocking(False)
     return made

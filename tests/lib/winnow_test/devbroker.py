@@ -19,7 +19,7 @@ class DevBroker(Broker):
             self._argv += ["--topic", f"{name}:{count}"]
         self._process = None
 
-    def start(self, timeout_s=15):
+    def start(self, timeout_s=60):
         self._process = Process(self._argv, self.log_path, cwd=self.directory, has_input=True)
         self.brokers = wait_until(self._address, timeout_s, "the development broker gives its address",
                                   on_timeout=self._process.log_tail)
@@ -37,7 +37,7 @@ class DevBroker(Broker):
             raise ValueError("the development broker's topics have no configuration")
         self.command(f"create {name} {partitions}")
 
-    def command(self, text, timeout_s=10):
+    def command(self, text, timeout_s=60):
         """One of its commands ("error produce REQUEST_TIMED_OUT 3", "down", "rtt 50"); raises when refused."""
         answered = len(self._answers())
         self._process.write_line(text)

@@ -291,7 +291,7 @@ class Kafka(Broker):
         if done.returncode != 0:
             raise RuntimeError(f"Kafka's storage could not be formatted:\n{done.stdout}")
 
-    def start(self, timeout_s=90):
+    def start(self, timeout_s=240):
         """Starts it and waits until it answers; does nothing when it runs."""
         if self.is_running():
             return

@@ -85,7 +85,7 @@ class Postgres(Started):
             os.chown(path, self._user.pw_uid, self._user.pw_gid)
         return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
 
-    def start(self, timeout_s=60):
+    def start(self, timeout_s=120):
         """Starts it and waits until it answers; does nothing when it runs."""
         if self.is_running():
             return

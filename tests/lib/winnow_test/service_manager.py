@@ -45,7 +45,7 @@ class ServiceManager:
         """How many signs of life so far."""
         return sum(text == "WATCHDOG=1" for _, text in self.messages())
 
-    def wait_for(self, text, timeout_s=30, count=1):
+    def wait_for(self, text, timeout_s=90, count=1):
         """Waits until a message that begins so was told that often."""
         wait_until(lambda: sum(told.startswith(text) for told in self.told()) >= count, timeout_s,
                    f"the service manager is told {text}", on_timeout=lambda: "\n".join(self.told()))

@@ -38,7 +38,7 @@ class Terminal:
 
     def _tmux(self, *arguments, check=True):
         return subprocess.run([*TMUX, "-L", self._socket, *arguments], check=check, capture_output=True,
-                              encoding="utf-8", timeout=30).stdout
+                              encoding="utf-8", timeout=60).stdout
 
     def screen(self, colours=False):
         """The lines of the screen without trailing spaces and empty lines; with their escapes for colours."""
@@ -52,7 +52,7 @@ class Terminal:
     def resize(self, columns, lines):
         self._tmux("resize-window", "-x", str(columns), "-y", str(lines))
 
-    def wait_for(self, text, timeout_s=20):
+    def wait_for(self, text, timeout_s=60):
         """Waits until the text stands on the screen, and returns that screen."""
 
         def screen_with_text():
@@ -61,7 +61,7 @@ class Terminal:
 
         return wait_until(screen_with_text, timeout_s, f"{text!r} on the screen", on_timeout=self.screen)
 
-    def wait_until_ended(self, timeout_s=20):
+    def wait_until_ended(self, timeout_s=60):
         """The program's exit code."""
         return int(wait_until(self._exit_code, timeout_s, "the end of the program", on_timeout=self.screen))
 
