@@ -9,8 +9,7 @@
 #include "kafka_properties.h"
 #include "shell_quote.h"
 
-#define WORD_SIZE 600
-#define ASKED     "   # type the path of the certificate of that issuer"
+#define ASKED "   # type the path of the certificate of that issuer"
 
 /* What the server at the address shows that is to be the host. */
 static void show(struct finding *finding, const char *address, const char *host, const char *authorities,

@@ -110,7 +110,7 @@ void examine_cluster(struct examination *examination, struct finding *ret_findin
 static void mend_halted(const struct examination *examination, struct finding *finding,
                         const struct rows *rows)
 {
-    char word[MEND_SIZE / 2];
+    char word[WORD_SIZE];
     char *address = conninfo_for(examination->settings->database, examination->owner, NULL);
     shell_quote(address, word, sizeof word);
     free(address);
