@@ -81,7 +81,7 @@ def test_old_months_are_dropped_and_written_down(stage):
 
 def test_mistakes(stage):
     for words, code, said in (((), 64, "no --keep"), (("--keep", "13 moons"), 64, "13 moons"),
-                              (("--keep", "3 days"), 78, "1 month"), (("--keep", "1 year", "now"), 64, "found now")):
+                              (("--keep", "3 days"), 64, "1 month"), (("--keep", "1 year", "now"), 64, "found now")):
         refused = retain(stage, *words)
         assert refused.exit_code == code and said in refused.error, refused
     holder = psycopg2.connect(stage.database.dsn)
