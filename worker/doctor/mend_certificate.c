@@ -96,7 +96,7 @@ void mend_database_certificate(const struct examination *examination, struct fin
                                        : is_address(asked) ? asked
                                                            : NULL,
                                        NULL};
-        mend_conninfo(examination, finding, "the name in its certificate", changes);
+        mend_conninfo(examination, finding, "the name in its certificate, if that is your server", changes);
     } else {
         char address[WORD_SIZE];
         (void)snprintf(address, sizeof address, "%s:%s", at != NULL ? at : asked,
