@@ -14,7 +14,7 @@
 /* Where the roll-ups do not know how much a filter lets through: how many events are looked through first, */
 #define BLIND_LOOK  20000
 #define BLIND_LEAST 50  /* of them the roll-ups must tell, to be believed */
-#define BLIND_NAMED 14  /* or, of those of a client or metric, how many times as many as are wanted */
+#define BLIND_NAMED 12  /* or, of those of a client or metric, how many times as many as are wanted */
 #define SURPLUS     1.4 /* a window is made for so many times as many events as are wanted */
 #define FEW_NAMES   4
 /* Events of all names: a window is made for so many at least, as the pages of at least three times as many
@@ -29,16 +29,13 @@
     "(extract(epoch FROM ends) * 1000000)::int8, matches, last_matches, last_total, is_all " \
     "FROM winnow.find_window($1::timestamptz, $2::timestamptz, $3, $4, $5::int8, " HOURS_MOST ")"
 
-/* The planner takes what the index of names leads to for next to nothing, and would do it alone. */
+/* As if a helper cost nothing: the planner does not know how many events the index of names leads to. */
 #define SQL_HELPED \
     "SELECT pg_catalog.set_config('max_parallel_workers_per_gather', '1', false), " \
     "pg_catalog.set_config('min_parallel_table_scan_size', '0', false), " \
     "pg_catalog.set_config('parallel_setup_cost', '0', false), " \
-    "pg_catalog.set_config('parallel_tuple_cost', '0', false), " \
-    "pg_catalog.set_config('cpu_tuple_cost', '1', false)"
-#define SQL_ALONE \
-    "SELECT pg_catalog.set_config('max_parallel_workers_per_gather', '0', false), " \
-    "pg_catalog.set_config('cpu_tuple_cost', '0.01', false)"
+    "pg_catalog.set_config('parallel_tuple_cost', '0', false)"
+#define SQL_ALONE "SELECT pg_catalog.set_config('max_parallel_workers_per_gather', '0', false)"
 
 #define SQL_NAMES \
     "SELECT c.names, m.names, coalesce(cardinality(c.names), 0), coalesce(cardinality(m.names), 0), " \

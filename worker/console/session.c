@@ -16,7 +16,6 @@
 #define PLAN_EACH \
     "pg_catalog.set_config('plan_cache_mode', 'force_custom_plan', false), " \
     "pg_catalog.set_config('max_parallel_workers_per_gather', '0', false), " \
-    "pg_catalog.set_config('cpu_tuple_cost', '0.01', false), " \
     "pg_catalog.set_config('jit', 'off', false)"
 
 #define SQL_READ \
