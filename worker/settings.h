@@ -120,8 +120,7 @@ static inline const char *settings_found(const char *text)
 int settings_refuse_argument(const char *command, const char *argument);
 
 /* The index of the word among the usage's, -1 after one line on standard error that says what was expected;
- * word NULL: none was given. `command` is its
- * name. */
+ * word NULL: none was given. `command` is its name. */
 MUST_CHECK int settings_find_word(const char *command, const struct command_usage *usage, const char *word);
 
 /* One clear line when a setting without a default is missing ("topic", "brokers"), and false. */

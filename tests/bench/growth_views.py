@@ -4,7 +4,7 @@ import statistics
 import time
 
 from winnow_test import pool
-from winnow_test.poll import DeadlinePassed, wait_until
+from winnow_test.poll import comes_about
 
 ASKED = 5       # times, after once for warmth
 QUIET_S = 180
@@ -33,11 +33,8 @@ def sizes(database):
 
 def wait_until_quiet(database):
     """Until autovacuum rests, or for three minutes."""
-    try:
-        wait_until(lambda: database.value("SELECT count(*) FROM pg_stat_activity "
-                                          "WHERE backend_type = 'autovacuum worker'") == 0, QUIET_S, "autovacuum rests")
-    except DeadlinePassed:
-        pass
+    comes_about(lambda: database.value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'") == 0,
+                QUIET_S)
 
 
 def _median_ms(ask):

@@ -321,3 +321,28 @@ def test_pages_of_many_events_are_in_the_order_of_the_database(stage, console, s
                 if page["next_cursor"] is None:
                     break
                 cursor = {"cursor": page["next_cursor"]}
+
+
+def test_a_wide_look_is_shared(stage, make_console):
+    """A page of few events among very many is looked for by two processes of the server; by one, when it has no other."""
+    database = stage.database
+    database.run("SELECT winnow.ensure_event_month('2024-03-01')")
+    database.run("INSERT INTO winnow.stream (consumer_group, topic, cluster_id) VALUES ('winnow', 'events', 'c')")
+    database.run("INSERT INTO winnow.event (bucket, event_time, origin_offset, event_hash, origin_partition, stream_id, client_id, "
+                 "metric, amount) SELECT '2024-03-01', '2024-03-01'::timestamptz + n * interval '15 ms', n, md5(n::text)::uuid, 0, 1, "
+                 "CASE WHEN n % 500 = 0 THEN 'rare' ELSE 'client' END, 'm', n % 7 FROM generate_series(1, 200000) AS n")
+    database.run("INSERT INTO winnow.rollup_hour SELECT '2024-03-01', client_id, 'm', 1, 0, count(*), sum(amount) FROM winnow.event "
+                 "GROUP BY client_id")
+    database.run("INSERT INTO winnow.rollup_client SELECT client_id, 1, 0, event_count, amount_sum FROM winnow.rollup_hour")
+    database.run("ANALYZE winnow.event")
+    for setting in ("session_preload_libraries = auto_explain", "auto_explain.log_min_duration = 0",
+                    "auto_explain.log_analyze = on", "max_parallel_workers = 8"):
+        database.run(f'ALTER DATABASE "{database.name}" SET {setting}')
+    expected = [row[0] for row in database.rows("SELECT replace(event_hash::text, '-', '') FROM winnow.event "
+                                                "WHERE client_id = 'rare' AND amount >= 3 ORDER BY event_time DESC LIMIT 50")]
+    for launched in (1, 0):
+        logged = len(database.server.log_text())
+        assert keys_of(page(make_console(stage), client="rare", amount_min="3")["events"]) == expected
+        text = database.server.log_text()[logged:]
+        assert [line.split()[-1] for line in text.splitlines() if "Workers Launched" in line] == [str(launched)], text
+        database.run(f'ALTER DATABASE "{database.name}" SET max_parallel_workers = 0')

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from winnow_test import letters, pool
+from winnow_test import check, letters, pool
 from winnow_test.poll import wait_until
 from winnow_test.produce import Message
 
@@ -50,7 +50,8 @@ class Replays:
         wait_until(lambda: self.count_sent() >= count, 90, "some are sent", interval_s=0)
 
     def assert_once_each(self, names):
-        assert {name: len(found) for name, found in self.found(names).items() if len(found) != 1} == {}
+        counts = {name: len(found) for name, found in self.found(names).items()}
+        check.assert_same({name: count for name, count in counts.items() if count != 1}, {}, "sent again other than once")
         assert self.stage.database.value("SELECT count(*) FROM winnow.dead_letter_retry WHERE outcome = 'in_doubt'") == 0
 
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from winnow_test import letters, pool
+from winnow_test import check, letters, pool
 from winnow_test.poll import wait_until
 from winnow_test.terminal import Terminal
 
@@ -306,9 +306,9 @@ def test_killed_ten_times_and_exact_at_the_end(bench, client):
     assert result.exit_code == 1, result
     assert "an earlier run had ended in the middle: " in result.out
     counts = {name: len(found) for name, found in replays_of(bench, names).items()}
-    assert {name: count for name, count in counts.items() if count != 1} == {}
+    check.assert_same({name: count for name, count in counts.items() if count != 1}, {}, "sent again other than once")
     assert set(bench.states(names[:300])) == {"retried"} and set(bench.states(names[300:])) == {"resolved"}
-    assert bench.stored(client) == list(range(300))
+    check.assert_same(bench.stored(client), list(range(300)), "what is stored")
     wait_until(lambda: bench.database.value("SELECT count(*) FROM winnow.dead_letter WHERE client_id = %s", (client,)) == 900,
                90, "each of 300 has failed twice, and 300 once")
     assert bench.in_doubt() == []

@@ -73,7 +73,7 @@ def write_scripts(directory):
     # An operator's editor: puts in the address that is listened at.
     scripts["sudoedit"] = 'sed -i "s|LOST://127.0.0.1:1$|LOST://$LOST|" "$KAFKA_PROPERTIES"'
     scripts["timedatectl"] = 'head -c 8 /dev/zero | dd of="$CLOCK_SHIM_FILE" conv=notrunc status=none'
-    scripts["ssh"] = 'shift; exec "$@"'
+    scripts["ssh"] = 'shift; exec sh -c "$*"'  # as the other machine's shell reads it
     # Of what it would install there must be a candidate; with the new version the old one's fault is gone.
     scripts["apt-get"] = ('[ "$1 $2" = "install --only-upgrade" ] && apt-cache policy "$3" | grep -q "Candidate: [0-9]" && '
                           'rm "$VERSION_SHIM_FILE"')

@@ -106,26 +106,44 @@ def test_server_by_another_name_than_its_certificate_has(patient, sealed_postgre
 
 
 def test_no_such_role(patient):
-    patient.set(database=patient.postgres.dsn(patient.name, f"{patient.name}-new"))
+    """Of a name that the shell and SQL take only in quotes."""
+    patient.set(database=patient.postgres.dsn(patient.name, f"{patient.name}-o'\"neil"))
     patient.heal("login")
 
 
-def test_no_entry_for_this_host(patient):
-    """The mend adds one for this login alone."""
+def check_missing_entry(patient, entries, added):
+    """With these entries alone we are not let in; the mend adds one for this login alone."""
     path = patient.postgres.data / "pg_hba.conf"
     before = path.read_text()
-    path.write_text("local all all trust\nhost all postgres 127.0.0.1/32 scram-sha-256\n")
+    path.write_text(entries)
     admin(patient, "SELECT pg_reload_conf()")
     patient.environment["PGPASSWORD"] = patient.postgres.password  # of the superuser
-    patient.set(database=patient.postgres.tcp_dsn(patient.name, patient.name, "right"))
     try:
         wait_until(lambda: "no pg_hba.conf entry" in patient.doctor()["login"]["found"], 20, "we are not let in")
         patient.shell(patient.doctor()["login"]["mend"])
         wait_until(lambda: patient.doctor().bad() == [], 20, "we are let in")
-        assert path.read_text().endswith(f'\nhost "{patient.name}" "{patient.name}" 127.0.0.1/32 scram-sha-256\n')
+        assert path.read_text() == entries + added
     finally:
         path.write_text(before)
         admin(patient, "SELECT pg_reload_conf()")
+
+
+def test_no_entry_for_this_host(patient):
+    patient.set(database=patient.postgres.tcp_dsn(patient.name, patient.name, "right"))
+    check_missing_entry(patient, "local all all trust\nhost all postgres 127.0.0.1/32 scram-sha-256\n",
+                        f'host "{patient.name}" "{patient.name}" 127.0.0.1/32 scram-sha-256\n')
+
+
+def test_no_entry_for_this_host_by_tls(patient, sealed_postgres):
+    patient.set(database=sealed_dsn(patient, "localhost", f"sslrootcert={sealed_postgres.path}"))
+    check_missing_entry(patient, "local all all trust\nhostssl all postgres 127.0.0.1/32 scram-sha-256\n",
+                        f'hostssl "{patient.name}" "{patient.name}" 127.0.0.1/32 scram-sha-256\n')
+
+
+def test_no_entry_for_the_socket(patient):
+    patient.set(database=f"{patient.postgres.dsn(patient.name, patient.name)} password=right")
+    check_missing_entry(patient, "local all postgres trust\n",
+                        f'local "{patient.name}" "{patient.name}" scram-sha-256\n')
 
 
 @pytest.mark.parametrize("what", ["ROLE", "DATABASE"])
@@ -146,8 +164,8 @@ def test_no_connection_is_left(patient):
     finally:
         for connection in taken:
             connection.close()
-    admin(patient, "ALTER SYSTEM RESET max_connections")
-    patient.postgres.restart()
+        admin(patient, "ALTER SYSTEM RESET max_connections")
+        patient.postgres.restart()
 
 
 def test_no_database(patient):

@@ -1,4 +1,4 @@
-"""Every scenario ends with the invariants I1..I7 and the comparison with the topic: done here, so that no test can
+"""Every scenario ends with the invariants I1..I8 and the comparison with the topic: done here, so that no test can
 forget it. A folder is a story, a test one line of it."""
 
 import pytest
@@ -44,9 +44,7 @@ def check_end(stage, broke_off):
             pool.stop()
     stage.database.server.start()
     stage.broker.start()
-    violations = check.invariant_violations(stage.database)
-    if violations:
-        raise check.NotExact("\n".join(violations))
+    check.assert_no_violation(stage.database)
     if stage.exact and not broke_off:
         stage.assert_exact(stage.allowed_reasons)
 

@@ -32,10 +32,6 @@ def next_offset(stage, partition=0):
     return stage.database.value("SELECT next_offset FROM winnow.processing_log WHERE partition = %s", (partition,))
 
 
-def violations(stage):
-    return stage.database.rows("SELECT * FROM winnow.invariant_violation()")
-
-
 def batches(stage):
     """(partition, start, end, received, stored, duplicate, dead) in order."""
     return stage.database.rows(

@@ -34,6 +34,7 @@ TIMES = 10             # each chunk is sent: repetitions keep the database small
 LOW = 20000            # messages that wait: a full batch
 SAMPLE_S = 0.25
 DRAIN_TIMEOUT_S = 300
+GIVE_UP_S = 300        # of what is to be read after the time
 GROWTH_SHARE = 0.05    # what a process may have grown: the larger of the two
 GROWTH_MIB = 2
 FILES_GROWTH = 2
@@ -99,6 +100,7 @@ class Soak:
         self.samples = {}
         self.lines = []
         self.wrong = []
+        self.inexact = []
 
     def run(self):
         with Kafka() as broker, Postgres() as server:
@@ -122,6 +124,7 @@ class Soak:
         read = 0
         rested = 0
         while time.monotonic() < begun + self._minutes * 60 or read < self._messages:
+            assert time.monotonic() < begun + self._minutes * 60 + GIVE_UP_S, f"{read:,} messages are read\n{pool.log_tail()}"
             read = sum(check.cursors(database, TOPIC).values())
             rested += load.sent - read < LOW
             while load.sent - read < BACKLOG:
@@ -150,8 +153,9 @@ class Soak:
         self.lines.append(f"stored {stored:,} of {load.unique:,}, dead letters {dead:,} of {load.poison:,}, "
                           f"sent {load.sent:,}")
         if (stored, dead) != (load.unique, load.poison) or not check.is_complete(database):
-            self.wrong.append("the account is not exact")
-        self.wrong += check.invariant_violations(database)
+            self.inexact.append("the account is not exact")
+        self.inexact += check.invariant_violations(database)
+        self.wrong += self.inexact
 
     def _judge_growth(self):
         for name, samples in self.samples.items():

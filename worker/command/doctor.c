@@ -22,7 +22,7 @@
 #include "settings_load.h"
 #include "shell_quote.h"
 #include "signals.h"
-#include "terminal_size.h"
+#include "terminal.h"
 #include "wrap.h"
 
 #define TIMEOUT_S     5
@@ -72,9 +72,9 @@ static void print_found(const char *found)
     char shown[2 * FOUND_SIZE];
     struct buffer out = {0};
     (void)reject_escape(slice_of_text(found), shown, sizeof shown);
-    size_t width = isatty(STDOUT_FILENO) != 0 ? terminal_size_of(STDOUT_FILENO).columns : SIZE_MAX;
-    size_t indent = width < NARROW ? MEND_INDENT : FOUND_INDENT;
-    wrap_text_to(&out, width, FOUND_INDENT, indent, shown);
+    const size_t columns = terminal_columns();
+    const size_t width = columns > 0 ? columns : SIZE_MAX;
+    wrap_text_to(&out, width, FOUND_INDENT, width < NARROW ? MEND_INDENT : FOUND_INDENT, shown);
     (void)printf("%.*s", (int)out.size, out.data);
     buffer_done(&out);
 }

@@ -219,14 +219,16 @@ static void print_user(uid_t id, char ret_name[USER_SIZE])
 static bool complain_of_owner(const char *path, const char *problem)
 {
     char name[USER_SIZE];
+    char word[4 * CONTROL_PATH_SIZE];
     struct stat status;
     if (geteuid() == 0 || stat(path, &status) != 0 || status.st_uid == geteuid()) return false;
     print_user(status.st_uid, name);
+    shell_quote(path, word, sizeof word);
     const bool is_root = status.st_uid == 0;
     (void)fprintf(stderr,
                   "winnow pool: %s: %s: the pool runs as user %s, and only that user and root may ask it; "
                   "go on with: sudo %s%s%swinnow pool --control-socket %s ...\n",
-                  path, problem, name, is_root ? "" : "-u ", is_root ? "" : name, is_root ? "" : " ", path);
+                  path, problem, name, is_root ? "" : "-u ", is_root ? "" : name, is_root ? "" : " ", word);
     return true;
 }
 

@@ -14,19 +14,31 @@
 /* Where the roll-ups do not know how much a filter lets through: how many events are looked through first, */
 #define BLIND_LOOK  20000
 #define BLIND_LEAST 50  /* of them the roll-ups must tell, to be believed */
-#define BLIND_NAMED 12  /* or, of those of a client or metric, how many times as many as are wanted */
+#define BLIND_NAMED 14  /* or, of those of a client or metric, how many times as many as are wanted */
 #define SURPLUS     1.4 /* a window is made for so many times as many events as are wanted */
 #define FEW_NAMES   4
 /* Events of all names: a window is made for so many at least, as the pages of at least three times as many
  * are read for any; from so many on, looking for names by their index takes less time than looking at all. */
 #define LOOK_LEAST 10000
 #define INDEX_PAYS 50000
+#define HELP_PAYS  100000 /* a second process of the server shares a look at so many */
 #define CONDITIONS 16
 
 #define SQL_WINDOW \
     "SELECT (extract(epoch FROM newest) * 1000000)::int8, (extract(epoch FROM begins) * 1000000)::int8, " \
     "(extract(epoch FROM ends) * 1000000)::int8, matches, last_matches, last_total, is_all " \
     "FROM winnow.find_window($1::timestamptz, $2::timestamptz, $3, $4, $5::int8, " HOURS_MOST ")"
+
+/* The planner takes what the index of names leads to for next to nothing, and would do it alone. */
+#define SQL_HELPED \
+    "SELECT pg_catalog.set_config('max_parallel_workers_per_gather', '1', false), " \
+    "pg_catalog.set_config('min_parallel_table_scan_size', '0', false), " \
+    "pg_catalog.set_config('parallel_setup_cost', '0', false), " \
+    "pg_catalog.set_config('parallel_tuple_cost', '0', false), " \
+    "pg_catalog.set_config('cpu_tuple_cost', '1', false)"
+#define SQL_ALONE \
+    "SELECT pg_catalog.set_config('max_parallel_workers_per_gather', '0', false), " \
+    "pg_catalog.set_config('cpu_tuple_cost', '0.01', false)"
 
 #define SQL_NAMES \
     "SELECT c.names, m.names, coalesce(cardinality(c.names), 0), coalesce(cardinality(m.names), 0), " \
@@ -399,20 +411,35 @@ static double expected_look(const struct event_reader *reader, int64_t lower_us,
     return by_width > by_rarity ? by_width : by_rarity;
 }
 
+/* By two processes of the server, or by one where it has no other to spare. The session serves others after a
+ * failure, too. */
+static bool run_helped(struct event_reader *reader, struct query *query, struct rows **ret_rows)
+{
+    if (!call_run(reader->call, SESSION_READ, SQL_HELPED, NULL, 0, NULL)) {
+        buffer_done(&query->sql);
+        return false;
+    }
+    const bool done = run(reader, query, ret_rows);
+    const bool alone = call_run(reader->call, SESSION_READ, SQL_ALONE, NULL, 0, NULL);
+    if (done && !alone) rows_free(*ret_rows);
+    return done && alone;
+}
+
 static bool read_window(struct event_reader *reader, int64_t lower_us, size_t wanted, struct rows **ret_rows)
 {
     static const char order[] = " ORDER BY e.event_time DESC, e.event_hash DESC";
+    const double look = expected_look(reader, lower_us, wanted);
     struct query query = {0};
     char limit[40];
     (void)snprintf(limit, sizeof limit, " LIMIT %zu", wanted);
     add(&query, "SELECT " SQL_COLUMNS " FROM (SELECT * FROM winnow.event AS e WHERE true");
-    add_filter(&query, reader, expected_look(reader, lower_us, wanted) > INDEX_PAYS);
+    add_filter(&query, reader, look > INDEX_PAYS);
     add_window(&query, reader, lower_us);
     add(&query, order);
     add(&query, limit);
     add(&query, ") AS e JOIN winnow.stream AS s USING (stream_id)");
     add(&query, order);
-    return run(reader, &query, ret_rows);
+    return (look > HELP_PAYS ? run_helped : run)(reader, &query, ret_rows);
 }
 
 /* A full portion ends at its last row, one that is not full with its window. */

@@ -11,8 +11,6 @@
 #include "settings_table.h"
 #include "shell_quote.h"
 
-#define WORDS_SIZE (MEND_SIZE / 2)
-
 static bool needs_login(const struct settings *settings)
 {
     const char *protocol = kafka_property_value(settings, "security.protocol");
@@ -51,8 +49,8 @@ void mend_run(struct finding *finding, const char *format, ...)
 void mend_kafka(const struct examination *examination, struct finding *finding, const char *tool,
                 const char *format, ...)
 {
-    char brokers[WORDS_SIZE];
-    char arguments[WORDS_SIZE];
+    char brokers[WORD_SIZE];
+    char arguments[WORD_SIZE];
     va_list values;
     shell_quote(examination->settings->brokers, brokers, sizeof brokers);
     va_start(values, format);
@@ -73,11 +71,24 @@ void mend_config(const struct examination *examination, struct finding *finding,
 static void acl(const struct examination *examination, struct finding *finding, const char *operation,
                 const char *resource)
 {
-    char principal[256];
+    char principal[WORD_SIZE];
     const char *user = kafka_property_value(examination->settings, "sasl.username");
     shell_quote(user != NULL ? user : "ANONYMOUS", principal, sizeof principal);
     mend_kafka(examination, finding, "kafka-acls.sh", "--add --allow-principal User:%s %s %s", principal,
                operation, resource);
+}
+
+const char *sql_name(const char *name, char ret_name[SQL_NAME_SIZE])
+{
+    size_t length = 0;
+    ret_name[length++] = '"';
+    for (const char *at = name != NULL ? name : ""; *at != '\0' && length + 4 <= SQL_NAME_SIZE; at++) {
+        if (*at == '"') ret_name[length++] = '"';
+        ret_name[length++] = *at;
+    }
+    ret_name[length++] = '"';
+    ret_name[length] = '\0';
+    return ret_name;
 }
 
 bool mend_denial(const struct examination *examination, struct finding *finding, const struct fault *fault,
@@ -91,9 +102,9 @@ bool mend_denial(const struct examination *examination, struct finding *finding,
 void mend_psql(const struct examination *examination, struct finding *finding, const char *user,
                const char *database, const char *format, ...)
 {
-    char sql[WORDS_SIZE];
-    char sql_word[WORDS_SIZE];
-    char address_word[WORDS_SIZE];
+    char sql[WORD_SIZE];
+    char sql_word[WORD_SIZE];
+    char address_word[WORD_SIZE];
     va_list values;
     va_start(values, format);
     (void)vsnprintf(sql, sizeof sql, format, values);
@@ -103,14 +114,6 @@ void mend_psql(const struct examination *examination, struct finding *finding, c
     shell_quote(address, address_word, sizeof address_word);
     free(address);
     mend_run(finding, "psql -d %s -c %s", address_word, sql_word);
-}
-
-void mend_psql_also(struct finding *finding, const char *sql)
-{
-    char word[WORDS_SIZE];
-    size_t size = strlen(finding->mend);
-    shell_quote(sql, word, sizeof word);
-    (void)snprintf(finding->mend + size, sizeof finding->mend - size, " -c %s", word);
 }
 
 static const struct setting *known_setting(const char *name)
@@ -129,7 +132,7 @@ const char *mend_flag_hint(const struct examination *examination, const char *na
 void mend_setting(const struct examination *examination, struct finding *finding, const char *name,
                   const char *value, const char *why)
 {
-    char word[WORDS_SIZE];
+    char word[WORD_SIZE];
     char variable[SETTING_TEXT_SIZE];
     shell_quote(value, word, sizeof word);
     setting_print_variable(known_setting(name), variable);
@@ -154,7 +157,7 @@ void mend_lost_password(const struct examination *examination, struct finding *f
 
 void mend_password(const struct examination *examination, struct finding *finding)
 {
-    char word[1024];
+    char word[WORD_SIZE];
     const struct settings *settings = examination->settings;
     char *user = conninfo_value(settings->database, "user");
     const char *whose = user == NULL ? "" : user;
@@ -168,25 +171,39 @@ void mend_password(const struct examination *examination, struct finding *findin
     free(user);
 }
 
+static void alter_system(const struct examination *examination, struct finding *finding, const char *name,
+                         const char *value)
+{
+    char word[WORD_SIZE];
+    char *address = conninfo_for(examination->settings->database, SUPERUSER, NULL);
+    shell_quote(address, word, sizeof word);
+    free(address);
+    mend_run(finding, "psql -d %s -c 'ALTER SYSTEM SET %s = %s' -c 'SELECT pg_reload_conf()'", word, name,
+             value);
+}
+
 void mend_server_setting(const struct examination *examination, struct finding *finding, const char *name,
                          const char *value, const char *source)
 {
+    char database_name[SQL_NAME_SIZE];
+    char user_name[SQL_NAME_SIZE];
     char *database = conninfo_value(examination->settings->database, "dbname");
     char *user = conninfo_value(examination->settings->database, "user");
+    (void)sql_name(database, database_name);
+    (void)sql_name(user, user_name);
+    free(database);
+    free(user);
     if (strcmp(source, "database") == 0) {
-        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER DATABASE \"%s\" RESET %s", database,
+        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER DATABASE %s RESET %s", database_name,
                   name);
     } else if (strcmp(source, "user") == 0) {
-        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER ROLE \"%s\" RESET %s", user, name);
+        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER ROLE %s RESET %s", user_name, name);
     } else if (strcmp(source, "database user") == 0) {
-        mend_psql(examination, finding, SUPERUSER, "postgres",
-                  "ALTER ROLE \"%s\" IN DATABASE \"%s\" RESET %s", user, database, name);
+        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER ROLE %s IN DATABASE %s RESET %s",
+                  user_name, database_name, name);
     } else if (strcmp(source, "client") == 0) {
         mend_run(finding, "unset PGOPTIONS   # and take options=… out of -d");
     } else {
-        mend_psql(examination, finding, SUPERUSER, NULL, "ALTER SYSTEM SET %s = %s", name, value);
-        mend_psql_also(finding, "SELECT pg_reload_conf()");
+        alter_system(examination, finding, name, value);
     }
-    free(database);
-    free(user);
 }

@@ -8,6 +8,15 @@
 
 #define SUPERUSER "postgres" /* whom the server's own mends are for */
 
+/* Of a word of a command (shell_quote()). One that is too long is cut, and the command is left out. */
+#define WORD_SIZE MEND_SIZE
+
+#define SQL_NAME_SIZE 132 /* 63 quotes, each doubled, and what stands around them */
+
+/* The name of a role or a database (NULL: "") as SQL and pg_hba.conf take it, in quotes. Returns ret_name. Of
+ * a longer one than names can be the beginning is enough for PostgreSQL. */
+const char *sql_name(const char *name, char ret_name[SQL_NAME_SIZE]);
+
 /* "kafka-topics.sh --bootstrap-server B --create …". The tools need the login of one who may, when the
  * brokers ask for one: they get it from admin.properties in the working directory. */
 void mend_kafka(const struct examination *examination, struct finding *finding, const char *tool,
@@ -53,9 +62,6 @@ void mend_database_certificate(const struct examination *examination, struct fin
  * same). */
 void mend_psql(const struct examination *examination, struct finding *finding, const char *user,
                const char *database, const char *format, ...) PRINTF_LIKE(5, 6);
-
-/* Adds one more statement to that. */
-void mend_psql_also(struct finding *finding, const char *sql);
 
 /* Sets or resets a setting of the server where it was set (pg_settings.source). */
 void mend_server_setting(const struct examination *examination, struct finding *finding, const char *name,

@@ -9,8 +9,7 @@
 #include "kafka_properties.h"
 #include "shell_quote.h"
 
-#define WORD_SIZE 600
-#define ASKED     "   # type the path of the certificate of that issuer"
+#define ASKED "   # type the path of the certificate of that issuer"
 
 /* What the server at the address shows that is to be the host. */
 static void show(struct finding *finding, const char *address, const char *host, const char *authorities,
@@ -97,7 +96,7 @@ void mend_database_certificate(const struct examination *examination, struct fin
                                        : is_address(asked) ? asked
                                                            : NULL,
                                        NULL};
-        mend_conninfo(examination, finding, "the name in its certificate", changes);
+        mend_conninfo(examination, finding, "the name in its certificate, if that is your server", changes);
     } else {
         char address[WORD_SIZE];
         (void)snprintf(address, sizeof address, "%s:%s", at != NULL ? at : asked,

@@ -11,6 +11,8 @@
 #include "migrate.h"
 #include "shell_quote.h"
 
+#define ENTRY_SIZE (2 * SQL_NAME_SIZE + FAULT_TEXT_SIZE + 40)
+
 /* Opens it at the first call; the fault tells why there is none. */
 static void open_once(struct examination *examination)
 {
@@ -92,18 +94,19 @@ bool ask_stream(struct examination *examination, struct finding *finding, const 
  * superuser. */
 static void mend_full(const struct examination *examination, struct finding *finding)
 {
-    char word[1024];
+    char word[WORD_SIZE];
+    char sql[SQL_NAME_SIZE];
     const char *text = examination->database_fault.text;
     char *user = conninfo_value(examination->settings->database, "user");
     char *name = conninfo_value(examination->settings->database, "dbname");
     char *superuser = conninfo_for(examination->settings->database, SUPERUSER, "postgres");
     shell_quote(superuser, word, sizeof word);
     if (strstr(text, "for role") != NULL) {
-        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER ROLE \"%s\" CONNECTION LIMIT -1",
-                  user == NULL ? "" : user);
+        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER ROLE %s CONNECTION LIMIT -1",
+                  sql_name(user, sql));
     } else if (strstr(text, "for database") != NULL) {
-        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER DATABASE \"%s\" CONNECTION LIMIT -1",
-                  name == NULL ? "" : name);
+        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER DATABASE %s CONNECTION LIMIT -1",
+                  sql_name(name, sql));
     } else {
         mend_run(finding,
                  "psql -d %s -Atc \"SELECT format('ALTER SYSTEM SET max_connections = %%s', "
@@ -139,24 +142,40 @@ void examine_postgresql(struct examination *examination, struct finding *ret_fin
     }
 }
 
-/* Of: no pg_hba.conf entry for host "192.0.2.7", … False: it says something else. */
-static bool mend_missing_entry(struct examination *examination, struct finding *finding, const char *user)
+/* The line that lets us in, of: no pg_hba.conf entry for host "192.0.2.7", …, no encryption; or "[local]".
+ * False: it says something else. */
+static bool print_entry(const struct examination *examination, const char *user, char *ret_line, size_t size)
 {
     static const char words[] = "no pg_hba.conf entry for host \"";
-    char line[512];
-    char line_word[600];
-    char address_word[1024];
+    char user_name[SQL_NAME_SIZE];
+    char database_name[SQL_NAME_SIZE];
     const char *host = strstr(examination->database_fault.text, words);
     if (host == NULL) return false;
     host += sizeof words - 1;
-    int size = (int)strcspn(host, "\"");
+    const int length = (int)strcspn(host, "\"");
+    const bool sealed = strstr(host, ", SSL encryption") != NULL;
     char *name = conninfo_value(examination->settings->database, "dbname");
+    (void)sql_name(name, database_name);
+    (void)sql_name(user, user_name);
+    free(name);
+    if (strncmp(host, "[local]\"", strlen("[local]\"")) == 0)
+        (void)snprintf(ret_line, size, "local %s %s scram-sha-256", database_name, user_name);
+    else
+        (void)snprintf(ret_line, size, "%s %s %s %.*s/%d scram-sha-256", sealed ? "hostssl" : "host",
+                       database_name, user_name, length, host,
+                       memchr(host, ':', (size_t)length) != NULL ? 128 : 32);
+    return true;
+}
+
+static bool mend_missing_entry(struct examination *examination, struct finding *finding, const char *user)
+{
+    char line[ENTRY_SIZE];
+    char line_word[WORD_SIZE];
+    char address_word[WORD_SIZE];
+    if (!print_entry(examination, user, line, sizeof line)) return false;
     char *superuser = conninfo_for(examination->settings->database, SUPERUSER, "postgres");
-    (void)snprintf(line, sizeof line, "host \"%s\" \"%s\" %.*s/%d scram-sha-256", name == NULL ? "" : name,
-                   user, size, host, memchr(host, ':', (size_t)size) != NULL ? 128 : 32);
     shell_quote(line, line_word, sizeof line_word);
     shell_quote(superuser, address_word, sizeof address_word);
-    free(name);
     free(superuser);
     mend_run(finding,
              "echo %s | sudo tee -a \"$(psql -d %s -Atc 'SHOW hba_file')\"   # where PostgreSQL runs",
@@ -167,6 +186,7 @@ static bool mend_missing_entry(struct examination *examination, struct finding *
 
 static void mend_login(struct examination *examination, struct finding *finding, const char *user)
 {
+    char name[SQL_NAME_SIZE];
     const char *const unchanged[] = {NULL}; /* but for the password, which would win */
     const char *conninfo = examination->settings->database;
     const struct fault *fault = &examination->database_fault;
@@ -175,10 +195,10 @@ static void mend_login(struct examination *examination, struct finding *finding,
     else if (mend_missing_entry(examination, finding, user))
         return;
     else if (strstr(fault->text, "does not exist") != NULL)
-        mend_psql(examination, finding, SUPERUSER, "postgres",
-                  "CREATE ROLE \"%s\" LOGIN IN ROLE winnow_worker", user);
+        mend_psql(examination, finding, SUPERUSER, "postgres", "CREATE ROLE %s LOGIN IN ROLE winnow_worker",
+                  sql_name(user, name));
     else if (strstr(fault->text, "not permitted to log in") != NULL)
-        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER ROLE \"%s\" LOGIN", user);
+        mend_psql(examination, finding, SUPERUSER, "postgres", "ALTER ROLE %s LOGIN", sql_name(user, name));
     else if (strstr(fault->text, "password") != NULL && conninfo_has_password(conninfo))
         mend_conninfo(examination, finding, "", unchanged);
     else if (strstr(fault->text, "password") != NULL)
@@ -203,8 +223,10 @@ void examine_login(struct examination *examination, struct finding *ret_finding)
 
 static void tell_no_database(struct examination *examination, struct finding *ret_finding)
 {
-    char word[256];
-    char address[1024];
+    char word[WORD_SIZE];
+    char address[WORD_SIZE];
+    char name_sql[SQL_NAME_SIZE];
+    char user_sql[SQL_NAME_SIZE];
     const struct fault *fault = &examination->database_fault;
     char *user = conninfo_value(examination->settings->database, "user");
     char *name = conninfo_value(examination->settings->database, "dbname");
@@ -216,9 +238,8 @@ static void tell_no_database(struct examination *examination, struct finding *re
         mend_run(ret_finding, "createdb --maintenance-db=%s -E UTF8 -T template0 %s", address, word);
         free(superuser);
     } else {
-        mend_psql(examination, ret_finding, SUPERUSER, "postgres",
-                  "GRANT CONNECT ON DATABASE \"%s\" TO \"%s\"", name == NULL ? "" : name,
-                  user == NULL ? "" : user);
+        mend_psql(examination, ret_finding, SUPERUSER, "postgres", "GRANT CONNECT ON DATABASE %s TO %s",
+                  sql_name(name, name_sql), sql_name(user, user_sql));
     }
     free(user);
     free(name);
@@ -227,9 +248,9 @@ static void tell_no_database(struct examination *examination, struct finding *re
 /* A new one: an encoding cannot be changed. */
 static void mend_encoding(const struct examination *examination, struct finding *finding, const char *name)
 {
-    char word[256];
+    char word[WORD_SIZE];
     char other[128];
-    char address[512];
+    char address[WORD_SIZE];
     (void)snprintf(other, sizeof other, "%s_utf8", name);
     const char *const changes[] = {"dbname", other, NULL};
     char *superuser = conninfo_for(examination->settings->database, SUPERUSER, "postgres");
@@ -265,8 +286,8 @@ void examine_database(struct examination *examination, struct finding *ret_findi
 /* A superuser asks the standby. */
 static void mend_to_primary(const struct examination *examination, struct finding *finding)
 {
-    char superuser_word[1024];
-    char word[1024];
+    char superuser_word[WORD_SIZE];
+    char word[WORD_SIZE];
     const char *const changes[] = {"host", NULL, "hostaddr", NULL, "port", NULL, NULL};
     char *superuser = conninfo_for(examination->settings->database, SUPERUSER, "postgres");
     char *rest = conninfo_with(examination->settings->database, changes);

@@ -42,7 +42,7 @@ static bool read_prefix(char *ret_prefix, size_t size)
 static void mend_older_program(struct finding *finding, const char *migration)
 {
     char prefix[512];
-    char word[600] = "";
+    char word[WORD_SIZE] = "";
     bool installed = read_prefix(prefix, sizeof prefix);
     if (installed) shell_quote(prefix, word, sizeof word);
     mend_run(
@@ -68,10 +68,11 @@ void examine_schema(struct examination *examination, struct finding *ret_finding
         finding_add(ret_finding, CHECK_OK, "version %" PRId64 ", owned by %s",
                     plan.lines[plan.count - 1].version, examination->owner);
     } else if (!read && strcmp(fault.sqlstate, "42501") == 0) {
+        char name[SQL_NAME_SIZE];
         char *user = conninfo_value(examination->settings->database, "user");
         finding_add(ret_finding, CHECK_FAIL, "this login may not see it: %s", fault.text);
-        mend_psql(examination, ret_finding, examination->owner, NULL, "GRANT winnow_worker TO \"%s\"",
-                  user == NULL ? "" : user);
+        mend_psql(examination, ret_finding, examination->owner, NULL, "GRANT winnow_worker TO %s",
+                  sql_name(user, name));
         free(user);
     } else if (read && find_newer(&plan) != NULL) {
         const struct migration_line *newer = find_newer(&plan);
@@ -128,6 +129,7 @@ static bool tell_missing_role(struct examination *examination, struct finding *r
 static void tell_missing_privilege(struct examination *examination, struct finding *ret_finding,
                                    const struct rows *missing, const struct rows *roles)
 {
+    char name[SQL_NAME_SIZE];
     bool is_member = rows_int(roles, 0, 3) == 1;
     finding_add(ret_finding, CHECK_FAIL, "%s may not do what a worker does: %zu %s missing, the first is %s",
                 rows_text(roles, 0, 1), rows_count(missing),
@@ -136,8 +138,8 @@ static void tell_missing_privilege(struct examination *examination, struct findi
     if (is_member)
         mend_psql(examination, ret_finding, examination->owner, NULL, "SELECT winnow.grant_privileges()");
     else
-        mend_psql(examination, ret_finding, SUPERUSER, NULL, "GRANT winnow_worker TO \"%s\"",
-                  rows_text(roles, 0, 1));
+        mend_psql(examination, ret_finding, SUPERUSER, NULL, "GRANT winnow_worker TO %s",
+                  sql_name(rows_text(roles, 0, 1), name));
 }
 
 void examine_privileges(struct examination *examination, struct finding *ret_finding)

@@ -56,6 +56,7 @@ void examine_connections(struct examination *examination, struct finding *ret_fi
                               "(SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = current_user), "
                               "current_user";
     struct rows *rows = NULL;
+    char name[SQL_NAME_SIZE];
     if (!ask_database(examination, ret_finding, sql, &rows)) return;
     int64_t room = rows_int(rows, 0, 0) - rows_int(rows, 0, 1);
     int64_t needed = examination->settings->workers * CONNECTIONS_A_WORKER - rows_int(rows, 0, 2);
@@ -66,8 +67,8 @@ void examine_connections(struct examination *examination, struct finding *ret_fi
                 examination->settings->workers * CONNECTIONS_A_WORKER);
     if (limit >= 0 && limit < examination->settings->workers * CONNECTIONS_A_WORKER) {
         finding_add(ret_finding, CHECK_WARN, "%s may have only %" PRId64, rows_text(rows, 0, 4), limit);
-        mend_psql(examination, ret_finding, SUPERUSER, NULL, "ALTER ROLE \"%s\" CONNECTION LIMIT -1",
-                  rows_text(rows, 0, 4));
+        mend_psql(examination, ret_finding, SUPERUSER, NULL, "ALTER ROLE %s CONNECTION LIMIT -1",
+                  sql_name(rows_text(rows, 0, 4), name));
     } else if (room < needed) {
         finding_add(ret_finding, CHECK_WARN, "too few are left");
         mend_psql(examination, ret_finding, SUPERUSER, NULL, "ALTER SYSTEM SET max_connections = %" PRId64,

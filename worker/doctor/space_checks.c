@@ -60,7 +60,7 @@ static const char months_sql[] =
 static void mend_by_retaining(struct examination *examination, struct finding *finding,
                               const struct space *space, const struct rows *months)
 {
-    char word[MEND_SIZE / 2];
+    char word[WORD_SIZE];
     char text[32];
     size_t row = 0;
     if (rows_count(months) == 0) return;
@@ -77,7 +77,7 @@ static void mend_by_retaining(struct examination *examination, struct finding *f
 
 static void mend_space(struct examination *examination, struct finding *finding, const struct space *space)
 {
-    char word[MEND_SIZE / 2];
+    char word[WORD_SIZE];
     struct rows *months = NULL;
     shell_quote(space->path, word, sizeof word);
     mend_run(finding, "sudo du -xah %s | sort -h | tail -20   # what takes the space", word);
@@ -100,13 +100,15 @@ static void judge_space(struct examination *examination, struct finding *finding
     if (verdict != CHECK_OK) mend_space(examination, finding, &space);
 }
 
-/* On another machine than ours. */
+/* On another machine than ours, whose shell reads the command once more. */
 static void tell_elsewhere(struct finding *finding, const char *host, const char *path)
 {
-    char host_word[300];
-    char word[MEND_SIZE / 2];
+    char host_word[WORD_SIZE];
+    char path_word[WORD_SIZE];
+    char word[WORD_SIZE];
     shell_quote(host, host_word, sizeof host_word);
-    shell_quote(path, word, sizeof word);
+    shell_quote(path, path_word, sizeof path_word);
+    shell_quote(path_word, word, sizeof word);
     finding_add(finding, CHECK_SKIP, "how much is left can only be seen on its own machine");
     mend_run(finding, "ssh %s df -h %s", host_word, word);
 }
@@ -126,14 +128,15 @@ void examine_disk(struct examination *examination, struct finding *ret_finding)
     struct rows *rows = NULL;
     struct statvfs space;
     char text[32];
+    char name[SQL_NAME_SIZE];
     if (!ask_database(examination, ret_finding, sql, &rows)) return;
     const char *path = rows_text(rows, 0, 1);
     print_size(rows_int(rows, 0, 0), text, sizeof text);
     finding_add(ret_finding, CHECK_OK, "the database takes %s", text);
     if (path[0] == '\0') {
         finding_add(ret_finding, CHECK_SKIP, "where it lies is told to members of pg_monitor only");
-        mend_psql(examination, ret_finding, SUPERUSER, NULL, "GRANT pg_monitor TO \"%s\"",
-                  rows_text(rows, 0, 4));
+        mend_psql(examination, ret_finding, SUPERUSER, NULL, "GRANT pg_monitor TO %s",
+                  sql_name(rows_text(rows, 0, 4), name));
     } else if (rows_int(rows, 0, 3) == 0) {
         tell_elsewhere(ret_finding, rows_text(rows, 0, 2), path);
     } else if (statvfs(path, &space) != 0) {

@@ -64,10 +64,11 @@ void examine_default(struct examination *examination, struct finding *ret_findin
         finding_add(ret_finding, CHECK_OK,
                     rows_int(rows, 0, 2) == 0 ? "empty" : "holds only months that are far off");
     } else {
-        finding_add(ret_finding, CHECK_WARN,
-                    "holds events of %" PRId64
-                    " months that should have partitions of their own, the first is %s",
-                    rows_int(rows, 0, 0), rows_text(rows, 0, 1));
+        finding_add(ret_finding, CHECK_WARN, "holds events of %" PRId64 " %s, the first is %s",
+                    rows_int(rows, 0, 0),
+                    counted(rows_int(rows, 0, 0), "month that should have a partition of its own",
+                            "months that should have partitions of their own"),
+                    rows_text(rows, 0, 1));
         mend_psql(examination, ret_finding, examination->owner, NULL,
                   "SELECT m, winnow.ensure_event_month(m) FROM (SELECT DISTINCT date_trunc('month', bucket "
                   "AT TIME ZONE "
@@ -110,7 +111,7 @@ void examine_cluster(struct examination *examination, struct finding *ret_findin
 static void mend_halted(const struct examination *examination, struct finding *finding,
                         const struct rows *rows)
 {
-    char word[MEND_SIZE / 2];
+    char word[WORD_SIZE];
     char *address = conninfo_for(examination->settings->database, examination->owner, NULL);
     shell_quote(address, word, sizeof word);
     free(address);

@@ -40,6 +40,8 @@ def test_ten_thousand_failures(failing, stage):
     page.wait(lambda: len(page.all("tbody tr")) == 50, "the first page")
     page.click("button", "Older →")
     page.wait_for_text("Page 2")
+    page.click("button", "← Newer")
+    page.wait_for_text("Page 1")
     page.click("link", "Groups")
     page.driver.execute_script(SECOND_DISCARD_FAILS)
     page.click("button", "Discard group amount_invalid of client_2")

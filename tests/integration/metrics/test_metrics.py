@@ -11,7 +11,7 @@ import time
 
 import pytest
 from scenario import new_events, owners, wait_for_owners, wait_for_statements
-from winnow_test import metrics
+from winnow_test import check, metrics
 from winnow_test.metrics import LISTEN, value
 from winnow_test.poll import comes_about, wait_until
 from winnow_test.postgres import Database
@@ -28,7 +28,7 @@ def mixed(count):
 
 
 def wait_until_equal(pool, stage):
-    assert metrics.lasting_differences(pool, stage.database, stage.topic) == [], stage.logs()
+    check.assert_same(metrics.lasting_differences(pool, stage.database, stage.topic), [], "what the metrics tell otherwise")
 
 
 def wait_for_reasons(pool, expected, timeout_s=30):

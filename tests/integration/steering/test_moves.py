@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scenario import new_events, violations, wait_for_statements
-from winnow_test import shim
+from scenario import new_events, wait_for_statements
+from winnow_test import check, shim
 from winnow_test.poll import wait_until
 from winnow_test.pool import BINARY, environment
 from winnow_test.postgres import Database
@@ -99,7 +99,7 @@ def test_random_moves_under_load_with_kills(stage, library):
                 if dice.random() < 0.15:
                     pool.kill_worker(0, dice.choice((signal.SIGKILL, signal.SIGTERM)))
                     pool.wait_for_workers(2)
-                assert violations(stage) == []
+                check.assert_no_violation(stage.database)
             stage.sent += sender.finish()
         # What was skipped is read now.
         assert stage.winnow("seek", stage.topic, "--to-earliest", "--execute").exit_code == 0
@@ -124,7 +124,7 @@ def test_a_batch_under_way_comes_first(stage):
                 wait_until(lambda: stage.database.value(waits) == 1, 20, "the tool waits", on_timeout=pool.log_tail)
                 session.run("COMMIT")
             assert told in tool.communicate(timeout=30)[0] and tool.returncode == 0
-            assert violations(stage) == []
+            check.assert_no_violation(stage.database)
             stage.wait_until_caught_up()
 
 
@@ -153,7 +153,8 @@ def test_workers_that_were_faster(stage, library):
     assert "has meanwhile been read to 20, behind the target: nothing was changed there" in error
     assert stage.database.rows("SELECT next_offset FROM winnow.processing_log WHERE partition = 0") == [(20,)]
     assert stage.database.rows("SELECT FROM winnow.steering") == []
-    assert len(stage.events()) == 20 and violations(stage) == []
+    assert len(stage.events()) == 20
+    check.assert_no_violation(stage.database)
 
 
 def test_killed_at_each_statement(stage, library):
@@ -173,7 +174,8 @@ def test_killed_at_each_statement(stage, library):
             # A statement that was sent may still be under way, or not even begun.
             wait_until(lambda: stage.database.value(SESSIONS) == 0, 30, "nobody moves anything")
             found = tuple(offset for _, offset in stage.database.rows(places))
-            assert set(found) <= {0, 21} and violations(stage) == [], (number, after, done)
+            assert set(found) <= {0, 21}, (number, after, done)
+            check.assert_no_violation(stage.database)
             last = dict(stage.database.rows("SELECT DISTINCT ON (partition) partition, to_offset FROM winnow.steering "
                                             "ORDER BY partition, steering_id DESC"))
             assert found == tuple(last.get(partition, 21) for partition in range(2)), "what is written down is what was done"

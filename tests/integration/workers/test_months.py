@@ -51,6 +51,7 @@ def test_made_on_demand(stage):
     stage.send(*[event_on(ahead) for ahead in demanded])
     with stage.pool(workers=0):
         stage.wait_until_caught_up()
+    assert tables(stage) != {"event_default"}, "none was made on demand"
     assert {row[1] for row in rows_where_they_belong(stage)} == {name_of(ahead) for ahead in demanded}
     assert tables(stage) == {name_of(ahead) for ahead in demanded} | {"event_default"}
 

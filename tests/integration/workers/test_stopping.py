@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scenario import new_events, wait_for_owners, wait_for_statements, warm_up
+from winnow_test import check
 from winnow_test.poll import wait_until
 from winnow_test.postgres import Database
 from winnow_test.process import is_alive
@@ -34,7 +35,7 @@ def judge_end(stage, process, pids, what):
     assert process.exit_code == 0, process.log_tail()
     assert "event=worker_killed" not in process.log_text()
     # All that was taken and not written down is read again later, none of it is half done.
-    assert stage.database.rows("SELECT * FROM winnow.invariant_violation()") == []
+    check.assert_no_violation(stage.database)
 
 
 def stop(stage, process, what):

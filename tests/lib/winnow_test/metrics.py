@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 
-from .poll import DeadlinePassed, wait_until
+from .poll import comes_about
 
 LISTEN = {"metrics_listen": "127.0.0.1:0"}  # a setting of the pool that is to be asked
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
@@ -109,13 +109,10 @@ def differences(pool, database, topic):
     return lines
 
 
-def lasting_differences(pool, database, topic, timeout_s=20):
+def lasting_differences(pool, database, topic, timeout_s=60):
     """Those that are there still after a while, in which workers may claim what nobody has claimed yet."""
-    try:
-        wait_until(lambda: not differences(pool, database, topic), timeout_s, "metrics and database agree")
-        return []
-    except DeadlinePassed:
-        return differences(pool, database, topic)
+    agree = comes_about(lambda: not differences(pool, database, topic), timeout_s)
+    return [] if agree else differences(pool, database, topic)
 
 
 def went_back(before, after):
