@@ -164,8 +164,8 @@ def test_no_connection_is_left(patient):
     finally:
         for connection in taken:
             connection.close()
-    admin(patient, "ALTER SYSTEM RESET max_connections")
-    patient.postgres.restart()
+        admin(patient, "ALTER SYSTEM RESET max_connections")
+        patient.postgres.restart()
 
 
 def test_no_database(patient):
