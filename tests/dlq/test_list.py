@@ -362,6 +362,17 @@ def test_export_to_a_reader_that_leaves(bench, client):
     assert (run.wait(60), run.stderr.read()) == (75, b"")
 
 
+def test_export_on_a_terminal(bench, client):
+    """To a reader that takes its time with the first ones."""
+    fill(bench, client, 3000)
+    script = f"{pool.BINARY} dlq export -t {client} | {{ for _ in {{1..1500}}; do read -r line; sleep 0.003; done; cat > /dev/null; }}"
+    with Terminal(["bash", "-c", script], bench.environment(), columns=100) as terminal:
+        shown = terminal.wait_for(" left").splitlines()[-1]
+        assert re.fullmatch(r"winnow dlq export: [\d,]+ dead letters, \d+ %, [\d,.]+/s, \d+ s left", shown), shown
+        assert terminal.wait_until_ended() == 0
+        assert " left" not in terminal.screen()
+
+
 def test_what_is_exported_can_be_sent(bench, client):
     """The way round: what JSON and CSV hold is what was sent."""
     values = [f'{{"client":"{client}","metric":"m","amount":"{amount}"}}' for amount in ("one", "\\u00e9", "a\tb\\n")]
