@@ -83,6 +83,12 @@ static const struct command *find_parent(const char *name)
     return NULL;
 }
 
+/* What was typed, as people can see it. */
+static void show(const char *name, char *ret_shown, size_t size)
+{
+    (void)reject_escape(slice_of_text(name[0] != '\0' ? name : "''"), ret_shown, size);
+}
+
 /* Ends the line that was begun. `before` stands in front of what may be meant: "help ". */
 static int tell_nearest(const char *before, const char *name, const struct nearest *nearest)
 {
@@ -104,7 +110,7 @@ static int refuse(const char *name)
     nearest_offer(&nearest, "help");
     nearest_offer(&nearest, "--help");
     nearest_offer(&nearest, "--version");
-    (void)reject_escape(slice_of_text(name), shown, sizeof shown);
+    show(name, shown, sizeof shown);
     (void)fprintf(stderr, "winnow: %s is no command", shown);
     return tell_nearest("", name, &nearest);
 }
@@ -119,22 +125,37 @@ static int refuse_topic(const char *name)
     nearest_offer(&nearest, "events");
     for (const struct log_event *event = log_events; event->name != NULL; event++)
         nearest_offer(&nearest, event->name);
-    (void)reject_escape(slice_of_text(name), shown, sizeof shown);
+    show(name, shown, sizeof shown);
     (void)fprintf(stderr, "winnow help: %s is no command and no event of the log", shown);
     return tell_nearest("help ", name, &nearest);
 }
 
+/* Of a command, whether they are commands of their own or words of its. */
 static int refuse_subcommand(const struct command *command, const char *name)
 {
     char shown[100];
     struct nearest nearest = nearest_to(name);
-    offer(&nearest, command->subcommands);
-    (void)reject_escape(slice_of_text(name), shown, sizeof shown);
+    if (command->subcommands != NULL) offer(&nearest, command->subcommands);
+    for (const struct command_word *word = command->usage->words; word != NULL && word->name != NULL;
+         word++) {
+        if (word->summary != NULL) nearest_offer(&nearest, word->name);
+    }
+    show(name, shown, sizeof shown);
     (void)fprintf(stderr, "winnow %s: %s is no command of it", command->name, shown);
     if (nearest.name != NULL)
         (void)fprintf(stderr, ", did you mean winnow %s %s?", command->name, nearest.name);
     (void)fprintf(stderr, "; see: winnow %s --help\n", command->name);
     return EXIT_BAD_USAGE;
+}
+
+/* Of `winnow help pool scale`: the help of pool tells of its words. */
+static bool has_word(const struct command *command, const char *name)
+{
+    for (const struct command_word *word = command->usage->words; word != NULL && word->name != NULL;
+         word++) {
+        if (word->summary != NULL && strcmp(word->name, name) == 0) return true;
+    }
+    return false;
 }
 
 /* `winnow help submit` is `winnow submit --help`; with --all in front, more than a screen. */
@@ -147,7 +168,7 @@ static int help_command(int count, char **words)
     }
     const struct command *command = find(command_table, words[0]);
     if (command == NULL) return refuse_topic(words[0]);
-    if (count > 1 && command->subcommands != NULL) {
+    if (count > 1 && !has_word(command, words[1])) {
         const struct command *sub = find(command->subcommands, words[1]);
         if (sub == NULL) return refuse_subcommand(command, words[1]);
         command = sub;
@@ -164,7 +185,7 @@ static bool asks_for_help(const char *argument)
 static int help(int argc, char **argv)
 {
     const struct log_event *event = argc == 3 ? log_event_find(argv[2]) : NULL;
-    if (argc < 3 || asks_for_help(argv[2]))
+    if (argc < 3 || asks_for_help(argv[2]) || (argc == 3 && strcmp(argv[2], "--all") == 0))
         print_all();
     else if (strcmp(argv[2], "settings") == 0)
         settings_print_help();

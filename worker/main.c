@@ -49,9 +49,11 @@ int main(int argc, char **argv)
     occupy_standard_descriptors();
     bound_heaps();
     int exit_code = cli_run(argc, argv);
+    errno = 0; /* of an earlier write it may be anything by now */
     if (fflush(stdout) != 0 || ferror(stdout) != 0) {
         if (!reader_is_gone())
-            (void)fprintf(stderr, "winnow: cannot write to standard output: %s\n", strerror(errno));
+            (void)fprintf(stderr, "winnow: cannot write to standard output: %s\n",
+                          errno != 0 ? strerror(errno) : "an earlier write failed; is it full, or closed?");
         /* An answer that nobody has seen is none, whether yes or no. */
         if (exit_code == EXIT_DRAINED || exit_code == EXIT_FINDING) exit_code = EXIT_TEMPORARY;
     }

@@ -110,6 +110,12 @@ void settings_print_usage(const struct command_usage *usage, bool whole);
  * look: "winnow dlq show: found …, expected …; see: winnow dlq show --help". Returns EXIT_BAD_USAGE. */
 int settings_refuse(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* What was given, for "found …". */
+static inline const char *settings_found(const char *text)
+{
+    return text == NULL || text[0] == '\0' ? "nothing" : text;
+}
+
 /* The same of an argument behind the options, where none is expected. */
 int settings_refuse_argument(const char *command, const char *argument);
 

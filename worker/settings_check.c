@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "listen_address.h"
+#include "utf8.h"
 
-#define TOPIC_BYTES_MAX 249 /* org.apache.kafka.common.internals.Topic */
-#define GROUP_BYTES_MAX 200
+#define TOPIC_BYTES_MAX  249 /* org.apache.kafka.common.internals.Topic */
+#define GROUP_BYTES_MAX  200
+#define SOCKET_BYTES_MAX 107 /* sun_path of unix(7), less its NUL */
 
 static const char name_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 
@@ -45,8 +47,9 @@ const char *check_topic(const char *text)
 const char *check_group(const char *text)
 {
     size_t size = strlen(text);
-    bool good = size > 0 && size <= GROUP_BYTES_MAX && strpbrk(text, " \t\r\n\"'") == NULL;
-    return good ? NULL : "the name of a consumer group: 1 to 200 bytes without spaces or quotes";
+    bool good = size > 0 && size <= GROUP_BYTES_MAX && utf8_is_valid(text, size) &&
+                strpbrk(text, " \t\r\n\"'") == NULL;
+    return good ? NULL : "the name of a consumer group: 1 to 200 bytes of UTF-8 without spaces or quotes";
 }
 
 const char *check_database(const char *text)
@@ -86,6 +89,11 @@ const char *check_origins(const char *text)
         at += size;
         if (*at == '\0') return NULL;
     }
+}
+
+const char *check_socket(const char *text)
+{
+    return strlen(text) <= SOCKET_BYTES_MAX ? NULL : "none, or a path of at most 107 bytes";
 }
 
 const char *check_path(const char *text)

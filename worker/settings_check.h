@@ -10,6 +10,7 @@ const char *check_database(const char *text);
 const char *check_listen(const char *text);
 const char *check_metrics_listen(const char *text); /* the same, or "off" */
 const char *check_path(const char *text);
+const char *check_socket(const char *text);  /* as long as the path of a Unix socket may be, unix(7); or "" */
 const char *check_origins(const char *text); /* of web sites, as browsers send them */
 
 #endif

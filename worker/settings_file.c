@@ -17,6 +17,7 @@
 
 #define LINE_BYTES_MAX 65536
 #define KAFKA_SECTION  "kafka"
+#define MISTAKES_TOLD  20 /* more are another file, given by mistake */
 
 struct file {
     struct settings_load *load;
@@ -25,6 +26,7 @@ struct file {
     char *line;
     size_t line_capacity;
     size_t line_number;
+    size_t mistakes;
     bool awaits_handler; /* the line last given to inih is a setting, and was not handled yet */
     bool section_known;  /* of the section that the line stands in */
 };
@@ -41,6 +43,7 @@ static PRINTF_LIKE(2, 3) void complain(struct file *file, const char *format, ..
 {
     char *text;
     va_list values;
+    if (++file->mistakes > MISTAKES_TOLD) return;
     va_start(values, format);
     if (vasprintf(&text, format, values) < 0) abort();
     va_end(values);
@@ -161,6 +164,16 @@ static void complain_unreadable(struct settings_load *load, const char *path, co
     free(origin.place);
 }
 
+static void tell_rest(const struct file *file)
+{
+    if (file->mistakes <= MISTAKES_TOLD) return;
+    struct origin origin = {ORIGIN_FILE, strdup(file->path)};
+    if (origin.place == NULL) abort();
+    settings_load_complain(file->load, origin, "%zu lines more are wrong; is it a configuration of winnow?",
+                           file->mistakes - MISTAKES_TOLD);
+    free(origin.place);
+}
+
 void settings_load_file(struct settings_load *load, const char *path, const char *asked_by)
 {
     struct file file = {.load = load, .path = path, .section_known = true};
@@ -172,6 +185,7 @@ void settings_load_file(struct settings_load *load, const char *path, const char
     configure_inih();
     /* Positive results name a line that tell_unhandled() has told of. */
     if (ini_parse_stream(read_line, &file, handle, &file) < 0) abort();
+    tell_rest(&file);
     if (ferror(file.stream) != 0) complain_unreadable(load, path, asked_by, slice_of_text(strerror(errno)));
     free(file.line);
     (void)fclose(file.stream);

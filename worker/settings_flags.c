@@ -8,6 +8,7 @@
 
 #include "nearest.h"
 #include "reject.h"
+#include "utf8.h"
 #include "words.h"
 
 /* An option as it stands on the command line. */
@@ -115,9 +116,17 @@ static bool find_value(const struct known *known, struct written *option, char *
     return true;
 }
 
+/* What PostgreSQL is asked with, or people read; only a file's name may be any bytes. */
+static bool own_value_is_text(const struct command_option *own, const char *value)
+{
+    return strcmp(own->value, "FILE") == 0 || utf8_is_valid(value, strlen(value));
+}
+
 static bool store(const struct command_usage *usage, const struct known *known, const struct written *option,
                   struct flags *flags)
 {
+    if (known->own != NULL && known->own->value != NULL && !own_value_is_text(known->own, option->value))
+        return complain(option, "expects text in UTF-8");
     if (known->own != NULL)
         *known->own->text = known->own->value != NULL ? option->value : known->own->name;
     else if (known->help)

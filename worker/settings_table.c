@@ -51,7 +51,7 @@ const struct setting setting_table[SETTING_COUNT] = {
     {"drain_timeout_ms", 0, SETTING_INTEGER, FIELD(drain_timeout_ms), .value_name = "MS", .fallback = "10000",
      .group = "Processes", .help = "how long a process may take to end", .min = 100, .max = 600000},
     {"control_socket", 0, SETTING_TEXT, FIELD(control_socket), .value_name = "PATH", .fallback = "",
-     .example = "/run/winnow/winnow.sock", .group = "Processes", .needs_restart = true,
+     .wrong = check_socket, .example = "/run/winnow/winnow.sock", .group = "Processes", .needs_restart = true,
      .derived = "GROUP.sock", .help = "where a pool takes commands; none: nowhere"},
     {"metrics_listen", 0, SETTING_TEXT, FIELD(metrics_listen), .value_name = "HOST:PORT",
      .wrong = check_metrics_listen, .example = METRICS_LISTEN_DEFAULT, .derived = METRICS_LISTEN_DEFAULT,

@@ -75,7 +75,7 @@ def all_commands():
     for name in re.findall(r"^  ([a-z]+)  +[a-z]", heard(run("help")), re.MULTILINE):
         text = heard(run("help", name))
         words = re.findall(r"^  ([a-z]+) +[a-z]", text, re.MULTILINE)
-        subcommands = words if heard(run("help", name, words[0] if words else "")) != text else []
+        subcommands = words if words and heard(run("help", name, words[0])) != text else []
         yield from [(name,), *((name, sub) for sub in subcommands)]
 
 

@@ -22,6 +22,9 @@ ALONE = [
     ("winnow help partition_halt", 64,
      "winnow help: partition_halt is no command and no event of the log, did you mean winnow help partition_halted?"),
     ("winnow help replay", 64, "winnow help: replay is no command and no event of the log, did you mean winnow help dlq replay?"),
+    ("winnow help pool scal", 64, "winnow pool: scal is no command of it, did you mean winnow pool scale?; see: winnow pool --help"),
+    ("winnow help config init", 64, "winnow config: init is no command of it; see: winnow config --help"),
+    ("winnow help doctor group", 64, "winnow doctor: group is no command of it; see: winnow doctor --help"),
     ("winnow config", 64, "winnow config: found nothing, expected check, print or example; see: winnow config --help"),
     ("winnow config check this", 64, "winnow config: found this behind check, expected nothing; see: winnow config --help"),
     ("winnow completion", 64, "winnow completion: found nothing, expected bash, zsh or fish; see: winnow completion --help"),
@@ -67,6 +70,29 @@ ALONE = [
 ]
 
 
+NOTHING = [
+    (("seek", "t/0", "--shift-by", ""), "--shift-by: found nothing, expected a number of offsets such as 100 or -100"),
+    (("resume", "t/0", "--at", ""), "--at: found nothing, expected next, earliest, latest or an offset"),
+    (("doctor", "--timeout", ""), "--timeout: found nothing, expected seconds from 1 to 60"),
+    (("status", "--every", ""), "--every: found nothing, expected seconds from 1 to 3600"),
+    (("dlq list", "--limit", ""), "--limit: found nothing, expected a number from 1 on"),
+    (("dlq export", "--format", ""), "--format: found nothing, expected ndjson or csv"),
+    (("dlq replay", "--rate", ""), "--rate: found nothing, expected messages a second, such as 50/s"),
+    (("pool", "scale", ""), "scale: found nothing, expected a number of workers from 1 to 256"),
+    (("seek", "t/0", "--to-latest", "--reason", ""), "--reason: found nothing, expected why, in 1 to 500 characters"),
+    (("resume", "t/0", "--at", "next", "--reason", "ä" * 501), "--reason: found more, expected why, in 1 to 500 characters"),
+]
+
+NO_TEXT = [
+    (("seek", "t/0", "--to-latest", "--reason", b"\xff"), "--reason expects text in UTF-8"),
+    (("dlq list", "--client", b"\xff"), "--client expects text in UTF-8"),
+    (("dlq discard", "t/0/1", "--note", b"\xff"), "--note expects text in UTF-8"),
+    (("dlq show", b"t\xff/0/1"), r"ID: found t\xff/0/1, expected topic/partition/offset, as winnow dlq list shows them and "
+     "the header winnow-id has it"),
+    (("seek", b"\xff/0", "--to-latest"), r"found \xff/0, expected a topic, or one with its partitions: events/3 or events/0,1"),
+]
+
+
 def words_of(line):
     return [quoted or plain for quoted, plain in re.findall(r"'([^']*)'|(\S+)", line)][1:]
 
@@ -74,6 +100,38 @@ def words_of(line):
 def said(*arguments, **settings):
     result = pool.run(*arguments, settings=settings)
     return result.exit_code, result.error.strip()
+
+
+def refused(words, **settings):
+    command, *rest = words
+    done = subprocess.run([pool.BINARY, *command.split(), *rest], env=pool.environment({"database": NOBODY, **settings}),
+                          capture_output=True, timeout=60, check=False)
+    return done.returncode, done.stderr.decode(errors="replace"), f"winnow {command}: ", f"; see: winnow {command} --help\n"
+
+
+@pytest.mark.parametrize("words, text", NOTHING + NO_TEXT, ids=lambda words: str(words)[:60])
+def test_a_value_that_is_none_is_refused_before_a_server_is_asked(words, text):
+    exit_code, error, begin, end = refused(words, brokers="127.0.0.1:1")
+    assert (exit_code, error) == (64, begin + text + end)
+
+
+def test_files_may_be_called_anything():
+    exit_code, error, _, _ = refused(("submit", "-f", b"/nowhere/\xff"), brokers="127.0.0.1:1", topic="t")
+    assert exit_code == 64 and "cannot open" in error
+
+
+def test_what_is_no_configuration_is_told_once(tmp_path):
+    other = tmp_path / "other"
+    other.write_text("something else\n" * 1000)
+    exit_code, text = said("config", "check", "-c", other)
+    assert exit_code == 78 and text.count("expected a line like: name = value") == 20
+    assert text.splitlines()[20] == f"winnow: {other}: 980 lines more are wrong; is it a configuration of winnow?"
+
+
+def test_a_socket_that_cannot_be_is_no_good_configuration():
+    exit_code, text = said("config", "check", "-b", "b:1", "-t", "t", "--control-socket", "/run/" + "a" * 103)
+    assert exit_code == 64 and text.endswith(", expected none, or a path of at most 107 bytes")
+    assert said("config", "check", "-b", "b:1", "-t", "t", "--control-socket", "/run/" + "a" * 102) == (0, "")
 
 
 @pytest.mark.parametrize("line, exit_code, text", ALONE, ids=[case[0] for case in ALONE])

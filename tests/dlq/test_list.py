@@ -13,6 +13,7 @@ import pytest
 
 from winnow_test import letters, pool
 from winnow_test.poll import wait_until
+from winnow_test.postgres import Database
 from winnow_test.produce import Message
 from winnow_test.terminal import Terminal
 
@@ -155,6 +156,16 @@ def test_show_unknown(bench):
     assert bench.dlq("show").exit_code == 64 and bench.dlq("show", "17").exit_code == 64
 
 
+def test_export_where_there_is_no_room(bench, client):
+    bench.fail_values([b"x" * 3000] * 3, key=client.encode())
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([pool.BINARY, "dlq", "export"], stdout=full, stderr=subprocess.PIPE, env=bench.environment(),
+                              timeout=60, check=False)
+    assert done.returncode == 75
+    assert re.fullmatch(rb"winnow: cannot write to standard output: (No space left on device|an earlier write failed; .*)\n",
+                        done.stderr), done.stderr
+
+
 # ---- discard, undo ----
 
 def test_discard_and_undo(bench, client):
@@ -239,6 +250,15 @@ def test_discard_needs_a_note_and_a_yes(bench, client):
     result = bench.dlq("discard", "events/0/777777", "--note", "x")
     assert (result.exit_code, result.out) == (1, "0 discarded, 1 is no dead letter\n")
     assert bench.actions(names) == []
+
+
+def test_what_could_not_be_looked_at_is_not_said_to_be_none(bench, client, postgres_of_run):
+    names = bench.fail(client)
+    with Database(postgres_of_run, bench.database.name) as holder:
+        holder.run("BEGIN; LOCK TABLE winnow.dead_letter_action IN SHARE MODE")
+        result = bench.dlq("discard", names[0], "--note", "x", statement_timeout_ms=1000)
+    assert result.exit_code == 69 and "SQLSTATE" in result.error, result
+    assert result.out == "0 discarded\n"
 
 
 def test_roles(bench, client, postgres_of_run):
@@ -340,6 +360,17 @@ def test_export_to_a_reader_that_leaves(bench, client):
     assert run.stdout.readline().startswith(f'{{"id":"{client}/9/900001",'.encode())
     run.stdout.close()
     assert (run.wait(60), run.stderr.read()) == (75, b"")
+
+
+def test_export_on_a_terminal(bench, client):
+    """To a reader that takes its time with the first ones."""
+    fill(bench, client, 3000)
+    script = f"{pool.BINARY} dlq export -t {client} | {{ for _ in {{1..1500}}; do read -r line; sleep 0.003; done; cat > /dev/null; }}"
+    with Terminal(["bash", "-c", script], bench.environment(), columns=100) as terminal:
+        shown = terminal.wait_for(" left").splitlines()[-1]
+        assert re.fullmatch(r"winnow dlq export: [\d,]+ dead letters, \d+ %, [\d,.]+/s, \d+ s left", shown), shown
+        assert terminal.wait_until_ended() == 0
+        assert " left" not in terminal.screen()
 
 
 def test_what_is_exported_can_be_sent(bench, client):

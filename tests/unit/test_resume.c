@@ -107,6 +107,12 @@ bool steer_has_work(const struct steer *steer)
     return true;
 }
 
+int steer_check_note(const char *command, const char *text)
+{
+    (void)command;
+    return text == NULL ? EXIT_DRAINED : EXIT_BAD_USAGE;
+}
+
 bool steer_read_number(const char *text, int64_t *ret_number)
 {
     char *end;

@@ -74,10 +74,15 @@ static void print_value(const char *name, struct slice value, const struct origi
 
 static int run_print(const struct settings_load *load)
 {
+    static char by_default[] = "default";
+    const struct origin derived = {ORIGIN_DEFAULT, by_default};
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         struct buffer value = {0};
         setting_print(&setting_table[i], &load->settings, &value);
-        print_value(setting_table[i].name, slice_of(value.data, value.size), &load->origins[i]);
+        const bool derives = value.size == 0 && setting_table[i].derived != NULL;
+        if (derives) setting_add(&value, "%s", setting_table[i].derived);
+        print_value(setting_table[i].name, slice_of(value.data, value.size),
+                    derives ? &derived : &load->origins[i]);
         buffer_done(&value);
     }
     if (load->settings.kafka_count > 0) (void)printf("[kafka]\n");

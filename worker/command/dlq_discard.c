@@ -213,14 +213,16 @@ static bool do_all(const struct work *work, struct database *database, const str
 /* ---- asking ----------------------------------------------------------------------------------------------
  */
 
-static void tell_sum(const struct work *work, const struct dlq_selection *selection, struct tally *tally)
+/* is_whole: all were looked for; those that were not found are none. */
+static void tell_sum(const struct work *work, const struct dlq_selection *selection, bool is_whole,
+                     struct tally *tally)
 {
     (void)printf("%" PRId64 " %s", tally->done, work->done);
     if (tally->looked > tally->done)
         (void)printf(", %" PRId64 " left out: something else was done about %s", tally->looked - tally->done,
                      counted(tally->looked - tally->done, "it", "them"));
     const int64_t unknown = (int64_t)selection->id_count - tally->looked;
-    if (unknown > 0)
+    if (is_whole && unknown > 0)
         (void)printf(", %" PRId64 " %s", unknown,
                      counted(unknown, "is no dead letter", "are no dead letters"));
     (void)printf("\n");
@@ -255,7 +257,7 @@ static int do_selection(const struct work *work, struct database *database, cons
     progress_begin(&progress, &(struct progress_options){work->command, "dead letters", count, false});
     bool done = do_all(work, database, scope, selection, &progress, &tally, &fault);
     progress_end(&progress);
-    tell_sum(work, selection, &tally);
+    tell_sum(work, selection, done, &tally);
     buffer_done(&tally.actions);
     if (!done) return dlq_complain(work->command, &fault);
     return tally.done == tally.looked && tally.looked >= (int64_t)selection->id_count ? EXIT_DRAINED

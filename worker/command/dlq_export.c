@@ -205,7 +205,8 @@ static int run(struct settings *settings, char **ids, int count)
     int exit_code = EXIT_BAD_USAGE;
     const bool csv = strcmp(format_text, "csv") == 0;
     if (!csv && strcmp(format_text, "ndjson") != 0) {
-        (void)settings_refuse(command, "--format: found %s, expected ndjson or csv", format_text);
+        (void)settings_refuse(command, "--format: found %s, expected ndjson or csv",
+                              settings_found(format_text));
     } else if (dlq_selection_read(command, ids, count, NULL, settings, &selection)) {
         if (!settings_require(settings, "topic")) {
             exit_code = EXIT_BAD_CONFIG;

@@ -289,7 +289,8 @@ static bool read_limit(int64_t *ret_limit)
     if (limit_text[0] >= '0' && limit_text[0] <= '9' && *end == '\0' && *ret_limit > 0 &&
         *ret_limit <= LIMIT_MAX)
         return true;
-    (void)settings_refuse(command, "--limit: found %s, expected a number from 1 on", limit_text);
+    (void)settings_refuse(command, "--limit: found %s, expected a number from 1 on",
+                          settings_found(limit_text));
     return false;
 }
 

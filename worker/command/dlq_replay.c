@@ -63,7 +63,7 @@ const struct command_usage usage_dlq_replay = {
 
 static bool refuse(const char *option, const char *found, const char *expected)
 {
-    (void)settings_refuse(DLQ_REPLAY, "%s: found %s, expected %s", option, found, expected);
+    (void)settings_refuse(DLQ_REPLAY, "%s: found %s, expected %s", option, settings_found(found), expected);
     return false;
 }
 

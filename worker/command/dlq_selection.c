@@ -12,15 +12,16 @@
 #include "nearest.h"
 #include "reject.h"
 #include "slice.h"
+#include "utf8.h"
 
 struct dlq_filter_texts dlq_filter_texts;
 
 static bool refuse(const char *command, const char *what, const char *found, const char *expected,
                    const char *meant)
 {
-    (void)settings_refuse(
-        command, "%s: found %s, expected %s%s%s%s", what, found[0] != '\0' ? found : "nothing", expected,
-        meant != NULL ? ", did you mean " : "", meant != NULL ? meant : "", meant != NULL ? "?" : "");
+    (void)settings_refuse(command, "%s: found %s, expected %s%s%s%s", what, settings_found(found), expected,
+                          meant != NULL ? ", did you mean " : "", meant != NULL ? meant : "",
+                          meant != NULL ? "?" : "");
     return false;
 }
 
@@ -188,7 +189,9 @@ static bool read_id(const char *id, size_t *ret_topic_size, int64_t *ret_partiti
     const char *last = strrchr(id, '/');
     const char *middle = last;
     while (middle != NULL && middle > id && (middle == last || *middle != '/')) middle--;
-    if (middle == NULL || middle == id || last - middle - 1 >= (ptrdiff_t)sizeof partition) return false;
+    if (!utf8_is_valid(id, strlen(id)) || middle == NULL || middle == id ||
+        last - middle - 1 >= (ptrdiff_t)sizeof partition)
+        return false;
     (void)snprintf(partition, sizeof partition, "%.*s", (int)(last - middle - 1), middle + 1);
     *ret_topic_size = (size_t)(middle - id);
     return read_number(partition, INT32_MAX, ret_partition) && read_number(last + 1, INT64_MAX, ret_offset);

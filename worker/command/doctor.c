@@ -213,8 +213,8 @@ static bool read_seconds(const char *option, const char *text, long most, long *
     errno = 0;
     *seconds = strtol(text, &end, 10);
     if (end != text && *end == '\0' && errno == 0 && *seconds >= 1 && *seconds <= most) return true;
-    (void)fprintf(stderr, "winnow doctor: --%s: found %s, expected seconds from 1 to %ld\n", option, text,
-                  most);
+    (void)settings_refuse("doctor", "--%s: found %s, expected seconds from 1 to %ld", option,
+                          settings_found(text), most);
     return false;
 }
 

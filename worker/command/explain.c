@@ -177,7 +177,7 @@ static bool read_timestamp(int64_t *ret_timestamp_ms)
         *ret_timestamp_ms = value;
     else
         (void)settings_refuse("explain", "--broker-timestamp-ms: found %s, expected milliseconds since 1970",
-                              timestamp_text);
+                              settings_found(timestamp_text));
     return good;
 }
 

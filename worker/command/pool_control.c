@@ -326,7 +326,7 @@ static int refuse(char **words)
     if (words[1] != NULL && words[2] != NULL)
         return settings_refuse("pool", "found %s behind scale %s, expected nothing", words[2], words[1]);
     return settings_refuse("pool", "scale: found %s, expected a number of workers from 1 to %d",
-                           words[1] == NULL ? "nothing" : words[1], SLOT_COUNT_MAX);
+                           settings_found(words[1]), SLOT_COUNT_MAX);
 }
 
 /* The line to send; false when the words are no command. */

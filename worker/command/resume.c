@@ -38,7 +38,7 @@ const struct command_usage usage_resume = {
 static int complain_of_place(void)
 {
     return settings_refuse("resume", "--at: found %s, expected next, earliest, latest or an offset",
-                           place_text == NULL ? "nothing" : place_text);
+                           settings_found(place_text));
 }
 
 /* Another log than the one that was read. */
@@ -133,9 +133,11 @@ static int resume(struct settings *settings, const char *word)
     for (size_t i = 0; place_text != NULL && i < ARRAY_COUNT(places); i++)
         known = known || strcmp(place_text, places[i]) == 0;
     if (!known) return complain_of_place();
+    int exit_code = steer_check_note("resume", note_text);
+    if (exit_code != EXIT_DRAINED) return exit_code;
     struct steer steer = {.command = "resume", .settings = settings, .note = note_text};
     log_init_quiet(settings->log_level, "resume");
-    int exit_code = steer_begin(&steer, word);
+    exit_code = steer_begin(&steer, word);
     if (exit_code == EXIT_DRAINED)
         exit_code = wish(&steer, word != NULL && strchr(word, '/') != NULL, offset);
     if (exit_code == EXIT_DRAINED) exit_code = carry_out(&steer);

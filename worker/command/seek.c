@@ -53,7 +53,7 @@ struct wish {
 
 static int complain(const char *option, const char *found, const char *expected)
 {
-    return settings_refuse("seek", "%s: found %s, expected %s", option, found, expected);
+    return settings_refuse("seek", "%s: found %s, expected %s", option, settings_found(found), expected);
 }
 
 static int read_wish(struct wish *ret_wish)
@@ -117,6 +117,7 @@ static int seek(struct settings *settings, const char *word)
     struct wish wish = {0};
     struct steer steer = {.command = "seek", .settings = settings, .note = note_text};
     int exit_code = read_wish(&wish);
+    if (exit_code == EXIT_DRAINED) exit_code = steer_check_note("seek", note_text);
     if (exit_code != EXIT_DRAINED) return exit_code;
     log_init_quiet(settings->log_level, "seek");
     exit_code = steer_begin(&steer, word);

@@ -117,7 +117,8 @@ static bool read_seconds(const char *option, const char *text, long most, int64_
     errno = 0;
     long found = strtol(text, &end, 10);
     if (end == text || *end != '\0' || errno != 0 || found < 1 || found > most) {
-        (void)settings_refuse("status", "--%s: found %s, expected seconds from 1 to %ld", option, text, most);
+        (void)settings_refuse("status", "--%s: found %s, expected seconds from 1 to %ld", option,
+                              settings_found(text), most);
         return false;
     }
     *seconds = found;

@@ -11,8 +11,11 @@
 #include "exit_code.h"
 #include "operator.h"
 #include "reject.h"
+#include "settings_check.h"
+#include "utf8.h"
 
 #define ACTOR_SIZE 128
+#define NOTE_CHARS 500 /* of winnow.steering */
 
 static const char partitions_sql[] =
     "SELECT l.partition, (l.state = 'halted')::int, coalesce(l.halt_reason, ''), l.next_offset, s.cluster_id,"
@@ -40,11 +43,20 @@ bool steer_read_number(const char *text, int64_t *ret_number)
     return end != text && *end == '\0' && errno == 0;
 }
 
+/* As long as PostgreSQL counts: characters, not bytes. */
+int steer_check_note(const char *command, const char *text)
+{
+    const size_t count = text != NULL ? utf8_count(text, strlen(text)) : 1;
+    if (count >= 1 && count <= NOTE_CHARS) return EXIT_DRAINED;
+    return settings_refuse(command, "--reason: found %s, expected why, in 1 to %d characters",
+                           count == 0 ? "nothing" : "more", NOTE_CHARS);
+}
+
 static int complain_of_word(const struct steer *steer, const char *word)
 {
     return settings_refuse(steer->command,
                            "found %s, expected a topic, or one with its partitions: events/3 or events/0,1",
-                           word);
+                           settings_found(word));
 }
 
 /* Cuts the word at its slash; the topic must be the setting's, if there is one. */
@@ -56,6 +68,10 @@ static int read_topic(struct steer *steer, const char *word, const char **ret_li
     if (size == 0) return complain_of_word(steer, word);
     char *topic = strndup(word, size);
     if (topic == NULL) abort();
+    if (check_topic(topic) != NULL) {
+        free(topic);
+        return complain_of_word(steer, word);
+    }
     if (steer->settings->topic != NULL && strcmp(steer->settings->topic, topic) != 0) {
         (void)settings_refuse(steer->command, "found topic %s, but %s in the settings; which one is meant?",
                               topic, steer->settings->topic);

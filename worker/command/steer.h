@@ -72,6 +72,10 @@ bool steer_has_work(const struct steer *steer);
 /* Tells a fault; returns its exit code. */
 int steer_complain(const struct steer *steer, const struct fault *fault);
 
+/* The text of --reason, which may be NULL, as winnow.steering keeps it; an exit code other than EXIT_DRAINED
+ * after one line on standard error. */
+MUST_CHECK int steer_check_note(const char *command, const char *text);
+
 /* Reads a whole number; false unless it is nothing else. */
 MUST_CHECK bool steer_read_number(const char *text, int64_t *ret_number);
 

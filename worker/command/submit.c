@@ -263,8 +263,8 @@ static bool read_timeout(int64_t *ret_timeout_ms)
     errno = 0;
     long seconds = strtol(timeout_text, &end, 10);
     if (end == timeout_text || *end != '\0' || errno != 0 || seconds < 1 || seconds > TIMEOUT_S_MAX) {
-        (void)settings_refuse("submit", "--timeout: found %s, expected seconds from 1 to %d", timeout_text,
-                              TIMEOUT_S_MAX);
+        (void)settings_refuse("submit", "--timeout: found %s, expected seconds from 1 to %d",
+                              settings_found(timeout_text), TIMEOUT_S_MAX);
         return false;
     }
     *ret_timeout_ms = seconds * INT64_C(1000);

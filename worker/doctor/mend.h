@@ -1,4 +1,4 @@
-/* Commands that mend what a check has found: whole lines for a POSIX shell, with everything in them that can
+/* Commands that mend what a check has found: whole lines for bash, with everything in them that can
  * be known, and no secret. Each call adds a line; all of them are to be run, in their order. */
 #ifndef WINNOW_MEND_H
 #define WINNOW_MEND_H
