@@ -60,6 +60,15 @@ def old_patient(guarded_kafka, aging_postgres):
         yield made
 
 
+@pytest.fixture
+def careless_patient(guarded_kafka):
+    """Its server was started with -c fsync=off."""
+    with Postgres({**OWN, "fsync": "off"}) as server:
+        pool.run("migrate", settings={"database": server.new_database("migrated").dsn}, check=True)
+        with admitted(guarded_kafka, server) as made:
+            yield made
+
+
 @contextmanager
 def admitted(kafka, postgres):
     name = f"p{os.getpid()}-{next(_numbers)}"

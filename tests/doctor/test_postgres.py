@@ -320,6 +320,14 @@ def test_not_durable(patient, name, scope):
     wait_until(lambda: patient.doctor().bad() == [], 60, "it is on again")  # the server reads its configuration soon
 
 
+def test_not_durable_by_its_command_line(careless_patient):
+    """ALTER SYSTEM would change nothing."""
+    mend = careless_patient.doctor()["durability"]["mend"]
+    assert "take fsync out of how the server is started" in mend and "ALTER SYSTEM" not in mend
+    careless_patient.shell(mend)
+    assert "fsync=off" in (careless_patient.postgres.data / "postmaster.opts").read_text()
+
+
 def test_too_few_connections(patient):
     admin(patient, f'ALTER ROLE "{patient.name}" CONNECTION LIMIT 3')
     patient.heal("connections")

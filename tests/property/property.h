@@ -15,7 +15,7 @@
 #include "attr.h"
 #include "slice.h"
 
-#define TEXT_SIZE 2048
+#define TEXT_SIZE 8192
 
 static uint64_t state;
 static int rounds = 20000;

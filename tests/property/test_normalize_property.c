@@ -3,6 +3,8 @@
 #include "normalize.h"
 #include "property.h"
 
+#define NOISE_UNTIL 1000 /* bytes of an object: some seed would find a text that has no room */
+
 static struct normalizer *normalizer;
 
 static enum status run(struct slice value, struct event *ret_event, struct reject *ret_reject)
@@ -150,13 +152,16 @@ static void add_object(struct text *text, const struct source *source, unsigned 
     bool inner_left = inner != NULL;
     add(text, "{");
     while (fields != 0 || inner_left) {
+        size_t choice = below(FIELD_COUNT + 2);
+        const bool is_field = choice < FIELD_COUNT && (fields >> choice & 1) != 0;
+        const bool is_inner = choice == FIELD_COUNT && inner_left;
+        if (!is_field && !is_inner && text->size > NOISE_UNTIL) continue;
         if (!first) add(text, below(3) == 0 ? " , " : ",");
         first = false;
-        size_t choice = below(FIELD_COUNT + 2);
-        if (choice < FIELD_COUNT && (fields >> choice & 1) != 0) {
+        if (is_field) {
             add_member(text, source, (enum field)choice);
             fields &= ~(1U << choice);
-        } else if (choice == FIELD_COUNT && inner_left) {
+        } else if (is_inner) {
             add(text, "%s", inner->data);
             inner_left = false;
         } else {

@@ -203,6 +203,10 @@ void mend_server_setting(const struct examination *examination, struct finding *
                   user_name, database_name, name);
     } else if (strcmp(source, "client") == 0) {
         mend_run(finding, "unset PGOPTIONS   # and take options=… out of -d");
+    } else if (strcmp(source, "command line") == 0) { /* which overrules ALTER SYSTEM */
+        mend_psql(examination, finding, SUPERUSER, "postgres", "SHOW data_directory");
+        mend_run(finding,
+                 "# take %s out of how the server is started, see its postmaster.opts, and restart it", name);
     } else {
         alter_system(examination, finding, name, value);
     }
