@@ -30,6 +30,8 @@ static void look_at_held(struct watch *watch)
 static bool has_caught_up(const struct metrics_partition *entry, const struct machine_place *place,
                           int64_t end)
 {
+    if (end >= 0 && end == metrics_get(&entry->next_offset))
+        return true; /* also where nothing was read yet */
     bool no_news = end == metrics_get(&entry->end_offset);
     if (!place->running) return no_news && atomic_load_explicit(&entry->caught_up, memory_order_relaxed) == 1;
     return place->all_written && end >= 0 && (place->cursor >= end || place->read_end >= end);
