@@ -84,8 +84,7 @@ static int hex_value(char c)
     return -1;
 }
 
-/* The code unit of `\uXXXX` at `at`, or -1 when none stands there. */
-static int code_unit(const char *at, const char *end)
+int jsontext_code_unit(const char *at, const char *end)
 {
     if (end - at < 6 || at[0] != '\\' || at[1] != 'u') return -1;
     int unit = 0;
@@ -105,11 +104,11 @@ static bool scan_escape(struct scan *scan)
         scan->at += 2;
         return true;
     }
-    int unit = code_unit(at, scan->end);
+    int unit = jsontext_code_unit(at, scan->end);
     if (unit < 0) return false;
     scan->at += 6;
     if (unit < 0xD800 || unit > 0xDFFF) return true;
-    int second = unit < 0xDC00 ? code_unit(scan->at, scan->end) : -1;
+    int second = unit < 0xDC00 ? jsontext_code_unit(scan->at, scan->end) : -1;
     if (second >= 0xDC00 && second <= 0xDFFF)
         scan->at += 6;
     else

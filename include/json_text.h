@@ -64,4 +64,8 @@ MUST_CHECK enum jsontext_result jsontext_scan(struct jsontext *scanner, struct s
                                               const struct jsontext_visitor *visitor,
                                               struct jsontext_report *ret_report);
 
+/* The UTF-16 code unit of the escape \uXXXX at `at`, which lies before or at `end`; -1 when none stands
+ * there. */
+int jsontext_code_unit(const char *at, const char *end);
+
 #endif

@@ -1,4 +1,5 @@
 #include <CUnit/Basic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "json_string.h"
@@ -47,6 +48,30 @@ static void test_surrogates(void)
     expect("\"\\udc00x\"", "\xef\xbf\xbdx", 4);
 }
 
+/* json-c would make something else of one in 32. */
+static void test_every_pair(void)
+{
+    struct jsonstring *jsonstring = jsonstring_new();
+    struct buffer decoded = {0};
+    for (unsigned character = 0x10000; character <= 0x10FFFF; character += 7) {
+        char quoted[32];
+        (void)snprintf(quoted, sizeof quoted, "\"\\\\\\u%04x\\u%04X\"",
+                       0xD800 + ((character - 0x10000) >> 10), 0xDC00 + (character & 0x3FF));
+        const unsigned char bytes[] = {
+            '\\', (unsigned char)(0xF0 | character >> 18), (unsigned char)(0x80 | (character >> 12 & 0x3F)),
+            (unsigned char)(0x80 | (character >> 6 & 0x3F)), (unsigned char)(0x80 | (character & 0x3F))};
+        decoded.size = 0;
+        jsonstring_decode(jsonstring, slice_of(quoted + 1, strlen(quoted) - 2), &decoded);
+        if (!slice_equals(slice_of(decoded.data, decoded.size), slice_of((const char *)bytes, sizeof bytes)))
+            CU_FAIL_FATAL("another character");
+    }
+    expect("\"\\\\ud837\\\\ude00\"", "\\ud837\\ude00", 12);
+    expect("\"\\ud837\\ude00\"", "\xf0\x9d\xb8\x80", 4); /* U+1DE00 */
+    expect("\"\\ud836\\udc00\"", "\xf0\x9d\xa0\x80", 4); /* U+1D800 */
+    buffer_done(&decoded);
+    jsonstring_free(jsonstring);
+}
+
 static void test_long(void)
 {
     struct jsonstring *jsonstring = jsonstring_new();
@@ -71,6 +96,7 @@ int main(void)
     CU_add_test(suite, "escapes", test_escapes);
     CU_add_test(suite, "nul keeps its place", test_nul_keeps_its_place);
     CU_add_test(suite, "surrogates", test_surrogates);
+    CU_add_test(suite, "every pair", test_every_pair);
     CU_add_test(suite, "long", test_long);
     CU_basic_set_mode(CU_BRM_VERBOSE);
     (void)CU_basic_run_tests();

@@ -228,4 +228,4 @@ def answer_as(listener, ends, state=b"draining"):
 
 def test_a_path_that_is_too_long_is_named():
     told = pools.run("pool", "status", settings={"control_socket": "/" + "x" * 120})
-    assert told.exit_code == 69 and "File name too long" in told.error, told
+    assert told.exit_code == 78 and "a path of at most 107 bytes" in told.error, told
