@@ -272,7 +272,9 @@ def kill_before_it_is_sent(bench, client):
 
 
 def kill_somewhere(bench, client):
-    return kill_in_the_middle(bench, client, lambda: time.sleep(random.uniform(0, 0.05)))
+    """Before or after it is written down. Each time it is in doubt for long enough to be seen."""
+    with bench.slow("UPDATE", 0.2):
+        return kill_in_the_middle(bench, client, lambda: time.sleep(random.uniform(0, 0.25)))
 
 
 def test_many_are_asked_for_on_a_terminal(bench, client):

@@ -1,5 +1,6 @@
 """Each kind of halt is resumed by the command that the log names, or at another place of the operator's choice."""
 
+import re
 import shlex
 import struct
 
@@ -39,9 +40,9 @@ def test_the_breaker(stage):
     with stage.pool(workers=1, **settings) as pool:
         pool.wait_for_log("event=partition_halted.*circuit_breaker")
         wait_until(lambda: stage.database.rows(HALTED), 20, "the halt is in the database", on_timeout=pool.log_tail)
-        at = next_offset(stage)
         asked = stage.winnow("resume", f"{stage.topic}/0", "--at", "30")
-        assert asked.exit_code == 1 and f"{at} -> 30, skips {30 - at} offsets" in asked.out, asked
+        plan = re.search(r"partition 0: (\d+) -> 30, skips (\d+) offsets", asked.out)  # the last batch may just be stored
+        assert asked.exit_code == 1 and plan and int(plan[1]) + int(plan[2]) == 30, asked
         assert "add --yes" in asked.out and stage.database.rows(HALTED) != []
         done = stage.winnow("resume", f"{stage.topic}/0", "--at", "30", "--yes")
         assert done.exit_code == 0 and "Done" in done.out, done
